@@ -1,0 +1,2 @@
+//! Empty until its first type lands.
+#![no_std]

@@ -1,0 +1,11 @@
+//! Time as a number that is handed in.
+//!
+//! An [`Instant`] counts nanoseconds since a moment the host chose; nothing here reads a clock. The crate
+//! decides how deadlines are kept (a table per connection, a wheel per host), never what they are for.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod instant;
+
+pub use core::time::Duration;
+pub use instant::Instant;
