@@ -3,6 +3,9 @@
 use core::ops::{Add, AddAssign, Sub};
 use core::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// Nanoseconds since an epoch the host chose (0 to 2^64-1, which is 584 years).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);

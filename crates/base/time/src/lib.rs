@@ -5,7 +5,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 mod instant;
+mod timers;
 
 pub use core::time::Duration;
 pub use instant::Instant;
+pub use timers::Timers;
