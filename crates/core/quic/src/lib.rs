@@ -1,2 +1,22 @@
-//! Empty until its first type lands.
+//! QUIC without I/O.
+//!
+//! A host calls [`Endpoint::receive`] with what a socket gave it, hands connection datagrams to
+//! [`Connection::receive`], then drains [`Connection::poll_endpoint_event`] and [`Connection::transmit`], and arms one
+//! timer for [`Connection::deadline`]. Time is an argument and never goes back; nothing here reads a clock, a socket
+//! or a random device. Packet number spaces, congestion state and the choice of where to send are kept per path.
 #![no_std]
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod handshake;
+mod payload;
+mod space;
+mod stream;
+pub mod token;
+
+pub use tq_buf::mem;
+pub use tq_cc as cc;
+pub use tq_crypto as crypto;
+pub use tq_event as event;
+pub use tq_time as time;
+pub use tq_wire as wire;

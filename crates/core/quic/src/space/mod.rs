@@ -1,0 +1,1 @@
+//! Packet number spaces (placeholder until the ring and the ack ranges land).

@@ -1,0 +1,1 @@
+//! Streams (placeholder until they land).
