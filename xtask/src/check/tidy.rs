@@ -106,8 +106,9 @@ fn check_file(file: &SourceFile, lines: &[Line], tests: &BTreeSet<PathBuf>) -> P
     }
     let bare = BARE.iter().any(|folder| path.starts_with(folder));
     let heap = path.starts_with("crates/base") && path.ends_with("src/mem.rs");
+    let bare = bare && !is_test(path, tests);
     let rules = Rules {
-        bare: bare && !is_test(path, tests),
+        bare,
         heap: !bare || heap,
         may_unsafe: UNSAFE.iter().any(|folder| path.starts_with(folder)),
     };

@@ -89,6 +89,7 @@ fn only_the_mem_module_of_base_names_alloc() {
     );
     starts(&of(CORE, "use core::alloc::Layout;\nself.alloc(3);\n// alloc::vec\n"), &[]);
     starts(&of(HOST, "extern crate alloc;\n"), &[]);
+    starts(&of("crates/base/buf/tests/memory.rs", "use std::{\n    alloc::System,\n};\n"), &[]);
 }
 
 #[test]
