@@ -118,7 +118,12 @@ fn listening(mut server: Process) -> Result<(Process, Address)> {
     });
     match told.recv_timeout(START) {
         Ok(address) => Ok((server, address)),
-        Err(_) => bail!("`tquic serve` did not say `listening on ADDR, key fingerprint FP` within {START:?}"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            bail!("`tquic serve` ended without `listening on ADDR, key fingerprint FP`")
+        }
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            bail!("`tquic serve` did not say `listening on ADDR, key fingerprint FP` within {START:?}")
+        }
     }
 }
 

@@ -107,11 +107,8 @@ fn check_file(file: &SourceFile, lines: &[Line], tests: &BTreeSet<PathBuf>) -> P
     let bare = BARE.iter().any(|folder| path.starts_with(folder));
     let heap = path.starts_with("crates/base") && path.ends_with("src/mem.rs");
     let bare = bare && !is_test(path, tests);
-    let rules = Rules {
-        bare,
-        heap: !bare || heap,
-        may_unsafe: UNSAFE.iter().any(|folder| path.starts_with(folder)),
-    };
+    let rules =
+        Rules { bare, heap: !bare || heap, may_unsafe: UNSAFE.iter().any(|folder| path.starts_with(folder)) };
     for (i, raw) in file.text.lines().enumerate() {
         check_blanks(raw, i, &mut report);
         check_leftovers(&lines[i], i, &mut report);
