@@ -57,6 +57,19 @@ class Relay(asyncio.DatagramProtocol):
         self.seen: set[str] = set()
         self.transport = None
 
+    @classmethod
+    async def start(cls, server: str, loss: float) -> "Relay":
+        """A relay on another port of the server's host."""
+        host, _, port = server.rpartition(":")
+        host, loop = host.strip("[]"), asyncio.get_running_loop()
+        _, relay = await loop.create_datagram_endpoint(lambda: cls((host, int(port)), loss), local_addr=(host, 0))
+        return relay
+
+    def authority(self) -> str:
+        """Host and port as in a URL."""
+        host, port, *_ = self.transport.get_extra_info("sockname")
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
     def connection_made(self, transport):
         self.transport = transport
 
@@ -122,13 +135,10 @@ async def play(case: str, client: list[str], server: list[str], folder: Path, ar
         line = (await asyncio.wait_for(serving.stdout.readline(), LIMIT)).decode().split()
         if not line:
             return "-" if await serving.wait() == UNSUPPORTED else "server failed"
-        host, _, port = line[1].rpartition(":")
-        loop = asyncio.get_running_loop()
-        _, relay = await loop.create_datagram_endpoint(
-            lambda: Relay((host.strip("[]"), int(port)), args.loss / 100), local_addr=(host.strip("[]"), 0)
-        )
-        port = relay.transport.get_extra_info("sockname")[1]
-        urls = [f"https://{host}:{port}/{name}" for name in CASES[case]]
+        relay = await Relay.start(line[1], args.loss / 100)
+        # Datagrams lose their marks in a relay.
+        authority = line[1] if case == "ecn" else relay.authority()
+        urls = [f"https://{authority}/{name}" for name in CASES[case]]
         with open(folder / "client.log", "wb") as log:
             fetching = await asyncio.create_subprocess_exec(
                 *client, "--testcase", case, "--downloads", downloads, *urls, stderr=log, env=keylog

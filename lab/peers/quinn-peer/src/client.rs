@@ -14,7 +14,7 @@ use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig}
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::{Case, DATAGRAM, RESERVED_VERSION, tls, transport};
+use crate::{Case, DATAGRAM, RESERVED_VERSION, socket, tls, transport};
 
 /// Datagrams sent, and how many must come back.
 const DATAGRAMS: u8 = 20;
@@ -45,7 +45,7 @@ pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result
 fn endpoint(server: SocketAddr) -> Result<Endpoint> {
     let any =
         if server.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-    let socket = std::net::UdpSocket::bind(any)?;
+    let socket = socket(any)?;
     let mut config = EndpointConfig::default();
     config.supported_versions(vec![RESERVED_VERSION, 1]);
     let runtime = quinn::default_runtime().context("no runtime")?;

@@ -6,16 +6,20 @@ mod client;
 mod server;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use quinn::TransportConfig;
+use socket2::SockRef;
 
 /// Bytes of each datagram of the `datagram` case.
 const DATAGRAM: usize = 500;
+/// Bytes asked for each socket buffer.
+const BUFFER: usize = 4 << 20;
 /// A version of the pattern reserved for forcing negotiation (RFC 9000 §15).
 const RESERVED_VERSION: u32 = 0x0a1a_2a3a;
 
@@ -114,4 +118,13 @@ fn transport() -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
     config.stream_receive_window((4_u32 << 20).into()).receive_window((16_u32 << 20).into());
     Arc::new(config)
+}
+
+/// A bound socket with buffers that hold a window, as far as the system lets them.
+fn socket(addr: SocketAddr) -> Result<UdpSocket> {
+    let socket = UdpSocket::bind(addr).with_context(|| format!("binding {addr}"))?;
+    let buffers = SockRef::from(&socket);
+    buffers.set_recv_buffer_size(BUFFER)?;
+    buffers.set_send_buffer_size(BUFFER)?;
+    Ok(socket)
 }

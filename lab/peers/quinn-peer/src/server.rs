@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, ServerConfig};
+use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig};
 
-use crate::{Case, tls, transport};
+use crate::{Case, socket, tls, transport};
 
 /// Longest request line.
 const REQUEST: usize = 4096;
@@ -15,7 +15,8 @@ const REQUEST: usize = 4096;
 pub(crate) async fn run(listen: SocketAddr, cert: &Path, key: &Path, www: PathBuf, case: Case) -> Result<()> {
     let mut config = ServerConfig::with_crypto(Arc::new(tls::server(case, cert, key)?));
     config.transport_config(transport());
-    let endpoint = Endpoint::server(config, listen).context("binding")?;
+    let runtime = quinn::default_runtime().context("no runtime")?;
+    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket(listen)?, runtime)?;
     println!("listening {}", endpoint.local_addr()?);
     let www: Arc<Path> = www.into();
     while let Some(incoming) = endpoint.accept().await {
