@@ -238,7 +238,9 @@ impl Sent {
         let run = self.ring[at].state.settled()?;
         let beyond = at.checked_sub(run as usize).and_then(|below| self.ring[below].state.settled());
         if let Some(more) = beyond {
-            self.ring[at].state.settle_run(run + more);
+            // What lies below the ring does not count, or the sum would grow for as long as the connection lives.
+            let known = run.saturating_add(more).min(at as u32 + 1);
+            self.ring[at].state.settle_run(known);
         }
         Some(run)
     }
@@ -370,6 +372,7 @@ impl Sent {
     /// Forgets all packets, because their keys are gone. Returns the bytes that were in flight.
     pub(crate) fn discard(&mut self) -> u64 {
         self.drop_front(self.ring.len());
+        self.ring = VecDeque::new();
         self.eliciting_in_flight = 0;
         self.last_eliciting_at = None;
         self.loss.time = None;
