@@ -7,13 +7,18 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, reason = "the connection drives it")]
+mod datagram;
 pub mod error;
 pub mod handshake;
 mod payload;
 mod space;
+#[allow(dead_code, reason = "the connection drives it")]
 mod stream;
 pub mod token;
 
+pub use datagram::SendDatagramError;
+pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WriteError};
 pub use tq_buf::mem;
 pub use tq_cc as cc;
 pub use tq_crypto as crypto;
