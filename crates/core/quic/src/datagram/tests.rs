@@ -1,0 +1,1 @@
+//! Datagram queues and frames.
