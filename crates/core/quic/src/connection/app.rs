@@ -80,7 +80,7 @@ impl Connection {
     ///
     /// # Errors
     /// The stream is unknown or over.
-    pub fn priority(&self, id: StreamId) -> Result<i32, ClosedStream> {
+    pub fn priority(&mut self, id: StreamId) -> Result<i32, ClosedStream> {
         self.streams.priority(id)
     }
 
@@ -105,7 +105,7 @@ impl Connection {
         // short header with the longest packet number, tag, frame type and two bytes of length
         let dcid = self.peer_cid(0)?.len();
         let room = usize::from(self.paths[0].mtu.current()).checked_sub(1 + dcid + 4 + 16)?;
-        self.datagrams.max_size(self.peer.max_datagram_frame_size, room)
+        self.datagrams.max_size(room)
     }
 
     /// Queues a message.
@@ -116,7 +116,7 @@ impl Connection {
     /// [`Event::DatagramSpace`]: crate::Event::DatagramSpace
     pub fn send_datagram(&mut self, data: Bytes) -> Result<(), SendDatagramError> {
         let max = self.max_datagram_size();
-        self.datagrams.send(data, max)
+        self.datagrams.send(data, max.ok_or(SendDatagramError::Unsupported)?)
     }
 
     /// The oldest message received.

@@ -158,7 +158,7 @@ impl Connection {
             self.events.push_back(Event::Closed(error.clone()));
         }
         self.end = End::Drained(error);
-        self.finish(now);
+        self.release(now);
     }
 
     /// Closing or draining is over.
@@ -169,10 +169,10 @@ impl Connection {
             End::None => return,
         };
         self.end = End::Drained(error);
-        self.finish(now);
+        self.release(now);
     }
 
-    fn finish(&mut self, now: Instant) {
+    fn release(&mut self, now: Instant) {
         (0..super::Timer::COUNT).for_each(|timer| self.timers.clear(timer));
         for ids in &self.cids {
             self.endpoint_events.extend(ids.local.all().map(|cid| EndpointEvent::CidRetired(*cid)));

@@ -241,7 +241,7 @@ impl Connection {
         if let Some(event) = self.streams.poll_event() {
             return Some(Event::Stream(event));
         }
-        self.datagrams.take_space_event().then_some(Event::DatagramSpace)
+        self.datagrams.take_space().then_some(Event::DatagramSpace)
     }
 
     /// What the endpoint must be told, before the next `transmit`.

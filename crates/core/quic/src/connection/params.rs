@@ -7,7 +7,7 @@ use tq_event::Initiator;
 use tq_time::Instant;
 use tq_wire::frame::{AckFrequency, kind};
 use tq_wire::params::VersionInformation;
-use tq_wire::{Cid, Code, Frame, TransportParameters, Version, Writer};
+use tq_wire::{Cid, Code, Frame, TransportParameters, Writer};
 
 use super::Connection;
 use crate::config::CID_POOL;
@@ -89,7 +89,8 @@ impl Connection {
                 chosen: self.version,
                 available: self.shared.versions.iter().copied().collect(),
             }),
-            max_datagram_frame_size: if config.datagram_receive_buffer > 0 { 65_535 } else { 0 },
+            max_datagram_frame_size: self.datagrams.declared(),
+            reset_stream_at: true,
             min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
             ..TransportParameters::default()
@@ -116,6 +117,7 @@ impl Connection {
             path.cc.on_mtu(path.mtu.current());
         }
         self.streams.on_params(&params);
+        self.datagrams.on_params(params.max_datagram_frame_size);
         self.log_params(now, Initiator::Remote, &params);
         self.peer = params;
         Ok(())

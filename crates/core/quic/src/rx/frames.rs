@@ -84,20 +84,19 @@ impl Connection {
         match *frame {
             Frame::Datagram(data) => {
                 self.counters.messages_received += 1;
-                self.datagrams.on_frame(data)?;
-                self.events.push_back(Event::DatagramReceived);
+                if self.datagrams.on_frame(data)? {
+                    self.events.push_back(Event::DatagramReceived);
+                }
             }
             Frame::ResetStream(ref f) => self.streams.on_reset(f)?,
-            Frame::ResetStreamAt(_) => {
-                return Err(violation(kind::RESET_STREAM_AT, "RESET_STREAM_AT without having offered it"));
-            }
+            Frame::ResetStreamAt(ref f) => self.streams.on_reset_at(f)?,
             Frame::StopSending(ref f) => self.streams.on_stop_sending(f)?,
             Frame::MaxData(max) => self.streams.on_max_data(max),
             Frame::MaxStreamData(id, max) => self.streams.on_max_stream_data(id, max)?,
             Frame::MaxStreams(dir, max) => self.streams.on_max_streams(dir, max),
-            Frame::DataBlocked(_) => {}
-            Frame::StreamDataBlocked(id, _) => self.streams.on_stream_data_blocked(id)?,
-            Frame::StreamsBlocked(..) => {}
+            Frame::DataBlocked(limit) => self.streams.on_data_blocked(limit),
+            Frame::StreamDataBlocked(id, limit) => self.streams.on_stream_data_blocked(id, limit)?,
+            Frame::StreamsBlocked(dir, limit) => self.streams.on_streams_blocked(dir, limit),
             Frame::NewConnectionId(ref f) => self.on_new_cid(opened.ix, f)?,
             Frame::RetireConnectionId(ref f) => self.on_retire_frame(f.path, f.seq, &opened.dcid)?,
             Frame::PathChallenge(data) => self.on_path_challenge(meta, opened.ix, data),
