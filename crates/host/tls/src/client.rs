@@ -77,7 +77,8 @@ impl ClientConfig {
         self
     }
 
-    /// Restricts the cipher suites; without it all three are offered.
+    /// Restricts the cipher suites, best first; the client's order decides. Without it all three are offered,
+    /// AES-128 first.
     pub fn suites(mut self, suites: &[Suite]) -> Self {
         self.suites = suites.to_vec();
         self

@@ -19,14 +19,17 @@ use tq_crypto::Suite;
 
 use crate::keys;
 
-/// aws-lc-rs with these suites, in the library's order; all if `suites` is empty.
+/// aws-lc-rs with these suites, best first; with all of them, AES-128 first, if `suites` is empty.
 pub(crate) fn provider(suites: &[Suite]) -> CryptoProvider {
+    const ALL: [Suite; 3] = [Suite::Aes128Gcm, Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
+    let wanted = if suites.is_empty() { &ALL[..] } else { suites };
     let mut provider = aws_lc_rs::default_provider();
-    if !suites.is_empty() {
-        provider
-            .cipher_suites
-            .retain(|suite| keys::suite(suite.suite()).is_some_and(|suite| suites.contains(&suite)));
-    }
+    let place = |suite: &rustls::SupportedCipherSuite| {
+        let suite = keys::suite(suite.suite())?;
+        wanted.iter().position(|wanted| *wanted == suite)
+    };
+    provider.cipher_suites.retain(|suite| place(suite).is_some());
+    provider.cipher_suites.sort_by_key(place);
     provider
 }
 
