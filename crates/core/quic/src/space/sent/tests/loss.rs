@@ -1,3 +1,5 @@
+//! Loss by number and by time, spurious loss, persistent congestion.
+
 use super::*;
 use crate::space::sent::loss::{CALM, PACKET_THRESHOLD};
 
@@ -137,6 +139,29 @@ fn a_raised_threshold_comes_down_when_losses_are_real() {
         lose(&mut bench, 13);
     }
     assert_eq!(lose(&mut bench, PACKET_THRESHOLD), 1);
+}
+
+#[test]
+fn a_spurious_loss_in_between_keeps_the_threshold_up() {
+    let mut bench = Bench::with(0..4000, at(0));
+    bench.hear(at(1), &[1..=12]);
+    bench.hear(at(1), &[0..=12]);
+    // Each step loses one packet overtaken by `by` others, if the threshold is no higher.
+    let lose = |bench: &mut Bench, by: u64| {
+        let late = bench.sent.largest_acked().unwrap() + 1;
+        bench.hear(at(1), &[late + 1..=late + by]).contains(&late)
+    };
+    for _ in 1..CALM {
+        assert!(lose(&mut bench, 13));
+    }
+    // The last of them arrives after all, having been overtaken by 13.
+    let late = bench.sent.largest_acked().unwrap() - 13;
+    bench.hear(at(1), &[late..=late]);
+    assert_eq!(bench.acked.spurious, 1);
+    for _ in 1..CALM {
+        assert!(lose(&mut bench, 14));
+    }
+    assert!(!lose(&mut bench, 13));
 }
 
 #[test]
