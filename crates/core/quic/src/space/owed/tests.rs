@@ -149,7 +149,7 @@ fn a_first_packet_that_is_not_number_zero_is_out_of_order() {
     assert_eq!(prompt(&mut owed, &[2, 3]), [2]);
 }
 
-/// Tables of the ack-frequency draft, §6.2.1.
+/// The ack-frequency draft's two tables of examples for out-of-order packets.
 #[test]
 fn the_drafts_reordering_tables_hold() {
     let mut three = owed();
