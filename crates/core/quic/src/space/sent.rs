@@ -71,7 +71,7 @@ struct Slot {
 /// Sent packets of one space.
 ///
 /// Call [`Sent::detect_lost`] after every [`Sent::on_ack`] and when [`Sent::loss_time`] has come. Memory is one slot
-/// (about 120 bytes) per number from the oldest outstanding or recently lost one up, and at most
+/// (112 bytes) per number from the oldest outstanding or recently lost one up, and at most
 /// [`SPARE`] + 8 × ack-eliciting packets in flight.
 #[derive(Debug)]
 pub(crate) struct Sent {
@@ -89,6 +89,9 @@ pub(crate) struct Sent {
     last_eliciting_at: Option<Instant>,
     largest_acked: Option<u64>,
     loss: loss::Loss,
+    /// Steps all ACKs have taken over the ring.
+    #[cfg(test)]
+    steps: usize,
 }
 
 impl Sent {
@@ -105,6 +108,8 @@ impl Sent {
             last_eliciting_at: None,
             largest_acked: None,
             loss: loss::Loss::new(),
+            #[cfg(test)]
+            steps: 0,
         }
     }
 
@@ -216,6 +221,10 @@ impl Sent {
         // `end` is one above what is still to be looked at.
         let mut end = top + 1;
         while end > bottom {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
             if let Some(known) = self.known(end - 1) {
                 end = end.saturating_sub(known as usize);
                 continue;

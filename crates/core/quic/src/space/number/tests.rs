@@ -1,3 +1,5 @@
+//! Where numbers are left out.
+
 use tq_buf::mem::Vec;
 
 use super::{FIRST_SKIP, FIRST_SPREAD, GAP, Numbers};

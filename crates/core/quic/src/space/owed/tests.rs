@@ -1,3 +1,5 @@
+//! When ACKs are due and what they say, by hand; random histories against plain sets are in `model`.
+
 mod model;
 
 use core::ops::RangeInclusive;
@@ -147,7 +149,7 @@ fn a_first_packet_that_is_not_number_zero_is_out_of_order() {
     assert_eq!(prompt(&mut owed, &[2, 3]), [2]);
 }
 
-/// Tables of the ack-frequency draft, §6.2.1.
+/// The ack-frequency draft's two tables of examples for out-of-order packets.
 #[test]
 fn the_drafts_reordering_tables_hold() {
     let mut three = owed();
@@ -164,6 +166,14 @@ fn reordering_zero_never_hurries() {
     owed.set_policy(rare(0));
     assert_eq!(prompt(&mut owed, &[5, 900, 0, 1, 70_000, 4]), []);
     assert_eq!(owed.deadline(), Some(at(1000)));
+}
+
+#[test]
+fn gaps_older_than_what_is_remembered_do_not_hurry() {
+    let mut owed = owed();
+    owed.set_policy(AckPolicy { threshold: 10_000, ..rare(2000) });
+    let pns: Vec<_> = (0..5000).step_by(2).collect();
+    assert_eq!(prompt(&mut owed, &pns), []);
 }
 
 #[test]
