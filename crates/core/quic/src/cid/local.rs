@@ -69,8 +69,7 @@ impl LocalCids {
 
     /// The peer retires `seq`; returns the id that is free now. `carrier` is the id of the packet the frame came in.
     pub(crate) fn on_retire(&mut self, seq: u64, carrier: &Cid) -> Result<Option<Cid>, TransportError> {
-        let fail =
-            |why| Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::RETIRE_CONNECTION_ID, why));
+        let fail = |why| Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::RETIRE_CONNECTION_ID, why));
         if seq >= self.next_seq {
             return fail("RETIRE_CONNECTION_ID of an id that was not issued");
         }
@@ -117,4 +116,3 @@ impl LocalCids {
         }
     }
 }
-

@@ -3,8 +3,8 @@
 mod local;
 mod peer;
 
-pub(crate) use local::{LocalCids};
-pub(crate) use peer::{PeerCids};
+pub(crate) use local::LocalCids;
+pub(crate) use peer::PeerCids;
 
 #[cfg(test)]
 mod tests;

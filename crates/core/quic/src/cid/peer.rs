@@ -100,7 +100,10 @@ impl PeerCids {
         let changed = self.active.is_some_and(|active| active.seq < bound) && self.rotate().is_some();
         let count = self.spare.len() as u64 + u64::from(self.active.is_some());
         if count > self.limit {
-            return fail(Code::CONNECTION_ID_LIMIT_ERROR, "NEW_CONNECTION_ID beyond active_connection_id_limit");
+            return fail(
+                Code::CONNECTION_ID_LIMIT_ERROR,
+                "NEW_CONNECTION_ID beyond active_connection_id_limit",
+            );
         }
         if self.retiring.len() + self.unacked.len() > MAX_RETIREMENTS {
             return fail(

@@ -40,7 +40,12 @@ impl Connection {
     }
 
     /// The peer gave an id back.
-    pub(crate) fn on_retire_cid(&mut self, path: PathId, seq: u64, carrier: &Cid) -> Result<(), TransportError> {
+    pub(crate) fn on_retire_cid(
+        &mut self,
+        path: PathId,
+        seq: u64,
+        carrier: &Cid,
+    ) -> Result<(), TransportError> {
         let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) else { return Ok(()) };
         if let Some(cid) = ids.local.on_retire(seq, carrier)? {
             self.endpoint_events.push_back(EndpointEvent::CidRetired(cid));

@@ -7,9 +7,9 @@ use tq_time::Instant;
 use tq_wire::{Cid, Code, Version};
 
 use super::{Connection, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
+use crate::endpoint::token::Token;
 use crate::error::{ConnectionError, TransportError};
 use crate::handshake::keys::OneRtt;
-use crate::endpoint::token::Token;
 use crate::handshake::{ClientTls, KeyChange, Level, ServerTls, Session, StartError};
 use crate::space::Space;
 
@@ -228,7 +228,13 @@ impl Connection {
     }
 
     /// A Retry packet (RFC 9000 §17.2.5.2). `packet` includes the tag.
-    pub(crate) fn on_retry(&mut self, now: Instant, scid: Cid, token: &[u8], packet: &[u8]) -> Result<(), DropReason> {
+    pub(crate) fn on_retry(
+        &mut self,
+        now: Instant,
+        scid: Cid,
+        token: &[u8],
+        packet: &[u8],
+    ) -> Result<(), DropReason> {
         let unusable = self.side.is_server() || self.hs.heard || self.hs.retry_scid.is_some();
         if unusable || token.is_empty() || self.peer_cid(0) == Some(scid) {
             return Err(DropReason::BadRetry);
@@ -258,14 +264,14 @@ impl Connection {
 
     /// A Version Negotiation packet (RFC 9000 §6.2). `versions` is the list as sent.
     pub(crate) fn on_version_negotiation(&mut self, now: Instant, versions: &[u8]) -> Result<(), DropReason> {
-        let offered = || {
-            versions.chunks_exact(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])))
-        };
+        let offered =
+            || versions.chunks_exact(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])));
         let late = self.side.is_server() || self.hs.heard || self.hs.retry_scid.is_some();
         if late || offered().any(|version| version == self.version) {
             return Err(DropReason::BadVersionNegotiation);
         }
-        let choice = self.shared.versions.iter().copied().find(|ours| offered().any(|theirs| theirs == *ours));
+        let choice =
+            self.shared.versions.iter().copied().find(|ours| offered().any(|theirs| theirs == *ours));
         let restarted = match (choice, self.version.is_reserved()) {
             // Only a version nobody speaks is retried with another: anything else could be a downgrade (RFC 9368 §4).
             (Some(choice), true) => self.restart_with(now, choice),

@@ -6,9 +6,9 @@ use tq_buf::mem::Vec;
 use tq_crypto::Seal;
 use tq_event::{
     CloseCode, CloseTrigger, ConnectionClosed, ConnectionStarted, ConnectionState, ConnectionStateUpdated,
-    DatagramsSent, DropReason, FrameInfo, Initiator, KeyDiscarded, KeyKind, KeyTrigger, KeyUpdated, LossTrigger,
-    MtuUpdated, PacketDropped, PacketLost, PacketReceived, PacketSent, Parameter, ParameterValue, ParametersSet,
-    PathAssigned, RecoveryMetricsUpdated, Space,
+    DatagramsSent, DropReason, FrameInfo, Initiator, KeyDiscarded, KeyKind, KeyTrigger, KeyUpdated,
+    LossTrigger, MtuUpdated, PacketDropped, PacketLost, PacketReceived, PacketSent, Parameter,
+    ParameterValue, ParametersSet, PathAssigned, RecoveryMetricsUpdated, Space,
 };
 use tq_time::Instant;
 use tq_wire::frame::Frames;
@@ -77,7 +77,8 @@ impl Connection {
             }
         };
         let reason: &[u8] = match error {
-            ConnectionError::PeerApplication { reason, .. } | ConnectionError::PeerTransport { reason, .. } => reason,
+            ConnectionError::PeerApplication { reason, .. }
+            | ConnectionError::PeerTransport { reason, .. } => reason,
             ConnectionError::Violation(error) => error.reason.as_bytes(),
             _ => b"",
         };
@@ -136,7 +137,14 @@ impl Connection {
         self.emitter.emit(now.as_nanos(), || ParametersSet { owner, list: &list }.into());
     }
 
-    pub(crate) fn log_received(&mut self, now: Instant, opened: &Opened, ecn: Ecn, size: usize, payload: &[u8]) {
+    pub(crate) fn log_received(
+        &mut self,
+        now: Instant,
+        opened: &Opened,
+        ecn: Ecn,
+        size: usize,
+        payload: &[u8],
+    ) {
         if !self.emitter.enabled() {
             return;
         }
@@ -151,7 +159,15 @@ impl Connection {
     }
 
     /// Called before sealing, while the payload can be read.
-    pub(crate) fn log_sent(&mut self, now: Instant, ix: usize, id: SpaceId, seal: &Seal, packet: &[u8], ecn: Ecn) {
+    pub(crate) fn log_sent(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        id: SpaceId,
+        seal: &Seal,
+        packet: &[u8],
+        ecn: Ecn,
+    ) {
         if !self.emitter.enabled() {
             return;
         }
@@ -160,7 +176,8 @@ impl Connection {
         let mut ranges = Vec::new();
         let frames = frame_infos(payload, &mut ranges);
         self.emitter.emit(now.as_nanos(), || {
-            PacketSent { path, space: space(id), pn, size, frames: &frames, ecn: ecn.bits(), trigger: None }.into()
+            PacketSent { path, space: space(id), pn, size, frames: &frames, ecn: ecn.bits(), trigger: None }
+                .into()
         });
     }
 
@@ -263,7 +280,9 @@ fn frame_info(frame: Frame<'_>) -> FrameInfo<'_> {
         Frame::MaxStreams(dir, maximum) => FrameInfo::MaxStreams { bidirectional: dir == Dir::Bi, maximum },
         Frame::DataBlocked(limit) => FrameInfo::DataBlocked { limit },
         Frame::StreamDataBlocked(id, limit) => FrameInfo::StreamDataBlocked { id: id.0, limit },
-        Frame::StreamsBlocked(dir, limit) => FrameInfo::StreamsBlocked { bidirectional: dir == Dir::Bi, limit },
+        Frame::StreamsBlocked(dir, limit) => {
+            FrameInfo::StreamsBlocked { bidirectional: dir == Dir::Bi, limit }
+        }
         Frame::RetireConnectionId(f) => {
             FrameInfo::RetireConnectionId { path: f.path.map(|path| path.0), sequence: f.seq }
         }

@@ -109,7 +109,8 @@ impl Connection {
             self.cids[0].peer.set_first_token(token);
             self.announce_reset_token(0);
         }
-        let idle = [self.config.idle_timeout, params.max_idle_timeout].into_iter().filter(|idle| !idle.is_zero());
+        let idle =
+            [self.config.idle_timeout, params.max_idle_timeout].into_iter().filter(|idle| !idle.is_zero());
         self.idle = idle.min();
         self.arm_idle(now);
         for path in &mut self.paths {
@@ -178,7 +179,8 @@ impl Connection {
 
     /// Asks for about sixteen ACKs a window where the peer can do that.
     pub(crate) fn update_ack_frequency(&mut self) {
-        let Some(min) = self.peer.min_ack_delay.filter(|_| self.config.ack_frequency && self.hs.confirmed) else {
+        let Some(min) = self.peer.min_ack_delay.filter(|_| self.config.ack_frequency && self.hs.confirmed)
+        else {
             return;
         };
         let path = &self.paths[0];

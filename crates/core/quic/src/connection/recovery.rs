@@ -111,10 +111,20 @@ impl Connection {
     }
 
     /// RFC 9002 §5: only when the largest acknowledged is new and something ack-eliciting is newly acknowledged.
-    fn sample_rtt(&mut self, now: Instant, id: SpaceId, ix: usize, ack: &Ack<'_>, acked: &crate::space::Acked) {
-        let Some((_, sent_at)) = acked.largest.filter(|_| acked.new_largest && acked.any_eliciting) else { return };
+    fn sample_rtt(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        ix: usize,
+        ack: &Ack<'_>,
+        acked: &crate::space::Acked,
+    ) {
+        let Some((_, sent_at)) = acked.largest.filter(|_| acked.new_largest && acked.any_eliciting) else {
+            return;
+        };
         let exponent = self.peer.ack_delay_exponent;
-        let reported = Duration::from_micros(ack.delay.saturating_mul(1 << exponent).min(u64::from(u32::MAX)));
+        let reported =
+            Duration::from_micros(ack.delay.saturating_mul(1 << exponent).min(u64::from(u32::MAX)));
         let delay = match id {
             SpaceId::Initial => Duration::ZERO,
             _ if self.hs.confirmed => reported.min(self.peer_ack_delay()),
@@ -266,7 +276,8 @@ impl Connection {
                     && (self.hs.confirmed || !matches!(id, SpaceId::App(_)) || self.keys.handshake.is_none())
             })
             .filter_map(|(id, space)| {
-                let delay = if matches!(id, SpaceId::App(_)) { self.peer_ack_delay() } else { Duration::ZERO };
+                let delay =
+                    if matches!(id, SpaceId::App(_)) { self.peer_ack_delay() } else { Duration::ZERO };
                 Some((space.sent.last_eliciting_at()? + path.pto(delay), LossTimer::Probe(id)))
             })
             .min_by_key(|(at, _)| *at);

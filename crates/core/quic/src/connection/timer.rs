@@ -24,7 +24,8 @@ pub(crate) enum Timer {
 
 impl Timer {
     pub(crate) const COUNT: usize = 5;
-    const ALL: [Self; Self::COUNT] = [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive];
+    const ALL: [Self; Self::COUNT] =
+        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive];
 }
 
 impl Connection {
@@ -34,7 +35,8 @@ impl Connection {
         if self.end.is_over() {
             return table;
         }
-        let early = [&self.initial, &self.handshake].into_iter().flatten().filter_map(|s| s.owed.deadline()).min();
+        let early =
+            [&self.initial, &self.handshake].into_iter().flatten().filter_map(|s| s.owed.deadline()).min();
         let paths = (0..self.paths.len()).filter_map(|ix| self.path_deadline(ix)).min();
         [table, early, paths].into_iter().flatten().min()
     }

@@ -65,7 +65,8 @@ impl Endpoint {
         datagram: &mut [u8],
         reply: &mut Vec<u8>,
     ) -> Route {
-        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header else {
+        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
+        else {
             return Route::Drop(DropReason::UnknownConnection);
         };
         if self.server.is_none() {
@@ -108,7 +109,9 @@ impl Endpoint {
             }
             Verdict::Valid => incoming.validated = true,
             Verdict::Useless => {}
-            Verdict::Invalid => return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply)),
+            Verdict::Invalid => {
+                return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply));
+            }
         }
         Route::Incoming(incoming)
     }
@@ -207,7 +210,8 @@ impl Endpoint {
 
     /// An Initial with nothing but CONNECTION_CLOSE, from no connection.
     fn close_initial(&self, now: Instant, incoming: &Incoming, code: Code, reply: &mut Vec<u8>) -> Transmit {
-        let keys = schedule::initial_keys(&*self.shared.crypto, incoming.version, &incoming.dcid, Side::Server);
+        let keys =
+            schedule::initial_keys(&*self.shared.crypto, incoming.version, &incoming.dcid, Side::Server);
         let scid = self.shared.new_cid();
         let mut out = vec![0; 128];
         let mut w = Writer::new(&mut out);

@@ -173,7 +173,9 @@ impl Endpoint {
             Err(_) => return Route::Drop(DropReason::BadHeader),
         };
         let dcid = match &header {
-            Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => Some(*dcid),
+            Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => {
+                Some(*dcid)
+            }
             Header::VersionNegotiation { dcid, .. } | Header::Unknown { dcid, .. } => {
                 Cid::new(&datagram[dcid.clone()])
             }

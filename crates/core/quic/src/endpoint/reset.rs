@@ -74,7 +74,13 @@ impl Endpoint {
         // A reserved version keeps clients used to unknown ones (RFC 9000 §6.3).
         versions.push(Version((random as u32 & 0xf0f0_f0f0) | 0x0a0a_0a0a));
         let mut out = vec![0; 7 + dcid.len() + scid.len() + 4 * versions.len()];
-        header::encode_negotiation(&mut Writer::new(&mut out), (random >> 32) as u8 & 0x3f, scid, dcid, &versions);
+        header::encode_negotiation(
+            &mut Writer::new(&mut out),
+            (random >> 32) as u8 & 0x3f,
+            scid,
+            dcid,
+            &versions,
+        );
         *reply = out;
         Route::Reply(self.reply_to(now, meta, reply))
     }

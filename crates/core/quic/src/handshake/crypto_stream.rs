@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use tq_buf::{Assembler, SendBuffer};
-use tq_wire::frame::{self, kind};
 use tq_wire::Code;
+use tq_wire::frame::{self, kind};
 
 use super::Level;
 use crate::error::TransportError;
@@ -102,4 +102,3 @@ impl CryptoStreams {
         send.lose(0..sent);
     }
 }
-

@@ -64,7 +64,13 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn new(id: PathId, tuple: Tuple, config: &TransportConfig, now: Instant, skip_seed: u64) -> Self {
+    pub(crate) fn new(
+        id: PathId,
+        tuple: Tuple,
+        config: &TransportConfig,
+        now: Instant,
+        skip_seed: u64,
+    ) -> Self {
         let mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
         Self {
             id,

@@ -121,7 +121,12 @@ impl Connection {
         Ok(())
     }
 
-    fn on_retire_frame(&mut self, path: Option<PathId>, seq: u64, carrier: &Cid) -> Result<(), TransportError> {
+    fn on_retire_frame(
+        &mut self,
+        path: Option<PathId>,
+        seq: u64,
+        carrier: &Cid,
+    ) -> Result<(), TransportError> {
         if path.is_some() {
             return Err(violation(kind::PATH_RETIRE_CONNECTION_ID, "multipath frame without multipath"));
         }

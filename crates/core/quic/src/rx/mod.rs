@@ -81,7 +81,9 @@ impl Connection {
                 _ => rest.len(),
             };
             let dcid = match &header {
-                Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => Some(*dcid),
+                Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => {
+                    Some(*dcid)
+                }
                 _ => None,
             };
             if dcid.is_some() && first.is_some() && dcid != first {
@@ -248,7 +250,9 @@ impl Connection {
         if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
             self.on_new_address(now, meta, opened.ix, highest && !outcome.probing_only);
         }
-        if outcome.crypto && let Err(error) = self.feed(now, opened.space) {
+        if outcome.crypto
+            && let Err(error) = self.feed(now, opened.space)
+        {
             self.fail(now, error);
         }
     }

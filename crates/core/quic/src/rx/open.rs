@@ -79,7 +79,14 @@ impl Connection {
             Phase::Previous => {}
         }
         self.cids_on_used(ix, dcid);
-        Ok(Opened { space: SpaceId::App(ix), ix, pn, payload: (start, start + len), zero_rtt: false, dcid: *dcid })
+        Ok(Opened {
+            space: SpaceId::App(ix),
+            ix,
+            pn,
+            payload: (start, start + len),
+            zero_rtt: false,
+            dcid: *dcid,
+        })
     }
 
     /// Reserved bits must be zero and a packet must hold a frame; judged only now that the packet is authentic
@@ -99,7 +106,10 @@ impl Connection {
         self.keys.forgeries += 1;
         let limit = self.keys.one_rtt.as_ref().map_or(u64::MAX, |keys| keys.suite.integrity_limit());
         if self.keys.forgeries >= limit {
-            self.fail(now, TransportError::new(Code::AEAD_LIMIT_REACHED, 0, "too many packets do not authenticate"));
+            self.fail(
+                now,
+                TransportError::new(Code::AEAD_LIMIT_REACHED, 0, "too many packets do not authenticate"),
+            );
         }
     }
 
@@ -130,7 +140,9 @@ impl Connection {
 
     /// Both directions move on one phase.
     pub(crate) fn advance_keys(&mut self, now: Instant, trigger: KeyTrigger) {
-        let Some(following) = self.hs.session.as_mut().and_then(|session| session.next_keys()) else { return };
+        let Some(following) = self.hs.session.as_mut().and_then(|session| session.next_keys()) else {
+            return;
+        };
         let wait = 3 * self.longest_pto();
         let Some(keys) = &mut self.keys.one_rtt else { return };
         keys.advance(following);
@@ -166,7 +178,9 @@ impl Connection {
         if self.is_stateless_reset(datagram) {
             return self.on_stateless_reset(now);
         }
-        let Ok(Header::Short { dcid, pn_offset }) = Header::parse(datagram, self.shared.cid_len) else { return };
+        let Ok(Header::Short { dcid, pn_offset }) = Header::parse(datagram, self.shared.cid_len) else {
+            return;
+        };
         let Some(ix) = self.path_of(&dcid).and_then(|path| self.path_index(path)) else { return };
         let Ok(opened) = self.open_short(now, ix, &dcid, pn_offset, datagram) else { return };
         for frame in tq_wire::frame::Frames::new(&datagram[opened.payload.0..opened.payload.1]).flatten() {

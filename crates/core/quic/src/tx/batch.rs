@@ -53,7 +53,8 @@ impl Connection {
                 break;
             }
             let limit = at + segment;
-            let fill = |c: &mut Self, payload: &mut crate::payload::Payload<'_>| c.fill_app(now, ix, data, payload);
+            let fill =
+                |c: &mut Self, payload: &mut crate::payload::Payload<'_>| c.fill_app(now, ix, data, payload);
             let Some(mut draft) = self.draft(SpaceId::App(ix), ix, buf, at, limit, fill) else { break };
             let short = limit - draft.seal.packet.end;
             if short > 0 && short <= PAD_TO_GO_ON && self.streams.wants_data() && data {
@@ -101,7 +102,14 @@ impl Connection {
         true
     }
 
-    fn account(&mut self, now: Instant, ix: usize, len: usize, segment: Option<usize>, ecn: tq_wire::Ecn) -> Transmit {
+    fn account(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        len: usize,
+        segment: Option<usize>,
+        ecn: tq_wire::Ecn,
+    ) -> Transmit {
         let path = &mut self.paths[ix];
         path.validation.on_sent(len);
         path.bytes_sent += len as u64;
@@ -139,7 +147,8 @@ impl Connection {
         let limit = budget.total.min(usize::from(MIN_MTU));
         let mut challenge = [0; 8];
         self.shared.entropy.fill(&mut challenge);
-        let fill = |c: &mut Self, p: &mut crate::payload::Payload<'_>| c.fill_validation(now, ix, challenge, p);
+        let fill =
+            |c: &mut Self, p: &mut crate::payload::Payload<'_>| c.fill_validation(now, ix, challenge, p);
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
         self.pad(buf, &mut draft, limit);
         let len = draft.seal.packet.end;
@@ -180,4 +189,3 @@ impl Connection {
         }
     }
 }
-

@@ -29,7 +29,8 @@ impl Connection {
             if pad && limit < min {
                 return None;
             }
-            let Some(draft) = self.draft(id, 0, buf, at, limit, |c, payload| c.fill_early(now, id, data, payload))
+            let Some(draft) =
+                self.draft(id, 0, buf, at, limit, |c, payload| c.fill_early(now, id, data, payload))
             else {
                 continue;
             };
@@ -44,8 +45,8 @@ impl Connection {
             let data = budget.allows_data();
             let wants = self.app_wants(now, 0, data);
             if wants
-                && let Some(draft) =
-                    self.draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| c.fill_app(now, 0, data, payload))
+                && let Some(draft) = self
+                    .draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| c.fill_app(now, 0, data, payload))
             {
                 at = draft.seal.packet.end;
                 drafts.push(draft);

@@ -111,7 +111,13 @@ impl Connection {
     }
 
     /// A challenge and the responses owed on a path.
-    pub(super) fn fill_validation(&mut self, now: Instant, ix: usize, challenge: [u8; 8], payload: &mut Payload<'_>) {
+    pub(super) fn fill_validation(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        challenge: [u8; 8],
+        payload: &mut Payload<'_>,
+    ) {
         let path = &mut self.paths[ix];
         let id: PathId = path.id;
         if path.validation.wants_challenge()

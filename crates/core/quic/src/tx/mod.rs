@@ -37,7 +37,13 @@ impl Connection {
         (0..self.paths.len()).find_map(|ix| self.transmit_on(now, ix, buf, max_segments))
     }
 
-    fn transmit_on(&mut self, now: Instant, ix: usize, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
+    fn transmit_on(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        buf: &mut [u8],
+        max_segments: usize,
+    ) -> Option<Transmit> {
         if ix == 0 && (self.initial.is_some() || self.handshake.is_some()) {
             if let Some(transmit) = self.transmit_coalesced(now, buf) {
                 return Some(transmit);
@@ -63,7 +69,8 @@ impl Connection {
     /// Moves both directions to the next keys; says whether that was allowed now: the handshake is confirmed, the
     /// last update acknowledged and three PTO old (RFC 9001 §6.1, §6.5).
     pub fn update_keys(&mut self, now: Instant) -> bool {
-        let allowed = self.hs.confirmed && self.keys.one_rtt.as_ref().is_some_and(|keys| keys.may_update(now));
+        let allowed =
+            self.hs.confirmed && self.keys.one_rtt.as_ref().is_some_and(|keys| keys.may_update(now));
         if allowed {
             self.advance_keys(now, KeyTrigger::LocalUpdate);
         }

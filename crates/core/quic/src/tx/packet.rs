@@ -98,7 +98,8 @@ impl Connection {
         fill: impl FnOnce(&mut Self, &mut Payload<'_>),
     ) -> Option<Draft> {
         let (pn, pn_len) = self.next_pn(id)?;
-        let grease = matches!(id, SpaceId::App(_)) && self.peer.grease_quic_bit && self.config.grease && pn & 1 == 1;
+        let grease =
+            matches!(id, SpaceId::App(_)) && self.peer.grease_quic_bit && self.config.grease && pn & 1 == 1;
         let token = core::mem::take(&mut self.hs.token);
         let heading = Heading {
             dcid: self.peer_cid(ix)?,
@@ -142,7 +143,14 @@ impl Connection {
     }
 
     /// Fills in the Length field, seals and masks one packet, and remembers it.
-    pub(super) fn seal_and_record(&mut self, now: Instant, ix: usize, buf: &mut [u8], draft: Draft, ecn: Ecn) {
+    pub(super) fn seal_and_record(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        buf: &mut [u8],
+        draft: Draft,
+        ecn: Ecn,
+    ) {
         let packet = &mut buf[draft.seal.packet.clone()];
         let seal = &draft.seal;
         if let Some(at) = draft.length_at {
@@ -151,7 +159,9 @@ impl Connection {
         self.log_sent(now, ix, draft.space, seal, packet, ecn);
         let path = self.paths[ix].id;
         let keys = match draft.space {
-            SpaceId::Initial => self.keys.initial.as_ref().map(|keys| (&*keys.local.header, &*keys.local.packet)),
+            SpaceId::Initial => {
+                self.keys.initial.as_ref().map(|keys| (&*keys.local.header, &*keys.local.packet))
+            }
             SpaceId::Handshake => {
                 self.keys.handshake.as_ref().map(|keys| (&*keys.local.header, &*keys.local.packet))
             }
