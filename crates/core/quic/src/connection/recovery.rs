@@ -131,6 +131,9 @@ impl Connection {
             _ => reported,
         };
         let path = &mut self.paths[ix];
+        if !path.rtt.has_sample() {
+            path.space.sent.on_first_rtt(now);
+        }
         path.rtt.update(now.saturating_since(sent_at), delay);
         let srtt = path.rtt.smoothed();
         self.streams.on_rtt(now, srtt);

@@ -96,9 +96,9 @@ impl Connection {
         self.paths.iter().map(|path| path.pto_base(delay)).max().unwrap_or(Duration::from_secs(1))
     }
 
-    /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1).
+    /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.
     pub(crate) fn arm_idle(&mut self, now: Instant) {
-        if let Some(idle) = self.idle {
+        if let Some(idle) = self.idle.filter(|_| self.hs.complete) {
             self.timers.set(Timer::Idle as usize, now + idle.max(3 * self.longest_pto()));
         } else {
             self.timers.clear(Timer::Idle as usize);
