@@ -60,8 +60,10 @@ impl Streams {
     /// How much of `len` bytes may be written. Remembers a refused writer.
     fn writable(&mut self, id: StreamId, len: usize) -> Result<(u32, usize), WriteError> {
         let key = self.lookup(id).ok_or(WriteError::Closed)?;
-        let room = self.buffer_room();
-        let ahead = if room > self.config.send_buffer / 2 { AHEAD } else { 0 };
+        let most = self.buffer_size();
+        let room = most.saturating_sub(self.held.unacked);
+        // streams their readers neglect must not fill the buffer of the others
+        let ahead = if room > most / 2 { AHEAD } else { 0 };
         let Some(Stream { send: Some(send), priority, .. }) = self.table.get_mut(key) else {
             return Err(WriteError::Closed);
         };
@@ -83,18 +85,19 @@ impl Streams {
         Err(WriteError::Blocked)
     }
 
-    /// Room in the send buffer: its size, or less while little is in flight.
-    fn buffer_room(&self) -> u64 {
+    /// Bytes the send buffer may hold now: less than it could while little is in flight.
+    fn buffer_size(&self) -> u64 {
         let in_flight = self.held.unacked.saturating_sub(self.held.unsent);
-        let most = self.config.send_buffer.min(in_flight.saturating_mul(2).saturating_add(AT_LEAST));
-        most.saturating_sub(self.held.unacked)
+        self.config.send_buffer.min(in_flight.saturating_mul(2).saturating_add(AT_LEAST))
     }
 
     /// Tells writers that were refused for want of room, once there is some.
     pub(super) fn wake_writers(&mut self) {
-        if self.waiting.is_empty()
-            || self.buffer_room() < WORTH_WAKING.min(self.config.send_buffer / 4).max(1)
-        {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let most = self.buffer_size();
+        if most.saturating_sub(self.held.unacked) < WORTH_WAKING.min(most / 4).max(1) {
             return;
         }
         loop {

@@ -95,7 +95,6 @@ impl Streams {
     /// MAX_DATA (RFC 9000 §19.9).
     pub(crate) fn on_max_data(&mut self, limit: u64) {
         self.outbound.limit = self.outbound.limit.max(limit);
-        self.wake_writers();
     }
 
     /// MAX_STREAM_DATA (RFC 9000 §19.10).

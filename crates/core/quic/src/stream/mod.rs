@@ -101,10 +101,13 @@ impl Streams {
         for key in self.table.keys() {
             let Some(id) = self.table.get(key).map(|stream| stream.id) else { continue };
             let limit = self.first_limit(id);
-            self.with_send(key, |send| {
+            let awake = self.with_send(key, |send| {
                 send.set_limit(limit);
-                send.stalled = false;
+                core::mem::take(&mut send.stalled)
             });
+            if awake == Some(true) {
+                self.events.push_back(StreamEvent::Writable(id));
+            }
         }
         self.local[Dir::Bi as usize].limit = peer.initial_max_streams_bidi;
         self.local[Dir::Uni as usize].limit = peer.initial_max_streams_uni;

@@ -165,7 +165,7 @@ impl SendPart {
 
     /// Whether bytes may go that need the connection's credit.
     pub(super) fn wants_fresh(&self) -> bool {
-        self.charged < self.limit.min(self.buffer.end())
+        self.charged < self.limit.min(self.buffer.end()) && !matches!(self.phase, Phase::Reset { .. })
     }
 
     /// Whether something may go that does not.
@@ -259,7 +259,7 @@ impl SendPart {
         self.buffer.lose(range);
         if self.buffer.has_lost() {
             self.resend |= below;
-            self.lost = (self.lost + len).min(self.buffer.unacked());
+            self.lost = (self.lost + len).min(self.buffer.unacked() - self.buffer.unsent());
         }
     }
 
@@ -275,7 +275,7 @@ impl SendPart {
         }
         let sent = self.buffer.sent();
         self.buffer.lose(0..sent);
-        self.lost = sent.min(self.buffer.unacked());
+        self.lost = self.buffer.unacked() - self.buffer.unsent();
     }
 
     /// The peer has every byte and FIN.
