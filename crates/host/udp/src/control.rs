@@ -21,7 +21,7 @@ pub(crate) const RECV_LEN: usize = 256;
 pub(crate) struct Control<const N: usize>(pub(crate) [u8; N]);
 
 /// Builds the control bytes of one `sendmsg`.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Writer {
     buffer: Control<SEND_LEN>,
     len: usize,

@@ -56,19 +56,26 @@ pub enum SendError {
 }
 
 impl SendError {
-    fn classify(error: io::Error, sent: usize, with_source: bool) -> Self {
+    /// What `error` asks of the sender of `transmit`, `sent` bytes of which have left.
+    fn classify(error: io::Error, sent: usize, transmit: &Transmit<'_>) -> Self {
         match error.raw_os_error().unwrap_or(0) {
             libc::EAGAIN => Self::WouldBlock { sent },
             libc::EMSGSIZE => Self::TooBig,
-            libc::ENETUNREACH
+            // Which of these a foreign source gives depends on family and kernel.
+            libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH
+                if transmit.local_ip.is_some_and(|ip| !sys::is_local(ip)) =>
+            {
+                Self::BadSource(error)
+            }
+            // IPv6 finds no source address to go with where IPv4 finds no route.
+            libc::EADDRNOTAVAIL
+            | libc::ENETUNREACH
             | libc::EHOSTUNREACH
             | libc::ENETDOWN
             | libc::EHOSTDOWN
             | libc::ENODEV
             | libc::ENXIO
             | libc::EAFNOSUPPORT => Self::Unreachable(error),
-            libc::EADDRNOTAVAIL => Self::BadSource(error),
-            libc::EINVAL if with_source => Self::BadSource(error),
             libc::EPERM | libc::EACCES => Self::Denied(error),
             libc::ENOBUFS | libc::ENOMEM => Self::NoBuffers(error),
             _ => Self::Other(error),
@@ -131,44 +138,39 @@ impl Socket {
     /// system call may have left.
     pub fn send(&self, transmit: &Transmit<'_>) -> Result<(), SendError> {
         let contents = transmit.contents;
+        let head = self.head(transmit)?;
         let segment = transmit.segment.map_or(0, usize::from);
-        if segment == 0 || segment >= contents.len() {
-            return self.call(transmit, contents, 0).map_err(|e| self.explain(e, 0, transmit));
-        }
         let mut sent = 0;
+        if segment == 0 || segment >= contents.len() {
+            return self.call(&head, contents, 0).map_err(|e| SendError::classify(e, sent, transmit));
+        }
         while sent < contents.len() {
             let rest = &contents[sent..];
             let train = segment * self.max_segments().min(MAX_TRAIN / segment).max(1);
             let train = &rest[..train.min(rest.len())];
-            match self.call(transmit, train, segment) {
+            match self.call(&head, train, segment) {
                 Ok(()) => sent += train.len(),
                 Err(e) if train.len() > segment && e.raw_os_error().is_some_and(gso_to_blame) => {
                     // The same datagram without segmentation tells who is to blame.
-                    let alone = self.call(transmit, &train[..segment], 0);
-                    alone.map_err(|e| self.explain(e, sent, transmit))?;
+                    let alone = self.call(&head, &train[..segment], 0);
+                    alone.map_err(|e| SendError::classify(e, sent, transmit))?;
                     sent += segment;
                     self.no_gso.store(true, Ordering::Relaxed);
                 }
-                Err(e) => return Err(self.explain(e, sent, transmit)),
+                Err(e) => return Err(SendError::classify(e, sent, transmit)),
             }
         }
         Ok(())
     }
 
-    fn explain(&self, error: io::Error, sent: usize, transmit: &Transmit<'_>) -> SendError {
-        SendError::classify(error, sent, transmit.local_ip.is_some())
-    }
-
-    /// One system call: `bytes` as datagrams of `segment` bytes, or as one datagram.
-    fn call(&self, transmit: &Transmit<'_>, bytes: &[u8], segment: usize) -> io::Result<()> {
+    /// Addresses and codepoint in the kernel's layout, or why they do not go together.
+    fn head(&self, transmit: &Transmit<'_>) -> Result<Head, SendError> {
+        let errno = io::Error::from_raw_os_error;
         let Some((name, name_len)) = Name::encode(transmit.remote, self.family) else {
-            return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
+            return Err(SendError::Unreachable(errno(libc::EAFNOSUPPORT)));
         };
         let v4 = self.family == Family::V4 || transmit.remote.ip().to_canonical().is_ipv4();
         let mut control = Writer::new();
-        if segment != 0 && bytes.len() > segment {
-            control.segment(segment as u16);
-        }
         // Sockets start with a traffic class of zero, so Not-ECT needs no message.
         if transmit.ecn != Ecn::NotEct {
             control.ecn(transmit.ecn, v4);
@@ -176,12 +178,30 @@ impl Socket {
         if let Some(ip) = transmit.local_ip {
             let ip = ip.to_canonical();
             if ip.is_ipv4() != v4 {
-                return Err(io::Error::from_raw_os_error(libc::EADDRNOTAVAIL));
+                return Err(SendError::BadSource(errno(libc::EADDRNOTAVAIL)));
             }
             control.source(ip);
         }
-        sys::send(self, &name.0[..name_len], control.bytes(), bytes)
+        Ok(Head { name, name_len, control })
     }
+
+    /// One system call: `bytes` as datagrams of `segment` bytes, or as one datagram.
+    fn call(&self, head: &Head, bytes: &[u8], segment: usize) -> io::Result<()> {
+        let name = &head.name.0[..head.name_len];
+        if segment == 0 || segment >= bytes.len() {
+            return sys::send(self, name, head.control.bytes(), bytes);
+        }
+        let mut control = head.control;
+        control.segment(segment as u16);
+        sys::send(self, name, control.bytes(), bytes)
+    }
+}
+
+/// What all datagrams of a train have in common.
+struct Head {
+    name: Name,
+    name_len: usize,
+    control: Writer,
 }
 
 /// EIO: the device cannot checksum; EINVAL: an old kernel, a limit, or an unrelated argument.

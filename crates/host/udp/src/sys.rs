@@ -4,7 +4,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::slice::ChunksExactMut;
@@ -127,6 +127,11 @@ pub(crate) fn max_segments() -> usize {
     })
 }
 
+/// Whether `ip` is an address of this host that sockets may send from.
+pub(crate) fn is_local(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip.to_canonical(), 0)).is_ok()
+}
+
 /// `CLOCK_MONOTONIC` in nanoseconds.
 #[inline]
 pub(crate) fn monotonic_ns() -> u64 {
@@ -169,4 +174,11 @@ pub(crate) fn timer_slack(nanos: u32) -> io::Result<()> {
     let nanos = libc::c_ulong::from(nanos.max(1));
     // SAFETY: takes an integer, touches no memory of ours.
     call(|| unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanos) as isize }).map(drop)
+}
+
+/// Waits until a descriptor is ready or `millis` have passed; the number that are ready. For tests.
+#[cfg(test)]
+pub(crate) fn poll(fd: &mut libc::pollfd, millis: i32) -> usize {
+    // SAFETY: one valid `pollfd`.
+    call(|| unsafe { libc::poll(fd, 1, millis) as isize }).unwrap()
 }
