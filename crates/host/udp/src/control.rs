@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::Ecn;
+use tq_wire::Ecn;
 
 const WORD: usize = size_of::<usize>();
 const HEADER: usize = WORD + 8;

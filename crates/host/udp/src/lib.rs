@@ -12,14 +12,13 @@
 mod addr;
 mod clock;
 mod control;
-mod ecn;
 mod recv;
 mod send;
 mod socket;
 mod sys;
 
 pub use clock::{Clock, Timer, set_timer_slack};
-pub use ecn::Ecn;
 pub use recv::{RecvBatch, Train, Trains};
 pub use send::{MAX_TRAIN, SendError, Transmit};
 pub use socket::{Options, Socket};
+pub use tq_wire::Ecn;

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::Ecn;
 use tq_time::Instant;
+use tq_wire::Ecn;
 
 use crate::addr::Name;
 use crate::control::{Control, RECV_LEN, Received};

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 
-use crate::Ecn;
+use tq_wire::Ecn;
 
 use crate::addr::{Family, Name};
 use crate::control::Writer;

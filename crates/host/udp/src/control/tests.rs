@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::{Received, SEND_LEN, Writer};
-use crate::Ecn;
+use tq_wire::Ecn;
 
 #[test]
 fn ecn_and_source_are_read_as_written_in_both_families() {
