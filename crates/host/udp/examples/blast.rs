@@ -20,7 +20,8 @@ fn main() {
     let (tx, rx) = std::thread::scope(|threads| {
         let sender = threads.spawn(|| {
             pin(0);
-            let contents = vec![0; size * segments];
+            // Written once, so that it is memory rather than the zero page.
+            let contents: Vec<u8> = (0..size * segments).map(|i| i as u8).collect();
             let end = Clock::now() + Duration::from_secs(seconds as u64);
             let segment = Some(u16::try_from(size).expect("a datagram size"));
             let transmit = Transmit { remote, local_ip: None, ecn: Ecn::Ect0, segment, contents: &contents };
