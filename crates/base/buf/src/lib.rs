@@ -8,5 +8,7 @@
 
 pub mod mem;
 mod ranges;
+mod send;
 
 pub use ranges::Ranges;
+pub use send::SendBuffer;

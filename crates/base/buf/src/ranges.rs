@@ -170,6 +170,12 @@ impl Ranges {
         self.runs.clear();
     }
 
+    /// The ranges that share a member with `range`, whole.
+    pub(crate) fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let (from, to) = self.span(range);
+        self.runs.range(from..to).cloned()
+    }
+
     /// Indices `from..to` of the runs that share a member with `range`.
     fn span(&self, range: &Range<u64>) -> (usize, usize) {
         let from = self.runs.partition_point(|run| run.end <= range.start);
