@@ -6,9 +6,11 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod assembler;
 pub mod mem;
 mod ranges;
 mod send;
 
+pub use assembler::{Assembler, TooFragmented};
 pub use ranges::Ranges;
 pub use send::SendBuffer;

@@ -14,7 +14,8 @@ mod tests;
 /// A set of `u64` held as disjoint, non-touching, ascending half-open ranges.
 ///
 /// Members are 0 to 2^64-2; `u64::MAX` cannot be a member because no half-open range ends after it. A range
-/// whose end is not above its start is empty and changes nothing. Memory is 16 bytes per range.
+/// whose end is not above its start is empty and changes nothing. Memory follows the number of ranges down as well
+/// as up: 16 to 64 bytes for each, once there are more than 64.
 ///
 /// Work at the end (a new highest member) and at the start (`pop_first`, `remove_below`) takes constant time;
 /// elsewhere a search takes O(log ranges) and an insertion moves at most half of the ranges.
@@ -145,7 +146,9 @@ impl Ranges {
 
     /// Takes out the lowest range.
     pub fn pop_first(&mut self) -> Option<Range<u64>> {
-        self.runs.pop_front()
+        let first = self.runs.pop_front();
+        self.shrink();
+        first
     }
 
     /// Takes out all members smaller than `bound`.
@@ -153,10 +156,11 @@ impl Ranges {
         while let Some(first) = self.runs.front_mut() {
             if first.end > bound {
                 first.start = first.start.max(bound);
-                return;
+                break;
             }
             self.runs.pop_front();
         }
+        self.shrink();
     }
 
     /// Keeps the `count` highest ranges and forgets the rest.
@@ -187,6 +191,14 @@ impl Ranges {
     fn cut(&mut self, indices: Range<usize>) {
         if !indices.is_empty() {
             self.runs.drain(indices);
+            self.shrink();
+        }
+    }
+
+    /// Gives back memory that a burst of gaps left behind.
+    fn shrink(&mut self) {
+        if self.runs.capacity() > 64 && self.runs.len() < self.runs.capacity() / 4 {
+            self.runs.shrink_to(2 * self.runs.len().max(16));
         }
     }
 }

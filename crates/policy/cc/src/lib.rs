@@ -1,2 +1,32 @@
-//! Empty until its first type lands.
+//! How much a path may have in flight, and how fast it may leave.
+//!
+//! Round-trip estimation ([`Rtt`], RFC 9002 §5), congestion windows ([`Controller`]: CUBIC of RFC 9438 and
+//! NewReno of RFC 9002 §7, both starting with HyStart++ of RFC 9406), departure times ([`Pacer`]) and delivery
+//! rate samples ([`RateSampler`]). One set of these belongs to one path.
+//!
+//! Nothing here keeps packets, decides what is lost, reads a clock or allocates. Every call is O(1); the
+//! arithmetic is integer throughout, so two machines given the same calls give the same answers.
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod controller;
+mod cubic;
+mod fixed;
+mod hystart;
+mod newreno;
+mod pacer;
+mod rate;
+mod recovery;
+mod rtt;
+#[cfg(test)]
+mod testing;
+
+pub use controller::{Ack, Algorithm, Controller, UnknownAlgorithm, initial_window, minimum_window};
+pub use cubic::Cubic;
+pub use newreno::NewReno;
+pub use pacer::Pacer;
+pub use rate::{RateSample, RateSampler, SentState};
+pub use rtt::Rtt;

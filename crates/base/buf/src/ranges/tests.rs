@@ -98,6 +98,28 @@ fn ranges_leave_lowest_first() {
     assert_eq!(set.pop_first(), None);
 }
 
+#[test]
+fn memory_follows_the_ranges_down() {
+    let mut set = Ranges::new();
+    for value in 0..10_000 {
+        set.insert_one(2 * value);
+    }
+    let mut moves = 0;
+    while !set.is_empty() {
+        let before = set.runs.capacity();
+        set.pop_first();
+        moves += usize::from(set.runs.capacity() != before);
+        assert!(set.runs.capacity() <= (4 * set.len() + 4).max(64));
+    }
+    assert!(moves < 12);
+    set.insert(0..100_000);
+    for value in 0..1000 {
+        set.remove(7 * value..7 * value + 1);
+    }
+    set.insert(0..100_000);
+    assert!(set.len() == 1 && set.runs.capacity() <= 64);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Insert(u64, u64),

@@ -1,0 +1,238 @@
+//! The congestion controllers behind one face, dispatched by enum.
+//!
+//! The connection reports what it sent, what was acknowledged and what was lost; a controller answers with a
+//! window and a pacing rate. It never sees packets and never says what is lost.
+
+use core::fmt;
+use core::str::FromStr;
+
+use tq_time::Instant;
+
+use crate::cubic::Cubic;
+use crate::newreno::NewReno;
+use crate::rate::RateSample;
+use crate::recovery::Recovery;
+use crate::rtt::Rtt;
+
+#[cfg(test)]
+mod tests;
+
+/// RFC 9002 §7.2.
+const INITIAL_WINDOW: u64 = 14_720;
+/// Slowest pacing, bytes per second: what is lost by bursts at this rate is less than what a stalled timer loses.
+const SLOWEST_PACE: u64 = 120_000;
+
+/// Window of a fresh path with packets of `mtu` bytes: `min(10 mtu, max(14720, 2 mtu))` (RFC 9002 §7.2).
+pub fn initial_window(mtu: u16) -> u64 {
+    let mtu = u64::from(mtu);
+    (10 * mtu).min(INITIAL_WINDOW.max(2 * mtu)).max(1)
+}
+
+/// Smallest window, two packets of `mtu` bytes (RFC 9002 §7.2).
+pub fn minimum_window(mtu: u16) -> u64 {
+    2 * u64::from(mtu.max(1))
+}
+
+/// The algorithms there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Algorithm {
+    /// RFC 9438.
+    #[default]
+    Cubic,
+    /// RFC 9002 §7.
+    NewReno,
+}
+
+impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 2] = [Self::Cubic, Self::NewReno];
+
+    /// The name [`FromStr`] takes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cubic => "cubic",
+            Self::NewReno => "newreno",
+        }
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no congestion controller's; the known ones are `cubic`, `newreno` and its short form `reno`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownAlgorithm;
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unknown congestion controller, expected cubic or newreno")
+    }
+}
+
+impl core::error::Error for UnknownAlgorithm {}
+
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "cubic" => Ok(Self::Cubic),
+            "reno" | "newreno" => Ok(Self::NewReno),
+            _ => Err(UnknownAlgorithm),
+        }
+    }
+}
+
+/// What one ACK frame newly acknowledged. Frames that acknowledge nothing in flight are not reported.
+#[derive(Clone, Copy, Debug)]
+pub struct Ack<'a> {
+    /// Bytes newly acknowledged, of packets that counted as in flight.
+    pub bytes: u64,
+    /// When the newest of the packets newly acknowledged was sent.
+    pub largest_sent_at: Instant,
+    /// Its packet number.
+    pub largest_pn: u64,
+    /// The path's round-trip time, this acknowledgement's sample included.
+    pub rtt: &'a Rtt,
+    /// Bytes still in flight, after these were taken off.
+    pub in_flight: u64,
+    /// The window was not what held the sender back when these packets were in flight: it must not grow
+    /// (RFC 9002 §7.8). Being held by the pacer is not being held by the application.
+    pub app_limited: bool,
+    /// Delivery rate, if this acknowledgement gave a sample.
+    pub delivered: Option<RateSample>,
+}
+
+/// A congestion controller of one path.
+#[derive(Clone, Copy, Debug)]
+pub enum Controller {
+    /// RFC 9438.
+    Cubic(Cubic),
+    /// RFC 9002 §7.
+    NewReno(NewReno),
+}
+
+impl Controller {
+    /// The controller of a fresh path whose packets have up to `mtu` bytes of UDP payload.
+    pub fn new(algorithm: Algorithm, now: Instant, mtu: u16) -> Self {
+        match algorithm {
+            Algorithm::Cubic => Self::Cubic(Cubic::new(now, mtu)),
+            Algorithm::NewReno => Self::NewReno(NewReno::new(mtu)),
+        }
+    }
+
+    /// A packet of `bytes` that counts as in flight left; `in_flight_before` does not include it.
+    ///
+    /// `pn` rises within a space; where it falls, another space of the same path has begun to send.
+    pub fn on_sent(&mut self, now: Instant, _bytes: u16, in_flight_before: u64, pn: u64) {
+        match self {
+            Self::Cubic(cubic) => cubic.on_sent(now, in_flight_before, pn),
+            Self::NewReno(reno) => reno.on_sent(pn),
+        }
+    }
+
+    /// An ACK frame newly acknowledged packets; called once per frame. Losses the frame revealed are reported
+    /// by [`Controller::on_congestion`], in either order.
+    pub fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
+        match self {
+            Self::Cubic(cubic) => cubic.on_ack(now, ack),
+            Self::NewReno(reno) => reno.on_ack(ack),
+        }
+    }
+
+    /// Packets were lost, or marked by the network (`ecn`, treated as a loss); `sent_at` is when the newest of
+    /// them was sent. At most one reduction per recovery period: of packets sent before the last reduction
+    /// nothing more is taken (RFC 9002 §7.3.2). `persistent` (RFC 9002 §7.6) falls to the minimum window whether
+    /// or not the period is new; the caller then also restarts the minimum RTT ([`Rtt::restart_min`]).
+    ///
+    /// `lost_bytes` and `in_flight` (after the loss) are for controllers that measure loss.
+    pub fn on_congestion(
+        &mut self,
+        now: Instant,
+        sent_at: Instant,
+        _lost_bytes: u64,
+        _in_flight: u64,
+        persistent: bool,
+        ecn: bool,
+    ) {
+        match self {
+            Self::Cubic(cubic) => cubic.on_congestion(now, sent_at, persistent, ecn),
+            Self::NewReno(reno) => reno.on_congestion(now, sent_at, persistent, ecn),
+        }
+    }
+
+    /// Every packet of the last congestion event was acknowledged after all: the reduction is undone unless the
+    /// window has grown past its old size (RFC 9438 §4.9). Without effect after an ECN mark or a second call.
+    pub fn on_spurious(&mut self, _now: Instant) {
+        match self {
+            Self::Cubic(cubic) => cubic.on_spurious(),
+            Self::NewReno(reno) => reno.on_spurious(),
+        }
+    }
+
+    /// Packets now have up to `mtu` bytes.
+    pub fn on_mtu(&mut self, mtu: u16) {
+        match self {
+            Self::Cubic(cubic) => cubic.on_mtu(mtu),
+            Self::NewReno(reno) => reno.on_mtu(mtu),
+        }
+    }
+
+    /// Bytes that may be in flight.
+    pub fn window(&self) -> u64 {
+        self.state().window()
+    }
+
+    /// Slow-start threshold in bytes; `u64::MAX` while there is none.
+    pub fn ssthresh(&self) -> u64 {
+        self.state().ssthresh
+    }
+
+    /// Whether the window is still below the threshold.
+    pub fn in_slow_start(&self) -> bool {
+        self.state().in_slow_start()
+    }
+
+    /// Whether a reduction was made and no packet sent after it was acknowledged yet.
+    pub fn in_recovery(&self) -> bool {
+        self.state().in_recovery()
+    }
+
+    /// Bytes per second at which packets may leave: twice the window per smoothed RTT in slow start, 1.25 times
+    /// after it (RFC 9002 §7.7), at least 120 kB/s.
+    pub fn pacing_rate(&self, rtt: &Rtt) -> u64 {
+        let (gain, divisor) = if self.in_slow_start() { (2, 1) } else { (5, 4) };
+        // A window is below 2^41, so this stays below 2^64.
+        let micros = u64::try_from(rtt.smoothed().as_micros()).unwrap_or(u64::MAX).max(1);
+        (self.window() * 1_000_000 / micros * gain / divisor).max(SLOWEST_PACE)
+    }
+
+    /// The algorithm's name, as [`Algorithm::name`].
+    pub fn name(&self) -> &'static str {
+        self.algorithm().name()
+    }
+
+    /// Which algorithm this is.
+    pub fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::Cubic(_) => Algorithm::Cubic,
+            Self::NewReno(_) => Algorithm::NewReno,
+        }
+    }
+
+    /// Forgets everything but algorithm and packet size: the path has new addresses (RFC 9000 §9.4).
+    pub fn reset(&mut self, now: Instant) {
+        let mtu = u16::try_from(self.state().mtu).unwrap_or(u16::MAX);
+        *self = Self::new(self.algorithm(), now, mtu);
+    }
+
+    fn state(&self) -> &Recovery {
+        match self {
+            Self::Cubic(cubic) => cubic.state(),
+            Self::NewReno(reno) => reno.state(),
+        }
+    }
+}

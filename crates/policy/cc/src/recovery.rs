@@ -1,0 +1,140 @@
+//! The part of a loss-based controller that does not depend on its growth curve.
+//!
+//! Window and threshold, slow start with HyStart++, the recovery period that allows one reduction per round trip,
+//! collapse on persistent congestion, change of MTU. It never decides how far to reduce nor how to grow in
+//! congestion avoidance.
+
+use tq_time::Instant;
+
+use crate::controller::{Ack, initial_window, minimum_window};
+use crate::fixed::Bytes;
+use crate::hystart::HyStart;
+
+#[cfg(test)]
+mod tests;
+
+/// "No threshold yet" (RFC 9002 §7.3.1).
+pub(crate) const NO_THRESHOLD: u64 = u64::MAX;
+
+/// Window, threshold and recovery period of one path. `Copy`, so that a reduction can be undone as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recovery {
+    pub(crate) cwnd: Bytes,
+    pub(crate) ssthresh: u64,
+    pub(crate) mtu: u64,
+    hystart: HyStart,
+    /// Losses of packets sent up to here are part of a congestion event already answered.
+    answered: Option<Instant>,
+    /// In a recovery period: acknowledgements of packets sent up to `answered` do not grow the window.
+    recovering: bool,
+}
+
+impl Recovery {
+    /// The state of a fresh path (RFC 9002 §7.2).
+    pub(crate) fn new(mtu: u16) -> Self {
+        Self {
+            cwnd: Bytes::new(initial_window(mtu)),
+            ssthresh: NO_THRESHOLD,
+            mtu: u64::from(mtu.max(1)),
+            hystart: HyStart::new(),
+            answered: None,
+            recovering: false,
+        }
+    }
+
+    /// Window in bytes.
+    pub(crate) fn window(&self) -> u64 {
+        self.cwnd.floor()
+    }
+
+    /// Smallest window: two packets (RFC 9002 §7.2).
+    pub(crate) fn floor(&self) -> Bytes {
+        Bytes::new(2 * self.mtu)
+    }
+
+    /// Whether the window is below the threshold.
+    pub(crate) fn in_slow_start(&self) -> bool {
+        self.window() < self.ssthresh
+    }
+
+    /// Whether the last reduction has not yet been seen to take effect (RFC 9002 §7.3.2).
+    pub(crate) fn in_recovery(&self) -> bool {
+        self.recovering
+    }
+
+    /// A packet left.
+    pub(crate) fn on_sent(&mut self, pn: u64) {
+        self.hystart.on_sent(pn);
+    }
+
+    /// Whether an acknowledgement may grow the window; ends the recovery period if it covers a later packet.
+    pub(crate) fn leaves_recovery(&mut self, ack: &Ack<'_>) -> bool {
+        if self.recovering && self.answered.is_some_and(|at| ack.largest_sent_at <= at) {
+            return false;
+        }
+        self.recovering = false;
+        true
+    }
+
+    /// Slow start (RFC 9002 §7.3.1, RFC 9406 §4.2): grows the window by what was acknowledged, a quarter of it
+    /// when conservative, up to the threshold. Returns the acknowledged bytes left for congestion avoidance.
+    pub(crate) fn slow_start(&mut self, ack: &Ack<'_>) -> u64 {
+        if !self.in_slow_start() {
+            return ack.bytes;
+        }
+        // An application-limited flight still tells about the path's delay.
+        let ends = self.hystart.on_ack(ack.largest_pn, ack.rtt.latest());
+        let divisor = self.hystart.divisor();
+        let mut left = 0;
+        if !ack.app_limited {
+            let room = Bytes::new(self.ssthresh).minus(self.cwnd);
+            let growth = Bytes::new(ack.bytes).scaled(1, divisor);
+            left = growth.minus(room).floor().saturating_mul(divisor).min(ack.bytes);
+            self.cwnd = self.cwnd.plus(growth.min(room));
+        }
+        if ends {
+            self.ssthresh = self.window();
+        }
+        left
+    }
+
+    /// Whether the loss (or mark) of a packet sent at `sent_at` begins a new congestion event.
+    pub(crate) fn is_new_event(&self, sent_at: Instant) -> bool {
+        self.answered.is_none_or(|at| sent_at > at)
+    }
+
+    /// Reduces the window to `window` (at least two packets) and begins a recovery period (RFC 9002 §7.3.2).
+    pub(crate) fn reduce(&mut self, now: Instant, window: Bytes) {
+        self.cwnd = window.max(self.floor());
+        self.ssthresh = self.window();
+        self.hystart.stop();
+        self.answered = Some(now);
+        self.recovering = true;
+    }
+
+    /// Falls to the minimum window and into slow start (RFC 9002 §7.6.2). What was sent before is answered for;
+    /// acknowledgements grow the window at once.
+    pub(crate) fn collapse(&mut self, now: Instant) {
+        self.cwnd = self.floor();
+        self.answered = Some(now);
+        self.recovering = false;
+    }
+
+    /// Takes back a reduction: `before` is the state it began from. The packet size stays.
+    pub(crate) fn restore(&mut self, before: Self) {
+        *self = Self { mtu: self.mtu, ..before };
+    }
+
+    /// The packet size changed (RFC 9002 §7.2): a window that has not moved yet is the initial one of the new
+    /// size; any other stays, but not below two packets.
+    pub(crate) fn on_mtu(&mut self, mtu: u16) {
+        let old = u16::try_from(self.mtu).unwrap_or(u16::MAX);
+        let untouched = self.ssthresh == NO_THRESHOLD && self.cwnd == Bytes::new(initial_window(old));
+        self.mtu = u64::from(mtu.max(1));
+        self.cwnd = if untouched {
+            Bytes::new(initial_window(mtu))
+        } else {
+            self.cwnd.max(Bytes::new(minimum_window(mtu)))
+        };
+    }
+}
