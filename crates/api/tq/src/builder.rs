@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::unix::AsyncFd;
 use tq_quic::EndpointConfig;
 use tq_tls::AwsLc;
 use tq_udp::{Options, Socket};
@@ -12,7 +11,7 @@ use tq_udp::{Options, Socket};
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, Inner};
 use crate::qlog::{QlogDir, Subscribers};
-use crate::{ClientConfig, ServerConfig};
+use crate::{ClientConfig, ServerConfig, reactor};
 
 /// Connection attempts that may wait for [`Endpoint::accept`], unless told otherwise.
 const INCOMING_LIMIT: usize = 1024;
@@ -88,7 +87,7 @@ impl EndpointBuilder {
         let local = socket.local_addr()?;
         let mut core = tq_quic::Endpoint::new(self.config.clone(), Arc::new(AwsLc), Arc::new(AwsLc));
         core.set_server(self.server.as_ref().map(ServerConfig::core));
-        let inner = Arc::new(Inner::new(core, vec![AsyncFd::new(socket)?], local, self));
+        let inner = Arc::new(Inner::new(core, vec![reactor::register(socket)?], local, self));
         runtime.spawn(Driver::new(Arc::clone(&inner), self.config.cid_len)?);
         Ok(Endpoint::new(inner))
     }

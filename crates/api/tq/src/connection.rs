@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tq_quic::SendDatagramError as CoreDatagramError;
 use tq_quic::handshake::PeerIdentity;
+use tq_udp::Clock;
 use tq_wire::{Dir, Side, StreamId};
 
 use crate::shared::{Hold, Shared, State};
@@ -192,7 +193,10 @@ impl Connection {
     /// Starts a key update (RFC 9001 §6); false if one is under way or the handshake is not confirmed. The core
     /// also does so on its own when a key has sealed enough.
     pub fn update_keys(&self) -> bool {
-        self.shared().act(|state| state.core.update_keys())
+        self.shared().act(|state| {
+            let now = state.at(Clock::now());
+            state.core.update_keys(now)
+        })
     }
 
     async fn open(&self, dir: Dir) -> Result<StreamId, ConnectionError> {

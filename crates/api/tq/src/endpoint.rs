@@ -300,7 +300,7 @@ impl Inner {
             let odcid = core.odcid();
             let new = NewConnection { side, remote, odcid: &odcid, now_ns: state.latest.as_nanos() };
             if let Some(subscriber) = subscribers.subscriber(&new) {
-                core.set_subscriber(subscriber);
+                core.set_subscriber(state.latest, subscriber);
             }
         }
         let shared = Shared::new(key, side, core, Arc::clone(&self.queue));

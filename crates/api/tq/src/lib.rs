@@ -2,12 +2,14 @@
 //!
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
-//! use tq::tls::RawIdentity;
+//! use tq::{Endpoint, tls};
 //!
-//! let identity = RawIdentity::generate();
-//! let server = tq::Endpoint::server(tq::ServerConfig::raw_key(&identity, &["echo"])?, "127.0.0.1:0".parse()?)?;
-//! let client = tq::Endpoint::client("127.0.0.1:0".parse()?)?;
-//! client.set_client_config(tq::ClientConfig::pinned([identity.fingerprint()], &["echo"])?);
+//! let key = tls::RawIdentity::generate();
+//! let trust = tls::ClientConfig::pinned_key(key.spki()).alpn(["echo"]);
+//! let show = tls::ServerConfig::new().raw_key(key).alpn(["echo"]);
+//! let server = Endpoint::server(tq::ServerConfig::new(show)?, "127.0.0.1:0".parse()?)?;
+//! let client = Endpoint::client("127.0.0.1:0".parse()?)?;
+//! client.set_client_config(tq::ClientConfig::new(trust)?);
 //!
 //! let connecting = client.connect(server.local_addr(), "localhost")?;
 //! let accepted = server.accept().await.ok_or("closed")?.accept()?;
@@ -49,6 +51,7 @@ mod error;
 mod incoming;
 pub mod qlog;
 mod queue;
+mod reactor;
 mod recv_stream;
 mod send_stream;
 mod shared;

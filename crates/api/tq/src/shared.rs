@@ -99,12 +99,18 @@ impl Shared {
         result
     }
 
-    /// Closes, unless it is closed.
+    /// Closes, unless it is closed. The core reports no end that the application made, so that is done here.
     pub(crate) fn close(self: &Arc<Self>, code: u64, reason: &[u8]) {
+        let mut woken = Woken::default();
         self.act(|state| {
             let now = state.at(Clock::now());
             state.core.close(now, code.min(tq_wire::VARINT_MAX), reason);
+            if state.error.is_none() {
+                state.error = state.core.error().cloned();
+                state.wake_all(&mut woken);
+            }
         });
+        woken.fire(&self.signals);
     }
 
     /// The driver is gone: nothing will ever happen to this connection.

@@ -20,6 +20,7 @@ use tq_udp::{Clock, RecvBatch, Timer};
 
 use crate::endpoint::Inner;
 use crate::lock;
+use crate::reactor::register;
 use crate::shared::{Shared, Turn, Woken};
 
 pub(crate) use transmit::{Held, train};
@@ -64,7 +65,7 @@ impl Driver {
             inner,
             turn: Turn::new(),
             wheel: Wheel::new(),
-            timer: AsyncFd::new(Timer::new()?)?,
+            timer: register(Timer::new()?)?,
             armed: None,
             batch: RecvBatch::new(),
             buffer: transmit::new_buffer(),

@@ -138,7 +138,8 @@ impl Driver {
             }
             return Some(self.unhold(held));
         }
-        let transmit = state.core.transmit(now, &mut self.buffer, self.max_segments())?;
+        let max_segments = self.max_segments();
+        let transmit = state.core.transmit(now, &mut self.buffer, max_segments)?;
         if due(&transmit, now) {
             return Some(transmit);
         }
