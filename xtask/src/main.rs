@@ -1,2 +1,57 @@
-//! Placeholder until the first command lands.
-fn main() {}
+//! `cargo xtask COMMAND`: what the project does with itself.
+//!
+//! Each command decides what is run and how a failure is told; none of them holds product code. Commands
+//! print what they do before they do it, and a machine is only changed after it was said.
+
+use std::process::ExitCode;
+
+mod check;
+mod demo;
+mod interop;
+mod metadata;
+mod run;
+mod setup;
+mod summary;
+mod test;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  check [PART...]    fmt, clippy, layers, licences, tidy, nostd; all of them when none is named
+  test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
+  interop [--all]    peers only: a subset, or every case
+  demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
+  help               this text
+
+With CI set in the environment Cargo.lock is never changed (--locked).";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    // A command answers whether all is well; one that counts tests has said why not in its last line.
+    let result = match words.as_slice() {
+        ["check", parts @ ..] => check::run(parts).map(|()| true),
+        ["test"] => test::run(false),
+        ["test", "--fast"] => test::run(true),
+        ["interop"] => interop::command(true),
+        ["interop", "--all"] => interop::command(false),
+        ["demo"] => demo::run(false).map(|()| true),
+        ["demo", "--keep"] => demo::run(true).map(|()| true),
+        [] | ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("cargo xtask {}: no such command\n\n{HELP}", words.join(" "));
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

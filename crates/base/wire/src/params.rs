@@ -11,30 +11,30 @@ use smallvec::SmallVec;
 use crate::{Cid, PathId, Reader, ResetToken, Side, UnexpectedEnd, Version, Writer, varint_len};
 
 /// Parameter ids.
-mod id {
-    pub(super) const ORIGINAL_DCID: u64 = 0x00;
-    pub(super) const MAX_IDLE_TIMEOUT: u64 = 0x01;
-    pub(super) const STATELESS_RESET_TOKEN: u64 = 0x02;
-    pub(super) const MAX_UDP_PAYLOAD_SIZE: u64 = 0x03;
-    pub(super) const INITIAL_MAX_DATA: u64 = 0x04;
-    pub(super) const INITIAL_MAX_STREAM_DATA_BIDI_LOCAL: u64 = 0x05;
-    pub(super) const INITIAL_MAX_STREAM_DATA_BIDI_REMOTE: u64 = 0x06;
-    pub(super) const INITIAL_MAX_STREAM_DATA_UNI: u64 = 0x07;
-    pub(super) const INITIAL_MAX_STREAMS_BIDI: u64 = 0x08;
-    pub(super) const INITIAL_MAX_STREAMS_UNI: u64 = 0x09;
-    pub(super) const ACK_DELAY_EXPONENT: u64 = 0x0a;
-    pub(super) const MAX_ACK_DELAY: u64 = 0x0b;
-    pub(super) const DISABLE_ACTIVE_MIGRATION: u64 = 0x0c;
-    pub(super) const PREFERRED_ADDRESS: u64 = 0x0d;
-    pub(super) const ACTIVE_CID_LIMIT: u64 = 0x0e;
-    pub(super) const INITIAL_SCID: u64 = 0x0f;
-    pub(super) const RETRY_SCID: u64 = 0x10;
-    pub(super) const VERSION_INFORMATION: u64 = 0x11;
-    pub(super) const RESET_STREAM_AT: u64 = 0x1d;
-    pub(super) const MAX_DATAGRAM_FRAME_SIZE: u64 = 0x20;
-    pub(super) const INITIAL_MAX_PATH_ID: u64 = 0x3e;
-    pub(super) const GREASE_QUIC_BIT: u64 = 0x2ab2;
-    pub(super) const MIN_ACK_DELAY: u64 = 0xff04_de1b;
+pub(crate) mod id {
+    pub(crate) const ORIGINAL_DCID: u64 = 0x00;
+    pub(crate) const MAX_IDLE_TIMEOUT: u64 = 0x01;
+    pub(crate) const STATELESS_RESET_TOKEN: u64 = 0x02;
+    pub(crate) const MAX_UDP_PAYLOAD_SIZE: u64 = 0x03;
+    pub(crate) const INITIAL_MAX_DATA: u64 = 0x04;
+    pub(crate) const INITIAL_MAX_STREAM_DATA_BIDI_LOCAL: u64 = 0x05;
+    pub(crate) const INITIAL_MAX_STREAM_DATA_BIDI_REMOTE: u64 = 0x06;
+    pub(crate) const INITIAL_MAX_STREAM_DATA_UNI: u64 = 0x07;
+    pub(crate) const INITIAL_MAX_STREAMS_BIDI: u64 = 0x08;
+    pub(crate) const INITIAL_MAX_STREAMS_UNI: u64 = 0x09;
+    pub(crate) const ACK_DELAY_EXPONENT: u64 = 0x0a;
+    pub(crate) const MAX_ACK_DELAY: u64 = 0x0b;
+    pub(crate) const DISABLE_ACTIVE_MIGRATION: u64 = 0x0c;
+    pub(crate) const PREFERRED_ADDRESS: u64 = 0x0d;
+    pub(crate) const ACTIVE_CID_LIMIT: u64 = 0x0e;
+    pub(crate) const INITIAL_SCID: u64 = 0x0f;
+    pub(crate) const RETRY_SCID: u64 = 0x10;
+    pub(crate) const VERSION_INFORMATION: u64 = 0x11;
+    pub(crate) const RESET_STREAM_AT: u64 = 0x1d;
+    pub(crate) const MAX_DATAGRAM_FRAME_SIZE: u64 = 0x20;
+    pub(crate) const INITIAL_MAX_PATH_ID: u64 = 0x3e;
+    pub(crate) const GREASE_QUIC_BIT: u64 = 0x2ab2;
+    pub(crate) const MIN_ACK_DELAY: u64 = 0xff04_de1b;
 }
 
 /// What an endpoint declares during the handshake. `Default` is what absence of a parameter means.
@@ -164,6 +164,7 @@ impl TransportParameters {
         let mut r = Reader::new(bytes);
         let mut params = Self::default();
         let mut seen: SmallVec<[u64; 32]> = SmallVec::new();
+        let mut unknown = 0;
         while !r.is_empty() {
             let id = r.varint()?;
             let value = r.prefixed()?;
@@ -172,7 +173,8 @@ impl TransportParameters {
                 return Err(fail("transport parameter sent twice"));
             }
             // unknown ids beyond these are not remembered: a peer must not make us search long lists
-            if seen.len() < 64 {
+            unknown += usize::from(!known(id));
+            if known(id) || unknown <= 40 {
                 seen.push(id);
             }
             let mut v = Reader::new(value);

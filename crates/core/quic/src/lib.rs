@@ -7,12 +7,31 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod cid;
+mod config;
+mod connection;
+mod datagram;
+mod endpoint;
 pub mod error;
 pub mod handshake;
+mod path;
 mod payload;
+mod rx;
+mod shared;
 mod space;
 mod stream;
 pub mod token;
+mod tx;
+
+pub use config::{
+    CID_POOL, ClientConfig, EndpointConfig, HANDSHAKE_TIMEOUT, MIN_MTU, ServerConfig, TransportConfig,
+};
+pub use connection::{Connection, EndpointEvent, Event, PathStats, RecvMeta, Stats, Transmit};
+pub use datagram::SendDatagramError;
+pub use endpoint::{Endpoint, Handle, Incoming, Route};
+pub use error::{ConnectionError, TransportError};
+pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WriteError};
+pub use tx::TRANSMIT_BUFFER;
 
 pub use tq_buf::mem;
 pub use tq_cc as cc;

@@ -1,6 +1,7 @@
 //! Handshakes between a client and a server session, without packets: what one writes the other reads.
 
 mod handshake;
+mod key_log;
 mod keys;
 mod resumption;
 

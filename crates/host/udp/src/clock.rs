@@ -58,7 +58,7 @@ impl Timer {
         Ok(())
     }
 
-    /// Whether the timer fired since the last call. Afterwards it is off and no longer readable.
+    /// Takes note that the timer fired: it is then off and no longer readable.
     ///
     /// # Errors
     /// `WouldBlock` if it has not fired, as a reactor's readiness guard expects.

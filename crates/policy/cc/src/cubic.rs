@@ -45,7 +45,7 @@ struct State {
     epoch: Option<Epoch>,
     /// `W_max`; zero while unknown.
     w_max: Bytes,
-    /// `cwnd_prior`, the window before the last reduction.
+    /// `cwnd_prior`: the window before the last reduction, or at the end of slow start if there was none.
     prior: Bytes,
 }
 
@@ -174,7 +174,7 @@ impl Cubic {
     /// start, or persistent congestion) it begins at its inflection point (RFC 9438 §4.8, §4.10).
     fn begin(&mut self, now: Instant) -> Epoch {
         let Recovery { cwnd, mtu, .. } = self.state.recovery;
-        if self.state.w_max == Bytes::ZERO {
+        if self.state.prior == Bytes::ZERO {
             self.state.prior = cwnd;
         }
         self.state.w_max = self.state.w_max.max(cwnd);

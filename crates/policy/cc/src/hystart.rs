@@ -107,7 +107,7 @@ impl HyStart {
 
     /// Starts a round. A round in which the conservative phase began counts in full (RFC 9406 §4.2).
     fn next_round(&mut self) -> bool {
-        self.window_end = self.last_pn.saturating_add(1);
+        self.window_end = self.last_pn;
         self.last_min = self.current_min;
         self.current_min = UNKNOWN;
         self.samples = 0;

@@ -296,11 +296,13 @@ impl Frame<'_> {
     }
 
     /// Whether a packet of such frames alone does not move the connection to a new address (RFC 9000 §9.1).
+    /// Multipath adds no probing frame: PATH_NEW_CONNECTION_ID is none.
     pub fn is_probing(&self) -> bool {
-        matches!(
-            self,
-            Self::Padding(_) | Self::NewConnectionId(_) | Self::PathChallenge(_) | Self::PathResponse(_)
-        )
+        match self {
+            Self::Padding(_) | Self::PathChallenge(_) | Self::PathResponse(_) => true,
+            Self::NewConnectionId(f) => f.path.is_none(),
+            _ => false,
+        }
     }
 
     /// Whether the frame may be in such a packet (RFC 9000 §12.4 table 3, multipath §4, ack-frequency §4).

@@ -2,6 +2,8 @@
 //!
 //! TLS itself is a host's; the core never sees a certificate being checked or a secret being agreed on.
 
+pub(crate) mod crypto_stream;
+pub(crate) mod keys;
 mod session;
 
 pub use session::{

@@ -121,7 +121,8 @@ impl Owed {
             self.largest_eliciting = self.largest_eliciting.max(Some(pn));
             self.unacked += 1;
             self.since.get_or_insert(now);
-            // A changed mark is news for congestion control; with the default rhythm every mark is.
+            // The first mark is news for congestion control, and so is the end of marking, though the draft does not
+            // ask for it; with the default rhythm every mark is (RFC 9000 §13.2.1).
             let marked = ce != self.ce || ce && self.policy.threshold <= 1;
             self.at_once |= self.immediate
                 || marked
@@ -150,7 +151,7 @@ impl Owed {
     }
 
     /// Whether a number is missing that the peer could declare lost if it heard of the largest one, and that no ACK
-    /// has let it declare lost yet (ack-frequency §6.2).
+    /// has let it declare lost yet (ack-frequency draft, out-of-order packets).
     fn has_reportable_gap(&self) -> bool {
         let (Some(largest), 1..) = (self.largest_eliciting, self.policy.reordering) else { return false };
         let from = self.reported.map_or(0, |reported| (reported + 1).saturating_sub(self.policy.reordering));

@@ -71,7 +71,7 @@ struct Slot {
 /// Sent packets of one space.
 ///
 /// Call [`Sent::detect_lost`] after every [`Sent::on_ack`] and when [`Sent::loss_time`] has come. Memory is one slot
-/// (about 120 bytes) per number from the oldest outstanding or recently lost one up, and at most
+/// (112 bytes) per number from the oldest outstanding or recently lost one up, and at most
 /// [`SPARE`] + 8 × ack-eliciting packets in flight.
 #[derive(Debug)]
 pub(crate) struct Sent {
@@ -89,6 +89,9 @@ pub(crate) struct Sent {
     last_eliciting_at: Option<Instant>,
     largest_acked: Option<u64>,
     loss: loss::Loss,
+    /// Steps all ACKs have taken over the ring.
+    #[cfg(test)]
+    steps: usize,
 }
 
 impl Sent {
@@ -105,6 +108,8 @@ impl Sent {
             last_eliciting_at: None,
             largest_acked: None,
             loss: loss::Loss::new(),
+            #[cfg(test)]
+            steps: 0,
         }
     }
 
@@ -216,6 +221,10 @@ impl Sent {
         // `end` is one above what is still to be looked at.
         let mut end = top + 1;
         while end > bottom {
+            #[cfg(test)]
+            {
+                self.steps += 1;
+            }
             if let Some(known) = self.known(end - 1) {
                 end = end.saturating_sub(known as usize);
                 continue;
@@ -238,7 +247,9 @@ impl Sent {
         let run = self.ring[at].state.settled()?;
         let beyond = at.checked_sub(run as usize).and_then(|below| self.ring[below].state.settled());
         if let Some(more) = beyond {
-            self.ring[at].state.settle_run(run + more);
+            // What lies below the ring does not count, or the sum would grow for as long as the connection lives.
+            let known = run.saturating_add(more).min(at as u32 + 1);
+            self.ring[at].state.settle_run(known);
         }
         Some(run)
     }
@@ -370,6 +381,7 @@ impl Sent {
     /// Forgets all packets, because their keys are gone. Returns the bytes that were in flight.
     pub(crate) fn discard(&mut self) -> u64 {
         self.drop_front(self.ring.len());
+        self.ring = VecDeque::new();
         self.eliciting_in_flight = 0;
         self.last_eliciting_at = None;
         self.loss.time = None;

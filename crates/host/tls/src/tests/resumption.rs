@@ -1,5 +1,6 @@
 //! Tickets, 0-RTT keys, and where neither must be.
 
+use tq_quic::handshake::PeerIdentity;
 use tq_wire::PathId;
 
 use super::*;
@@ -26,6 +27,7 @@ fn a_second_connection_may_send_early_data_that_the_server_opens() {
         assert!(opens(&early, &accepted));
         run(&mut client, &mut server, usize::MAX).expect("handshake completes");
         assert_eq!(client.tls.early_accepted(), Some(true));
+        assert_ne!(client.tls.peer(), PeerIdentity::Anonymous, "the ticket remembers whom it is from");
     }
 }
 

@@ -9,9 +9,9 @@ use super::{Sent, State};
 use crate::space::outcome::Lost;
 
 /// kPacketThreshold (RFC 9002 §6.1.1).
-const PACKET_THRESHOLD: u64 = 3;
+pub(super) const PACKET_THRESHOLD: u64 = 3;
 /// Losses in a row without a spurious one after which a raised threshold is halved.
-const CALM: u8 = 16;
+pub(super) const CALM: u8 = 16;
 /// Lost packets are remembered for this many loss delays after they were sent, ...
 const KEEP_DELAYS: u32 = 4;
 /// ... but at least this long: links that stall deliver late by hundreds of milliseconds.

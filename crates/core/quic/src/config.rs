@@ -1,0 +1,145 @@
+//! What a caller may set. Every field has a default that suits a client and a small server.
+
+use core::time::Duration;
+
+use tq_buf::mem::{Arc, Vec};
+use tq_cc::Algorithm;
+use tq_wire::Version;
+
+use crate::handshake::{ClientTls, ServerTls};
+use crate::stream::StreamConfig;
+
+/// The handshake must be done within this time, whatever is configured (P5).
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Connection ids issued to a peer at a time (decision 4).
+pub const CID_POOL: u64 = 8;
+
+/// Smallest datagram size a QUIC path must carry (RFC 9000 §14).
+pub const MIN_MTU: u16 = 1200;
+
+/// How a connection behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TransportConfig {
+    /// Silence after which the connection is given up; zero: never. Default 30 s. The smaller of both ends' counts.
+    pub idle_timeout: Duration,
+    /// Streams and flow control.
+    pub stream: StreamConfig,
+    /// Congestion controller of new paths. Default CUBIC.
+    pub congestion: Algorithm,
+    /// RTT assumed before the first sample (RFC 9002 §6.2.2). Default 333 ms.
+    pub initial_rtt: Duration,
+    /// Longest deliberate delay of our acknowledgements. Default 5 ms (decision 7).
+    pub max_ack_delay: Duration,
+    /// Whether to ask a peer that can for fewer acknowledgements. Default true.
+    pub ack_frequency: bool,
+    /// UDP payload to start with, 1200 to 65527. Default 1200.
+    pub initial_mtu: u16,
+    /// Largest UDP payload to probe for. Default 1452 (Ethernet, IPv6).
+    pub max_mtu: u16,
+    /// Whether to probe for more than `initial_mtu` (DPLPMTUD, RFC 8899). Default true.
+    pub mtu_discovery: bool,
+    /// Bytes of received DATAGRAMs kept for the application; 0 refuses them. Default 1 MiB.
+    pub datagram_receive_buffer: usize,
+    /// Bytes of DATAGRAMs waiting to be sent. Default 1 MiB.
+    pub datagram_send_buffer: usize,
+    /// Send a PING after this much silence. Default none.
+    pub keep_alive: Option<Duration>,
+    /// Mark packets ECT(0) and validate that the path carries it. Default false (P8).
+    pub ecn: bool,
+    /// Pace what is sent. Default true.
+    pub pacing: bool,
+    /// Send reserved values where the RFCs reserve them, and clear the fixed bit for peers that allow it. Default true.
+    pub grease: bool,
+    /// Packets sealed with one key before we update it (decision 8). Default 2^22; at most the AEAD's limit.
+    pub key_update_after: u64,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(30),
+            stream: StreamConfig::default(),
+            congestion: Algorithm::Cubic,
+            initial_rtt: Duration::from_millis(333),
+            max_ack_delay: Duration::from_millis(5),
+            ack_frequency: true,
+            initial_mtu: MIN_MTU,
+            max_mtu: 1452,
+            mtu_discovery: true,
+            datagram_receive_buffer: 1 << 20,
+            datagram_send_buffer: 1 << 20,
+            keep_alive: None,
+            ecn: false,
+            pacing: true,
+            grease: true,
+            key_update_after: 1 << 22,
+        }
+    }
+}
+
+/// What an endpoint needs to know before any connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EndpointConfig {
+    /// Length of the connection ids we issue, 4 to 20. Default 8.
+    pub cid_len: usize,
+    /// First octet of the connection ids we issue: the worker that owns the connection (decision 4). Default none:
+    /// random.
+    pub worker: Option<u8>,
+    /// Key of stateless reset tokens. Keep it over restarts so that peers learn quickly. Default: drawn anew.
+    pub reset_key: Option<[u8; 32]>,
+    /// Key of Retry and NEW_TOKEN tokens. Share it between servers of one address. Default: drawn anew.
+    pub token_key: Option<[u8; 32]>,
+    /// Versions spoken, preferred first. Default v1.
+    pub versions: Vec<Version>,
+    /// Handshakes a server keeps open at a time; beyond, Initials are dropped. Default 4096.
+    pub max_half_open: usize,
+    /// How long a token of NEW_TOKEN may be used. Default 7 days.
+    pub token_lifetime: Duration,
+    /// How long a Retry token may be used. Default 15 s.
+    pub retry_lifetime: Duration,
+}
+
+impl Default for EndpointConfig {
+    fn default() -> Self {
+        Self {
+            cid_len: 8,
+            worker: None,
+            reset_key: None,
+            token_key: None,
+            versions: tq_buf::mem::vec![Version::V1],
+            max_half_open: 4096,
+            token_lifetime: Duration::from_secs(7 * 24 * 3600),
+            retry_lifetime: Duration::from_secs(15),
+        }
+    }
+}
+
+/// How to serve.
+#[derive(Clone)]
+pub struct ServerConfig {
+    /// Makes TLS sessions.
+    pub tls: Arc<dyn ServerTls>,
+    /// Of every accepted connection.
+    pub transport: Arc<TransportConfig>,
+}
+
+/// How to connect.
+#[derive(Clone)]
+pub struct ClientConfig {
+    /// Makes TLS sessions.
+    pub tls: Arc<dyn ClientTls>,
+    /// Of the connection.
+    pub transport: Arc<TransportConfig>,
+    /// Version of the first packet. Default v1.
+    pub version: Version,
+}
+
+impl ClientConfig {
+    /// Version 1 with these settings.
+    pub const fn new(tls: Arc<dyn ClientTls>, transport: Arc<TransportConfig>) -> Self {
+        Self { tls, transport, version: Version::V1 }
+    }
+}

@@ -1,0 +1,157 @@
+//! What an application does with a connection: streams, datagrams, who the peer is. Thin doors to the components.
+
+use bytes::Bytes;
+use tq_buf::mem::{String, ToString, Vec};
+use tq_wire::{Dir, StreamId};
+
+use super::Connection;
+use crate::datagram::SendDatagramError;
+use crate::handshake::{ExportError, PeerIdentity};
+use crate::stream::{ClosedStream, ReadError, WriteError};
+
+impl Connection {
+    /// Opens a stream; `None` while the peer allows no more ([`StreamEvent::Available`] tells when it does).
+    ///
+    /// [`StreamEvent::Available`]: crate::StreamEvent::Available
+    pub fn open(&mut self, dir: Dir) -> Option<StreamId> {
+        if self.is_closed() { None } else { self.streams.open(dir) }
+    }
+
+    /// Takes a stream the peer opened.
+    pub fn accept(&mut self, dir: Dir) -> Option<StreamId> {
+        self.streams.accept(dir)
+    }
+
+    /// Queues bytes for a stream, as many as fit; they are taken off the front of `data`.
+    ///
+    /// # Errors
+    /// [`WriteError::Blocked`] if none fit; the stream is stopped or closed.
+    pub fn write(&mut self, id: StreamId, data: &mut Bytes) -> Result<usize, WriteError> {
+        if self.is_closed() {
+            return Err(WriteError::Closed);
+        }
+        self.streams.write(id, data)
+    }
+
+    /// Copies bytes into a stream's queue, as many as fit.
+    ///
+    /// # Errors
+    /// As [`Connection::write`].
+    pub fn write_slice(&mut self, id: StreamId, data: &[u8]) -> Result<usize, WriteError> {
+        if self.is_closed() {
+            return Err(WriteError::Closed);
+        }
+        self.streams.write_slice(id, data)
+    }
+
+    /// Ends a stream after what was written.
+    ///
+    /// # Errors
+    /// The stream is finished, reset or unknown already.
+    pub fn finish(&mut self, id: StreamId) -> Result<(), ClosedStream> {
+        self.streams.finish(id)
+    }
+
+    /// Ends a stream at once; what was not delivered is dropped.
+    ///
+    /// # Errors
+    /// The stream is unknown or over.
+    pub fn reset(&mut self, id: StreamId, code: u64) -> Result<(), ClosedStream> {
+        self.streams.reset(id, code)
+    }
+
+    /// Asks the peer to stop sending on a stream; what has arrived is dropped.
+    ///
+    /// # Errors
+    /// The stream is unknown or over.
+    pub fn stop(&mut self, id: StreamId, code: u64) -> Result<(), ClosedStream> {
+        self.streams.stop(id, code)
+    }
+
+    /// Sets a stream's priority: higher goes first, the default is 0.
+    ///
+    /// # Errors
+    /// The stream is unknown or over.
+    pub fn set_priority(&mut self, id: StreamId, priority: i32) -> Result<(), ClosedStream> {
+        self.streams.set_priority(id, priority)
+    }
+
+    /// A stream's priority.
+    ///
+    /// # Errors
+    /// The stream is unknown or over.
+    pub fn priority(&mut self, id: StreamId) -> Result<i32, ClosedStream> {
+        self.streams.priority(id)
+    }
+
+    /// The next bytes of a stream without a copy, at most `max`; `None` at its end.
+    ///
+    /// # Errors
+    /// [`ReadError::Blocked`] if none are there yet; the stream was reset or is unknown.
+    pub fn read(&mut self, id: StreamId, max: usize) -> Result<Option<Bytes>, ReadError> {
+        self.streams.read(id, max)
+    }
+
+    /// The next bytes of a stream, copied into `out`; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`Connection::read`].
+    pub fn read_into(&mut self, id: StreamId, out: &mut [u8]) -> Result<Option<usize>, ReadError> {
+        self.streams.read_into(id, out)
+    }
+
+    /// Largest message [`Connection::send_datagram`] takes; `None` if the peer takes none. Changes with the path.
+    pub fn max_datagram_size(&self) -> Option<usize> {
+        // short header with the longest packet number, tag, frame type and two bytes of length
+        let dcid = self.peer_cid(0)?.len();
+        let room = usize::from(self.paths[0].mtu.current()).checked_sub(1 + dcid + 4 + 16)?;
+        self.datagrams.max_size(room)
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// The peer takes none, it is too large, or the queue is full (then [`Event::DatagramSpace`] follows).
+    ///
+    /// [`Event::DatagramSpace`]: crate::Event::DatagramSpace
+    pub fn send_datagram(&mut self, data: Bytes) -> Result<(), SendDatagramError> {
+        let max = self.max_datagram_size();
+        self.datagrams.send(data, max.ok_or(SendDatagramError::Unsupported)?)
+    }
+
+    /// The oldest message received.
+    pub fn read_datagram(&mut self) -> Option<Bytes> {
+        self.datagrams.read()
+    }
+
+    /// Who the peer proved to be.
+    pub fn peer(&self) -> PeerIdentity {
+        match &self.hs.session {
+            Some(session) if self.hs.complete => session.peer(),
+            _ => PeerIdentity::Anonymous,
+        }
+    }
+
+    /// Application protocol agreed on, once known.
+    pub fn alpn(&self) -> Option<Vec<u8>> {
+        self.hs.session.as_ref()?.alpn().map(<[u8]>::to_vec)
+    }
+
+    /// Name the client asked for, once known (server).
+    pub fn server_name(&self) -> Option<String> {
+        self.hs.session.as_ref()?.server_name().map(ToString::to_string)
+    }
+
+    /// Keying material both ends can derive (RFC 8446 §7.5).
+    ///
+    /// # Errors
+    /// The handshake is not complete, or `out` is too long.
+    pub fn export(&self, out: &mut [u8], label: &[u8], context: &[u8]) -> Result<(), ExportError> {
+        self.hs.session.as_ref().ok_or(ExportError)?.export(out, label, context)
+    }
+
+    /// Sends a PING soon.
+    pub fn ping(&mut self) {
+        self.paths[0].ping = true;
+    }
+}

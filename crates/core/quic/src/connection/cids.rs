@@ -1,0 +1,65 @@
+//! Connection ids of a connection: issuing to the pool's size, retiring, looking up the path of an id.
+
+use tq_wire::{Cid, PathId};
+
+use super::{Connection, EndpointEvent};
+use crate::config::CID_POOL;
+use crate::error::TransportError;
+
+impl Connection {
+    /// The path under which we issued `cid`.
+    #[inline]
+    pub(crate) fn path_of(&self, cid: &Cid) -> Option<PathId> {
+        self.cids.iter().find(|ids| ids.local.contains(cid)).map(|ids| ids.path)
+    }
+
+    /// Place of a path in `paths`.
+    #[inline]
+    pub(crate) fn path_index(&self, id: PathId) -> Option<usize> {
+        self.paths.iter().position(|path| path.id == id)
+    }
+
+    /// The id to send with on a path.
+    #[inline]
+    pub(crate) fn peer_cid(&self, ix: usize) -> Option<Cid> {
+        let id = self.paths[ix].id;
+        let ids = self.cids.iter().find(|ids| ids.path == id)?;
+        ids.peer.active().map(|active| active.cid)
+    }
+
+    /// Issues ids until the peer has the pool or its limit, whichever is less.
+    pub(crate) fn issue_cids(&mut self) {
+        let pool = CID_POOL.min(self.peer.active_cid_limit);
+        for ids in &mut self.cids {
+            for _ in 0..ids.local.missing(pool) {
+                let cid = self.shared.new_cid();
+                ids.local.issue(cid, self.shared.reset_token(&cid), true);
+                self.endpoint_events.push_back(EndpointEvent::CidIssued(cid));
+            }
+        }
+    }
+
+    /// The peer gave an id back.
+    pub(crate) fn on_retire_cid(
+        &mut self,
+        path: PathId,
+        seq: u64,
+        carrier: &Cid,
+    ) -> Result<(), TransportError> {
+        let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) else { return Ok(()) };
+        if let Some(cid) = ids.local.on_retire(seq, carrier)? {
+            self.endpoint_events.push_back(EndpointEvent::CidRetired(cid));
+            self.issue_cids();
+        }
+        Ok(())
+    }
+
+    /// The peer issued an id, or moved on to it; tells the endpoint what a reset would look like.
+    pub(crate) fn announce_reset_token(&mut self, ix: usize) {
+        let id = self.paths[ix].id;
+        let Some(ids) = self.cids.iter().find(|ids| ids.path == id) else { return };
+        if let Some(token) = ids.peer.active().and_then(|active| active.token) {
+            self.endpoint_events.push_back(EndpointEvent::ResetToken(self.paths[ix].tuple.remote, token));
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Driving TLS: CRYPTO in and out, keys as they come, Retry and Version Negotiation, completion and confirmation.
+
+use tq_buf::mem::{Arc, Box, String, ToString, Vec};
+use tq_crypto::{Keys, schedule};
+use tq_event::{ConnectionState, DropReason, KeyKind, KeyTrigger};
+use tq_time::Instant;
+use tq_wire::{Cid, Code, Version};
+
+use super::{Connection, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
+use crate::endpoint::token::Token;
+use crate::error::{ConnectionError, TransportError};
+use crate::handshake::keys::OneRtt;
+use crate::handshake::{ClientTls, KeyChange, Level, ServerTls, Session, StartError};
+use crate::space::Space;
+
+/// Packets kept until their keys arrive; an honest flight has no more (quiche: 10).
+const MAX_BUFFERED: usize = 10;
+
+/// What only the handshake needs.
+pub(crate) struct Handshaking {
+    pub(crate) session: Option<Box<dyn Session>>,
+    /// A client makes its session anew after Version Negotiation.
+    pub(crate) client: Option<(Arc<dyn ClientTls>, String)>,
+    /// DCID of the client's very first Initial.
+    pub(crate) odcid: Cid,
+    /// Where the client's Initials go, on a server: an id to be retired with the handshake.
+    pub(crate) initial_dcid: Option<Cid>,
+    /// Our SCID of the handshake.
+    pub(crate) local_scid: Cid,
+    /// The peer's SCID, from its first packet.
+    pub(crate) remote_scid: Option<Cid>,
+    /// SCID of the Retry that was sent or received.
+    pub(crate) retry_scid: Option<Cid>,
+    /// Token for our Initials.
+    pub(crate) token: Vec<u8>,
+    pub(crate) write_level: Level,
+    /// A packet of the peer was authenticated: Retry and Version Negotiation are too late.
+    pub(crate) heard: bool,
+    pub(crate) params_seen: bool,
+    pub(crate) data_told: bool,
+    pub(crate) complete: bool,
+    pub(crate) confirmed: bool,
+    /// HANDSHAKE_DONE is to be sent.
+    pub(crate) done_pending: bool,
+    /// A token for the client's next connection, kept until it is acknowledged.
+    pub(crate) new_token: Option<Vec<u8>>,
+    /// NEW_TOKEN is to be sent.
+    pub(crate) new_token_pending: bool,
+    /// The server is known to have validated our address.
+    pub(crate) peer_validated: bool,
+    /// Packets whose keys are not there yet.
+    pub(crate) waiting: Vec<(RecvMeta, Vec<u8>)>,
+}
+
+impl Handshaking {
+    pub(crate) fn new(odcid: Cid, local_scid: Cid) -> Self {
+        Self {
+            session: None,
+            client: None,
+            odcid,
+            initial_dcid: None,
+            local_scid,
+            remote_scid: None,
+            retry_scid: None,
+            token: Vec::new(),
+            write_level: Level::Initial,
+            heard: false,
+            params_seen: false,
+            data_told: false,
+            complete: false,
+            confirmed: false,
+            done_pending: false,
+            new_token: None,
+            new_token_pending: false,
+            peer_validated: false,
+            waiting: Vec::new(),
+        }
+    }
+}
+
+impl Connection {
+    /// Initial keys for the id the client's Initials go to.
+    pub(crate) fn install_initial(&mut self, dcid: &Cid) {
+        self.keys.initial = Some(schedule::initial_keys(&*self.shared.crypto, self.version, dcid, self.side));
+    }
+
+    /// Takes what TLS has to say, installs keys, checks whether the handshake came further.
+    pub(crate) fn drive_tls(&mut self, now: Instant) -> Result<(), TransportError> {
+        let Some(mut session) = self.hs.session.take() else { return Ok(()) };
+        let mut out = Vec::new();
+        loop {
+            out.clear();
+            let change = session.write(&mut out);
+            if !out.is_empty() {
+                self.crypto.queue(self.hs.write_level, &out);
+            }
+            match change {
+                Some(KeyChange::Handshake(keys)) => self.on_handshake_keys(now, keys),
+                Some(KeyChange::OneRtt(keys)) => self.on_one_rtt_keys(now, keys, &mut *session)?,
+                None if out.is_empty() => break,
+                None => {}
+            }
+        }
+        let result = self.after_tls(now, &*session);
+        self.hs.session = Some(session);
+        result
+    }
+
+    fn on_handshake_keys(&mut self, now: Instant, keys: Keys) {
+        self.keys.handshake = Some(keys);
+        self.handshake = Some(Space::new(self.shared.entropy.u64(), true));
+        self.hs.write_level = Level::Handshake;
+        self.log_keys(now, KeyKind::ClientHandshake, KeyKind::ServerHandshake, 0, KeyTrigger::Tls);
+        self.log_state(now, ConnectionState::HandshakeStarted);
+    }
+
+    fn on_one_rtt_keys(
+        &mut self,
+        now: Instant,
+        keys: Keys,
+        session: &mut dyn Session,
+    ) -> Result<(), TransportError> {
+        let missing = || TransportError::new(Code::INTERNAL_ERROR, 0, "TLS gave 1-RTT keys without a suite");
+        let next = session.next_keys().ok_or_else(missing)?;
+        let suite = session.suite().ok_or_else(missing)?;
+        self.keys.one_rtt = Some(OneRtt::new(keys, next, suite));
+        self.hs.write_level = Level::OneRtt;
+        self.log_keys(now, KeyKind::ClientOneRtt, KeyKind::ServerOneRtt, 0, KeyTrigger::Tls);
+        Ok(())
+    }
+
+    fn after_tls(&mut self, now: Instant, session: &dyn Session) -> Result<(), TransportError> {
+        if !self.hs.params_seen {
+            if let Some(params) = session.peer_params() {
+                self.hs.params_seen = true;
+                self.on_peer_params(now, params)?;
+            }
+        }
+        if !self.hs.data_told && session.alpn().is_some() {
+            self.hs.data_told = true;
+            self.events.push_back(Event::HandshakeData);
+        }
+        if !self.hs.complete && !session.is_handshaking() && self.keys.one_rtt.is_some() {
+            self.on_complete(now)?;
+        }
+        Ok(())
+    }
+
+    fn on_complete(&mut self, now: Instant) -> Result<(), TransportError> {
+        if !self.hs.params_seen {
+            return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
+        }
+        self.hs.complete = true;
+        self.timers.clear(Timer::Handshake as usize);
+        self.events.push_back(Event::Connected);
+        self.endpoint_events.push_back(EndpointEvent::Established);
+        self.log_state(now, ConnectionState::HandshakeComplete);
+        self.arm_idle(now);
+        self.issue_cids();
+        if self.side.is_server() {
+            self.hs.done_pending = true;
+            self.hs.new_token = Some(self.shared.seal_token(&Token::new(now, self.paths[0].tuple.remote)));
+            self.hs.new_token_pending = true;
+            self.on_confirmed(now);
+        }
+        Ok(())
+    }
+
+    /// Both ends have finished (RFC 9001 §4.1.2): Handshake keys go (§4.9.2).
+    pub(crate) fn on_confirmed(&mut self, now: Instant) {
+        if self.hs.confirmed {
+            return;
+        }
+        self.hs.confirmed = true;
+        self.hs.peer_validated = true;
+        self.discard_level(now, SpaceId::Handshake);
+        if let Some(dcid) = self.hs.initial_dcid.take() {
+            self.endpoint_events.push_back(EndpointEvent::CidRetired(dcid));
+        }
+        self.events.push_back(Event::Confirmed);
+        self.log_state(now, ConnectionState::HandshakeConfirmed);
+    }
+
+    /// Drops keys, space and CRYPTO of a level; what was in flight no longer counts (RFC 9002 §6.4).
+    pub(crate) fn discard_level(&mut self, now: Instant, id: SpaceId) {
+        let (had, level, kinds) = match id {
+            SpaceId::Initial => {
+                self.initial = None;
+                let kinds = (KeyKind::ClientInitial, KeyKind::ServerInitial);
+                (self.keys.initial.take().is_some(), Level::Initial, kinds)
+            }
+            SpaceId::Handshake => {
+                self.handshake = None;
+                let kinds = (KeyKind::ClientHandshake, KeyKind::ServerHandshake);
+                (self.keys.handshake.take().is_some(), Level::Handshake, kinds)
+            }
+            SpaceId::App(_) => return,
+        };
+        if had {
+            self.crypto.discard(level);
+            self.paths[0].pto_count = 0;
+            self.paths[0].probes[id.index()] = 0;
+            self.log_keys_gone(now, kinds.0, kinds.1, 0);
+        }
+    }
+
+    /// CRYPTO bytes are there: feed TLS as far as they are in order.
+    pub(crate) fn feed_tls(&mut self, now: Instant, level: Level) -> Result<(), TransportError> {
+        while let Some(bytes) = self.crypto.read(level) {
+            let Some(session) = &mut self.hs.session else { return Ok(()) };
+            session.read(level, &bytes).map_err(|error| TransportError {
+                code: Code::crypto(error.alert),
+                frame: tq_wire::frame::kind::CRYPTO,
+                reason: error.reason,
+            })?;
+        }
+        self.drive_tls(now)
+    }
+
+    /// Keeps a packet whose keys may come; says whether there was room.
+    pub(crate) fn keep_for_later(&mut self, meta: &RecvMeta, packet: &[u8]) -> bool {
+        let room = self.hs.waiting.len() < MAX_BUFFERED;
+        if room {
+            self.hs.waiting.push((*meta, packet.to_vec()));
+            self.counters.packets_buffered += 1;
+        }
+        room
+    }
+
+    /// A Retry packet (RFC 9000 §17.2.5.2). `packet` includes the tag.
+    pub(crate) fn on_retry(
+        &mut self,
+        now: Instant,
+        scid: Cid,
+        token: &[u8],
+        packet: &[u8],
+    ) -> Result<(), DropReason> {
+        let unusable = self.side.is_server() || self.hs.heard || self.hs.retry_scid.is_some();
+        if unusable || token.is_empty() || self.peer_cid(0) == Some(scid) {
+            return Err(DropReason::BadRetry);
+        }
+        let (body, tag) = packet.split_at(packet.len() - tq_crypto::TAG_LEN);
+        if schedule::retry_tag(&*self.shared.crypto, self.version, &self.hs.odcid, body)[..] != *tag {
+            return Err(DropReason::BadRetry);
+        }
+        self.hs.retry_scid = Some(scid);
+        self.hs.token = token.to_vec();
+        self.cids[0].peer.set_first(scid, None);
+        self.install_initial(&scid);
+        self.restart_flight(now);
+        Ok(())
+    }
+
+    /// Everything sent so far goes again; packet numbers go on (RFC 9000 §17.2.5.3).
+    fn restart_flight(&mut self, now: Instant) {
+        if let Some(initial) = &mut self.initial {
+            let mut tokens = Vec::new();
+            initial.sent.all_tokens_lost(&mut tokens);
+        }
+        self.crypto.send_again(Level::Initial);
+        self.paths[0].pto_count = 0;
+        self.last_activity = now;
+    }
+
+    /// A Version Negotiation packet (RFC 9000 §6.2). `versions` is the list as sent.
+    pub(crate) fn on_version_negotiation(&mut self, now: Instant, versions: &[u8]) -> Result<(), DropReason> {
+        let offered =
+            || versions.chunks_exact(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])));
+        let late = self.side.is_server() || self.hs.heard || self.hs.retry_scid.is_some();
+        if late || offered().any(|version| version == self.version) {
+            return Err(DropReason::BadVersionNegotiation);
+        }
+        let choice =
+            self.shared.versions.iter().copied().find(|ours| offered().any(|theirs| theirs == *ours));
+        let restarted = match (choice, self.version.is_reserved()) {
+            // Only a version nobody speaks is retried with another: anything else could be a downgrade (RFC 9368 §4).
+            (Some(choice), true) => self.restart_with(now, choice),
+            _ => false,
+        };
+        if !restarted {
+            self.end_now(now, ConnectionError::VersionMismatch);
+        }
+        Ok(())
+    }
+
+    fn restart_with(&mut self, now: Instant, version: Version) -> bool {
+        let Some((tls, name)) = self.hs.client.clone() else { return false };
+        self.version = version;
+        let params = self.local_params_encoded();
+        let Ok(session) = tls.start(version, &name, &params) else { return false };
+        self.hs.session = Some(session);
+        self.crypto.discard(Level::Initial);
+        let odcid = self.hs.odcid;
+        self.install_initial(&odcid);
+        self.restart_flight(now);
+        self.drive_tls(now).is_ok()
+    }
+}
+
+impl Connection {
+    /// A client's first flight.
+    pub(crate) fn start_client(
+        &mut self,
+        now: Instant,
+        tls: &Arc<dyn ClientTls>,
+        server_name: &str,
+    ) -> Result<(), StartError> {
+        let odcid = self.hs.odcid;
+        self.install_initial(&odcid);
+        let params = self.local_params_encoded();
+        self.hs.session = Some(tls.start(self.version, server_name, &params)?);
+        self.paths[0].validation.set_validated();
+        self.drive_tls(now).map_err(|error| StartError(error.to_string()))
+    }
+
+    /// A server that waits for the rest of a first flight. `dcid` is where the client's Initials go now.
+    pub(crate) fn start_server(
+        &mut self,
+        tls: &dyn ServerTls,
+        dcid: &Cid,
+        validated: bool,
+    ) -> Result<(), StartError> {
+        self.install_initial(dcid);
+        let params = self.local_params_encoded();
+        self.hs.session = Some(tls.start(self.version, &params)?);
+        self.hs.peer_validated = true;
+        self.hs.initial_dcid = Some(*dcid);
+        self.endpoint_events.push_back(EndpointEvent::CidIssued(*dcid));
+        if validated {
+            self.paths[0].validation.set_validated();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! Addresses that change under a path: challenges, responses, following a rebound client, going back if the new
+//! address does not answer (RFC 9000 §8.2, §9).
+
+use tq_time::Instant;
+use tq_wire::PathId;
+
+use super::{Connection, RecvMeta};
+use crate::error::ConnectionError;
+use crate::path::Tuple;
+
+/// The address before the last change, kept until the new one is validated.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fallback {
+    path: PathId,
+    tuple: Tuple,
+}
+
+impl Connection {
+    pub(crate) fn on_path_challenge(&mut self, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
+        // Answered on the path it came on (RFC 9000 §8.2.2); from an address that is not followed there is no answer,
+        // and the peer's challenge times out.
+        if self.paths[ix].tuple.remote == meta.remote {
+            self.paths[ix].validation.on_challenge(data);
+        }
+    }
+
+    pub(crate) fn on_path_response(&mut self, now: Instant, data: [u8; 8]) {
+        for path in &mut self.paths {
+            if path.validation.on_response(data) {
+                self.fallback = None;
+                self.last_activity = now;
+            }
+        }
+    }
+
+    /// The newest packet of a client came from `meta.remote`: follow it there, but trust the address only once it
+    /// has answered.
+    pub(crate) fn rebind(&mut self, now: Instant, meta: &RecvMeta, ix: usize) {
+        let old = self.paths[ix].tuple;
+        let tuple = Tuple { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket };
+        if self.fallback.is_none() && self.paths[ix].validation.is_validated() {
+            self.fallback = Some(Fallback { path: self.paths[ix].id, tuple: old });
+        }
+        let pto = self.longest_pto();
+        let config = self.config.clone();
+        let path = &mut self.paths[ix];
+        path.reset_for_new_tuple(tuple, &config, now);
+        path.validation.unset(1200);
+        path.validation.challenge(now, path.rtt.smoothed(), pto);
+        let id = path.id;
+        // A fresh id, so that the two addresses cannot be linked by watching (RFC 9000 §9.5).
+        if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == id) {
+            ids.peer.rotate();
+        }
+        self.announce_reset_token(ix);
+        self.log_path(now, ix);
+    }
+
+    /// The address of a path did not answer.
+    pub(crate) fn on_validation_failed(&mut self, now: Instant, ix: usize) {
+        match self.fallback.take().filter(|fallback| fallback.path == self.paths[ix].id) {
+            Some(fallback) => {
+                let config = self.config.clone();
+                let path = &mut self.paths[ix];
+                path.reset_for_new_tuple(fallback.tuple, &config, now);
+                path.validation.set_validated();
+                self.announce_reset_token(ix);
+                self.log_path(now, ix);
+            }
+            None if self.side.is_server() => self.end_now(now, ConnectionError::IdleTimeout),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! One connection: a struct with a field per concern. The concerns live in their own folders; this one wires them to
+//! what a host calls. Receiving is in `rx`, sending in `tx`, loss and acknowledgement in `recovery`.
+
+mod app;
+mod cids;
+mod close;
+pub(crate) mod handshaking;
+mod log;
+mod migrate;
+pub(crate) mod params;
+mod recovery;
+mod stats;
+mod timer;
+
+pub(crate) use self::close::End;
+pub(crate) use self::timer::Timer;
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+pub use stats::{PathStats, Stats};
+use tq_buf::mem::{Arc, Box, Vec, VecDeque};
+use tq_cc::Algorithm;
+use tq_event::{Counters, Emitter, Subscriber};
+use tq_time::{Instant, Timers};
+use tq_wire::{Cid, Ecn, PathId, ResetToken, Side, TransportParameters, Version};
+
+use self::handshaking::Handshaking;
+use self::migrate::Fallback;
+use crate::cid::{LocalCids, PeerCids};
+use crate::config::TransportConfig;
+use crate::datagram::Datagrams;
+use crate::error::ConnectionError;
+use crate::handshake::crypto_stream::CryptoStreams;
+use crate::handshake::keys::KeyStore;
+use crate::path::{Path, Tuple};
+use crate::shared::Shared;
+use crate::space::{Acked, Lost, Space};
+use crate::stream::{StreamEvent, Streams};
+
+/// Where a datagram came from.
+#[derive(Clone, Copy, Debug)]
+pub struct RecvMeta {
+    /// The sender.
+    pub remote: SocketAddr,
+    /// The address it was sent to, if the socket tells.
+    pub local_ip: Option<core::net::IpAddr>,
+    /// Which of the host's sockets it came in on.
+    pub socket: u32,
+    /// The ECN bits of its IP header.
+    pub ecn: Ecn,
+}
+
+/// Datagrams to send: one, or a batch of equal ones (the last may be shorter).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// To.
+    pub remote: SocketAddr,
+    /// From this address, if it matters.
+    pub local_ip: Option<core::net::IpAddr>,
+    /// Through this of the host's sockets.
+    pub socket: u32,
+    /// ECN bits to set.
+    pub ecn: Ecn,
+    /// Bytes of the buffer that were filled.
+    pub len: usize,
+    /// Bytes of each datagram if there is more than one.
+    pub segment: Option<usize>,
+    /// When it should leave. Not before this.
+    pub depart_at: Instant,
+}
+
+/// What an application learns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Server name and application protocol are known.
+    HandshakeData,
+    /// The handshake is complete: the peer is who it says.
+    Connected,
+    /// Both ends know that it is complete (RFC 9001 §4.1.2).
+    Confirmed,
+    /// The connection ended.
+    Closed(ConnectionError),
+    /// A stream changed.
+    Stream(StreamEvent),
+    /// `read_datagram` has something.
+    DatagramReceived,
+    /// `send_datagram` has room again.
+    DatagramSpace,
+}
+
+/// What the endpoint must hear before anything is transmitted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EndpointEvent {
+    /// Packets to this id are for this connection.
+    CidIssued(Cid),
+    /// No longer.
+    CidRetired(Cid),
+    /// A stateless reset from this address would end in this token.
+    ResetToken(SocketAddr, ResetToken),
+    /// A token for a later connection to the same server.
+    NewToken(Vec<u8>),
+    /// The handshake is over: it no longer counts as half open.
+    Established,
+    /// The connection's state may go.
+    Drained,
+}
+
+/// Connection ids of one path, both ways.
+pub(crate) struct PathCids {
+    pub(crate) path: PathId,
+    pub(crate) local: LocalCids,
+    pub(crate) peer: PeerCids,
+}
+
+/// A packet number space of this connection; applications' by the path's place in `paths`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpaceId {
+    Initial,
+    Handshake,
+    App(usize),
+}
+
+impl SpaceId {
+    /// Place among a path's probe counters.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Initial => 0,
+            Self::Handshake => 1,
+            Self::App(_) => 2,
+        }
+    }
+}
+
+/// A QUIC connection without I/O. See the crate's page for the order of calls.
+pub struct Connection {
+    pub(crate) side: Side,
+    pub(crate) version: Version,
+    pub(crate) config: Arc<TransportConfig>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) end: End,
+    pub(crate) hs: Handshaking,
+    pub(crate) keys: KeyStore,
+    pub(crate) crypto: CryptoStreams,
+    pub(crate) initial: Option<Space>,
+    pub(crate) handshake: Option<Space>,
+    pub(crate) paths: Vec<Path>,
+    pub(crate) cids: Vec<PathCids>,
+    pub(crate) fallback: Option<Fallback>,
+    pub(crate) streams: Streams,
+    pub(crate) datagrams: Datagrams,
+    pub(crate) peer: TransportParameters,
+    pub(crate) ack_frequency: params::AckFrequencyState,
+    pub(crate) timers: Timers<{ Timer::COUNT }>,
+    pub(crate) idle: Option<Duration>,
+    /// An ack-eliciting packet was sent since the last one received (RFC 9000 §10.1).
+    pub(crate) idle_armed_by_send: bool,
+    pub(crate) last_activity: Instant,
+    /// ACK-only packets sent in a row; now and then one carries a PING so that ranges can be forgotten.
+    pub(crate) ack_only: u32,
+    pub(crate) events: VecDeque<Event>,
+    pub(crate) endpoint_events: VecDeque<EndpointEvent>,
+    pub(crate) counters: Counters,
+    pub(crate) emitter: Emitter,
+    // reused between calls, so that the data path does not allocate
+    pub(crate) acked: Acked,
+    pub(crate) lost: Lost,
+    pub(crate) seals: Vec<tq_crypto::Seal>,
+}
+
+/// What a new connection is made of.
+pub(crate) struct Init {
+    pub(crate) side: Side,
+    pub(crate) version: Version,
+    pub(crate) config: Arc<TransportConfig>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) tuple: Tuple,
+    pub(crate) local_cid: Cid,
+    pub(crate) peer_cid: Cid,
+    pub(crate) hs: Handshaking,
+}
+
+impl Connection {
+    pub(crate) fn new(now: Instant, init: Init) -> Self {
+        let Init { side, version, config, shared, tuple, local_cid, peer_cid, hs } = init;
+        let seed = || shared.entropy.u64();
+        let path = Path::new(PathId::ZERO, tuple, &config, now, seed());
+        let mut local = LocalCids::new(PathId::ZERO);
+        local.issue(local_cid, shared.reset_token(&local_cid), false);
+        let mut peer = PeerCids::new(PathId::ZERO, crate::config::CID_POOL);
+        peer.set_first(peer_cid, None);
+        let mut connection = Self {
+            side,
+            version,
+            end: End::None,
+            keys: KeyStore::default(),
+            crypto: CryptoStreams::default(),
+            initial: Some(Space::new(seed(), true)),
+            handshake: None,
+            paths: tq_buf::mem::vec![path],
+            cids: tq_buf::mem::vec![PathCids { path: PathId::ZERO, local, peer }],
+            fallback: None,
+            streams: Streams::new(side, &config.stream),
+            datagrams: Datagrams::new(config.datagram_receive_buffer, config.datagram_send_buffer),
+            peer: TransportParameters::default(),
+            ack_frequency: params::AckFrequencyState::default(),
+            timers: Timers::default(),
+            idle: Some(config.idle_timeout).filter(|idle| !idle.is_zero()),
+            idle_armed_by_send: false,
+            last_activity: now,
+            ack_only: 0,
+            events: VecDeque::new(),
+            endpoint_events: VecDeque::new(),
+            counters: Counters::default(),
+            emitter: Emitter::none(),
+            acked: Acked::default(),
+            lost: Lost::default(),
+            seals: Vec::new(),
+            config,
+            shared,
+            hs,
+        };
+        connection.endpoint_events.push_back(EndpointEvent::CidIssued(local_cid));
+        connection.timers.set(Timer::Handshake as usize, now + crate::config::HANDSHAKE_TIMEOUT);
+        connection.arm_idle(now);
+        connection
+    }
+
+    /// Hands events of this connection to `subscriber` from now on.
+    pub fn set_subscriber(&mut self, now: Instant, subscriber: Box<dyn Subscriber>) {
+        self.emitter = Emitter::new(subscriber);
+        self.log_start(now);
+    }
+
+    /// What happened; `None` when all was told. Ask after every other call.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        if let Some(event) = self.streams.poll_event() {
+            return Some(Event::Stream(event));
+        }
+        self.datagrams.take_space().then_some(Event::DatagramSpace)
+    }
+
+    /// What the endpoint must be told, before the next `transmit`.
+    pub fn poll_endpoint_event(&mut self) -> Option<EndpointEvent> {
+        self.endpoint_events.pop_front()
+    }
+
+    /// Which end this is.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Version spoken.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether the handshake is still going on.
+    pub fn is_handshaking(&self) -> bool {
+        !self.hs.complete && !self.is_closed()
+    }
+
+    /// The congestion controller of the first path.
+    pub fn congestion(&self) -> Option<Algorithm> {
+        self.paths.first().map(|path| path.cc.algorithm())
+    }
+
+    /// The peer's address on the first path.
+    pub fn remote(&self) -> SocketAddr {
+        self.paths[0].tuple.remote
+    }
+
+    /// The space behind an id, if its keys are not gone.
+    pub(crate) fn space_mut(&mut self, id: SpaceId) -> Option<&mut Space> {
+        match id {
+            SpaceId::Initial => self.initial.as_mut(),
+            SpaceId::Handshake => self.handshake.as_mut(),
+            SpaceId::App(ix) => self.paths.get_mut(ix).map(|path| &mut path.space),
+        }
+    }
+
+    pub(crate) fn space(&self, id: SpaceId) -> Option<&Space> {
+        match id {
+            SpaceId::Initial => self.initial.as_ref(),
+            SpaceId::Handshake => self.handshake.as_ref(),
+            SpaceId::App(ix) => self.paths.get(ix).map(|path| &path.space),
+        }
+    }
+
+    /// Bytes in flight on a path. Initial and Handshake run on the first path.
+    pub(crate) fn in_flight(&self, ix: usize) -> u64 {
+        let early = |space: &Option<Space>| space.as_ref().map_or(0, |space| space.sent.bytes_in_flight());
+        let app = self.paths[ix].space.sent.bytes_in_flight();
+        if ix == 0 { app + early(&self.initial) + early(&self.handshake) } else { app }
+    }
+
+    /// Longest delay the peer puts on acknowledgements of 1-RTT packets.
+    pub(crate) fn peer_ack_delay(&self) -> Duration {
+        self.peer.max_ack_delay.max(self.ack_frequency.requested_delay())
+    }
+}

@@ -1,0 +1,208 @@
+//! Transport parameters: ours from the configuration, the peer's checked and applied; the ACK rhythm asked of the peer.
+
+use core::time::Duration;
+
+use tq_buf::mem::{Vec, vec};
+use tq_event::Initiator;
+use tq_time::Instant;
+use tq_wire::frame::{AckFrequency, kind};
+use tq_wire::params::VersionInformation;
+use tq_wire::{Cid, Code, Frame, TransportParameters, Writer};
+
+use super::Connection;
+use crate::config::CID_POOL;
+use crate::error::TransportError;
+use crate::payload::Payload;
+use crate::space::AckPolicy;
+use crate::token::Token;
+
+/// Shortest ACK delay we promise a peer that asks (ack-frequency §3).
+const MIN_ACK_DELAY: Duration = Duration::from_millis(1);
+
+/// Most packets per ACK we ask for, about one GSO batch.
+const MAX_THRESHOLD: u64 = 40;
+
+/// What we asked of the peer, and what it asked of us.
+#[derive(Debug, Default)]
+pub(crate) struct AckFrequencyState {
+    next_seq: u64,
+    /// Newest request, kept until it is acknowledged or replaced.
+    request: Option<AckFrequency>,
+    pending: bool,
+    /// Highest request of the peer.
+    peer_seq: Option<u64>,
+}
+
+impl AckFrequencyState {
+    /// Delay the peer may use because we asked for it.
+    pub(crate) fn requested_delay(&self) -> Duration {
+        self.request.map_or(Duration::ZERO, |request| Duration::from_micros(request.max_ack_delay_us))
+    }
+
+    pub(crate) fn wants(&self) -> bool {
+        self.pending
+    }
+
+    pub(crate) fn write(&mut self, payload: &mut Payload<'_>) {
+        let Some(request) = self.request.filter(|_| self.pending) else { return };
+        if payload.frame(&Frame::AckFrequency(request), Some(Token::AckFrequency(request.seq))) {
+            self.pending = false;
+        }
+    }
+
+    pub(crate) fn on_lost(&mut self, seq: u64) {
+        self.pending |= self.request.is_some_and(|request| request.seq == seq);
+    }
+}
+
+impl Connection {
+    /// Our transport parameters, as TLS sends them.
+    pub(crate) fn local_params_encoded(&self) -> Vec<u8> {
+        let mut out = vec![0; 1024];
+        let mut w = Writer::new(&mut out);
+        let grease = self.config.grease.then(|| self.shared.entropy.u64());
+        self.local_params().encode(&mut w, grease);
+        let len = w.len();
+        out.truncate(len);
+        out
+    }
+
+    pub(crate) fn local_params(&self) -> TransportParameters {
+        let (config, stream) = (&self.config, &self.config.stream);
+        let server = self.side.is_server();
+        TransportParameters {
+            original_dcid: server.then_some(self.hs.odcid),
+            max_idle_timeout: config.idle_timeout,
+            stateless_reset_token: server.then(|| self.shared.reset_token(&self.hs.local_scid)),
+            max_udp_payload_size: 65_527,
+            initial_max_data: stream.connection_window,
+            initial_max_stream_data_bidi_local: stream.stream_window,
+            initial_max_stream_data_bidi_remote: stream.stream_window,
+            initial_max_stream_data_uni: stream.stream_window,
+            initial_max_streams_bidi: stream.max_bidi,
+            initial_max_streams_uni: stream.max_uni,
+            max_ack_delay: config.max_ack_delay,
+            active_cid_limit: CID_POOL,
+            initial_scid: Some(self.hs.local_scid),
+            retry_scid: self.hs.retry_scid.filter(|_| server),
+            version_information: Some(VersionInformation {
+                chosen: self.version,
+                available: self.shared.versions.iter().copied().collect(),
+            }),
+            max_datagram_frame_size: self.datagrams.declared(),
+            reset_stream_at: true,
+            min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
+            grease_quic_bit: config.grease,
+            ..TransportParameters::default()
+        }
+    }
+
+    /// Checks and applies the peer's parameters.
+    pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
+        let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
+        let params = TransportParameters::decode(bytes, !self.side)
+            .and_then(|params| params.check().map(|()| params))
+            .map_err(|error| wrong(error.why))?;
+        self.check_cids(&params).map_err(wrong)?;
+        self.check_versions(&params)?;
+        if let Some(token) = params.stateless_reset_token {
+            self.cids[0].peer.set_first_token(token);
+            self.announce_reset_token(0);
+        }
+        let idle =
+            [self.config.idle_timeout, params.max_idle_timeout].into_iter().filter(|idle| !idle.is_zero());
+        self.idle = idle.min();
+        self.arm_idle(now);
+        for path in &mut self.paths {
+            path.mtu.limit(params.max_udp_payload_size);
+            path.cc.on_mtu(path.mtu.current());
+        }
+        self.streams.on_params(&params);
+        self.datagrams.on_params(params.max_datagram_frame_size);
+        self.log_params(now, Initiator::Remote, &params);
+        self.peer = params;
+        Ok(())
+    }
+
+    /// Connection ids in the parameters bind them to the packets (RFC 9000 §7.3).
+    fn check_cids(&self, params: &TransportParameters) -> Result<(), &'static str> {
+        if params.initial_scid.is_none() || params.initial_scid != self.hs.remote_scid {
+            return Err("initial_source_connection_id is not the one of the packets");
+        }
+        if self.side.is_server() {
+            return Ok(());
+        }
+        if params.original_dcid != Some(self.hs.odcid) {
+            return Err("original_destination_connection_id is not the one of our first packet");
+        }
+        if params.retry_scid != self.hs.retry_scid {
+            return Err("retry_source_connection_id does not fit the Retry packet");
+        }
+        Ok(())
+    }
+
+    /// What RFC 9368 §4 asks of an endpoint that speaks one version at a time.
+    fn check_versions(&self, params: &TransportParameters) -> Result<(), TransportError> {
+        let Some(info) = &params.version_information else { return Ok(()) };
+        let wrong = |why| Err(TransportError::new(Code::VERSION_NEGOTIATION_ERROR, kind::CRYPTO, why));
+        if info.chosen != self.version {
+            return wrong("version_information names another version than the packets");
+        }
+        if self.side.is_server() && !info.available.contains(&info.chosen) {
+            let why = "version_information: chosen version is not among the available ones";
+            return Err(TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why));
+        }
+        Ok(())
+    }
+
+    /// The peer wants another ACK rhythm (ack-frequency §4).
+    pub(crate) fn on_ack_frequency(&mut self, f: &AckFrequency) -> Result<(), TransportError> {
+        let wrong = |why| Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::ACK_FREQUENCY, why));
+        if f.max_ack_delay_us < MIN_ACK_DELAY.as_micros() as u64 {
+            return wrong("ACK_FREQUENCY asks for less than min_ack_delay");
+        }
+        if f.max_ack_delay_us >= (1 << 14) * 1000 {
+            return wrong("ACK_FREQUENCY asks for 2^14 ms or more");
+        }
+        if self.ack_frequency.peer_seq.is_some_and(|seq| f.seq <= seq) {
+            return Ok(());
+        }
+        self.ack_frequency.peer_seq = Some(f.seq);
+        let policy = AckPolicy {
+            threshold: f.threshold,
+            max_delay: Duration::from_micros(f.max_ack_delay_us),
+            reordering: f.reordering,
+        };
+        self.paths.iter_mut().for_each(|path| path.space.owed.set_policy(policy));
+        Ok(())
+    }
+
+    /// Asks for about sixteen ACKs a window where the peer can do that.
+    pub(crate) fn update_ack_frequency(&mut self) {
+        let Some(min) = self.peer.min_ack_delay.filter(|_| self.config.ack_frequency && self.hs.confirmed)
+        else {
+            return;
+        };
+        let path = &self.paths[0];
+        let packets = path.cc.window() / u64::from(path.mtu.current());
+        let threshold = (packets / 16).clamp(1, MAX_THRESHOLD);
+        let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
+        if threshold < old * 2 && threshold * 2 > old {
+            return;
+        }
+        let delay = (path.rtt.smoothed() / 4).max(min).clamp(MIN_ACK_DELAY, Duration::from_millis(25));
+        self.ack_frequency.request = Some(AckFrequency {
+            seq: self.ack_frequency.next_seq,
+            threshold,
+            max_ack_delay_us: delay.as_micros() as u64,
+            reordering: 3,
+        });
+        self.ack_frequency.next_seq += 1;
+        self.ack_frequency.pending = true;
+    }
+
+    /// SCID the peer must keep using in long headers (RFC 9000 §7.2).
+    pub(crate) fn expects_scid(&self, scid: &Cid) -> bool {
+        self.hs.remote_scid.is_none_or(|known| known == *scid)
+    }
+}

@@ -1,0 +1,330 @@
+//! Acknowledgement, loss and probe timeouts, put together: spaces know packets, paths know time and windows, and
+//! tokens go back to whoever wrote them (RFC 9002).
+
+use core::time::Duration;
+
+use tq_cc::Ack as CcAck;
+use tq_event::LossTrigger;
+use tq_time::Instant;
+use tq_wire::frame::Ack;
+use tq_wire::{Code, PathId};
+
+use super::{Connection, SpaceId};
+use crate::error::TransportError;
+use crate::handshake::Level;
+use crate::space::BadAck;
+use crate::token::Token;
+
+/// What a path's loss detection timer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LossTimer {
+    /// A packet is old enough to be lost.
+    Time(SpaceId),
+    /// Nothing was heard: probe.
+    Probe(SpaceId),
+}
+
+impl Connection {
+    /// An ACK for a space; `ix` is the path whose packets it is about.
+    pub(crate) fn on_ack(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        ix: usize,
+        ack: &Ack<'_>,
+    ) -> Result<(), TransportError> {
+        self.counters.acks_received += 1;
+        let mut acked = core::mem::take(&mut self.acked);
+        acked.clear();
+        let result = match self.space_mut(id) {
+            Some(space) => space.sent.on_ack(now, ack, &mut acked),
+            None => Ok(()),
+        };
+        let outcome = result.map_err(|bad| {
+            let why = match bad {
+                BadAck::Unsent => "ACK of a packet that was not sent",
+                BadAck::Skipped => "ACK of a packet number that was skipped",
+            };
+            TransportError::new(Code::PROTOCOL_VIOLATION, tq_wire::frame::kind::ACK, why)
+        });
+        if outcome.is_ok() && acked.packets > 0 {
+            self.on_newly_acked(now, id, ix, ack, &mut acked);
+        }
+        self.acked = acked;
+        outcome
+    }
+
+    fn on_newly_acked(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        ix: usize,
+        ack: &Ack<'_>,
+        acked: &mut crate::space::Acked,
+    ) {
+        self.sample_rtt(now, id, ix, ack, acked);
+        let in_flight = self.in_flight(ix);
+        let confirmed = self.hs.confirmed;
+        let peer_validated = self.side.is_server() || self.hs.peer_validated || id == SpaceId::Handshake;
+        self.hs.peer_validated |= id == SpaceId::Handshake;
+        let path = &mut self.paths[ix];
+        if peer_validated || confirmed {
+            path.pto_count = 0;
+        }
+        if let Some((state, at)) = acked.rates.take() {
+            path.rates.on_acked(now, acked.bytes, at, &state);
+        }
+        if acked.new_largest && path.ecn.on_ack(acked.ect0, ack.ecn) {
+            self.counters.ecn_ce += 1;
+            self.counters.congestion_events += 1;
+            let at = acked.largest.map_or(now, |(_, at)| at);
+            path.cc.on_congestion(now, at, 0, in_flight, false, true);
+        }
+        if acked.spurious > 0 {
+            self.counters.packets_spuriously_lost += acked.spurious;
+            path.cc.on_spurious(now);
+        }
+        if let Some((largest_pn, largest_sent_at)) = acked.largest {
+            let delivered = path.rates.sample();
+            let app_limited = path.app_limited;
+            path.cc.on_ack(
+                now,
+                &CcAck {
+                    bytes: acked.bytes,
+                    largest_sent_at,
+                    largest_pn,
+                    rtt: &path.rtt,
+                    in_flight,
+                    app_limited,
+                    delivered,
+                },
+            );
+            if matches!(id, SpaceId::App(_)) {
+                self.on_phase_acked(ix, largest_pn);
+            }
+        }
+        self.on_mtu_acked(now, ix, acked);
+        acked.tokens.drain(..).for_each(|token| self.on_token_acked(&token));
+        self.detect_lost(now, id, ix);
+        self.update_ack_frequency();
+        self.log_metrics(now, ix);
+    }
+
+    /// RFC 9002 §5: only when the largest acknowledged is new and something ack-eliciting is newly acknowledged.
+    fn sample_rtt(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        ix: usize,
+        ack: &Ack<'_>,
+        acked: &crate::space::Acked,
+    ) {
+        let Some((_, sent_at)) = acked.largest.filter(|_| acked.new_largest && acked.any_eliciting) else {
+            return;
+        };
+        let exponent = self.peer.ack_delay_exponent;
+        let reported =
+            Duration::from_micros(ack.delay.saturating_mul(1 << exponent).min(u64::from(u32::MAX)));
+        let delay = match id {
+            SpaceId::Initial => Duration::ZERO,
+            _ if self.hs.confirmed => reported.min(self.peer_ack_delay()),
+            _ => reported,
+        };
+        let path = &mut self.paths[ix];
+        if !path.rtt.has_sample() {
+            path.space.sent.on_first_rtt(now);
+        }
+        path.rtt.update(now.saturating_since(sent_at), delay);
+        let srtt = path.rtt.smoothed();
+        self.streams.on_rtt(now, srtt);
+    }
+
+    fn on_mtu_acked(&mut self, now: Instant, ix: usize, acked: &crate::space::Acked) {
+        let path = &mut self.paths[ix];
+        let old = path.mtu.current();
+        if let Some(size) = acked.probe_acked {
+            if path.mtu.on_probe_acked(size, now) {
+                path.cc.on_mtu(size);
+                self.log_mtu(now, ix, old);
+            }
+        } else if acked.bytes > acked.packets * u64::from(crate::config::MIN_MTU) {
+            path.mtu.on_large_acked();
+        }
+    }
+
+    /// Declares packets lost that are due (RFC 9002 §6.1).
+    pub(crate) fn detect_lost(&mut self, now: Instant, id: SpaceId, ix: usize) {
+        let mut lost = core::mem::take(&mut self.lost);
+        lost.clear();
+        let delay = self.paths[ix].rtt.loss_delay();
+        if let Some(space) = self.space_mut(id) {
+            space.sent.detect_lost(now, delay, &mut lost);
+        }
+        if lost.packets > 0 || lost.probe_lost.is_some() {
+            self.on_lost(now, id, ix, &mut lost);
+        }
+        self.lost = lost;
+    }
+
+    fn on_lost(&mut self, now: Instant, id: SpaceId, ix: usize, lost: &mut crate::space::Lost) {
+        let in_flight = self.in_flight(ix);
+        let ack_delay = self.peer_ack_delay();
+        self.counters.packets_lost += lost.packets;
+        self.counters.bytes_lost += lost.bytes;
+        for pn in &lost.numbers {
+            self.log_lost(now, id, ix, *pn, LossTrigger::Reordering);
+        }
+        let path = &mut self.paths[ix];
+        path.packets_lost += lost.packets;
+        if let Some(size) = lost.probe_lost {
+            path.mtu.on_probe_lost(size, now);
+        }
+        if let Some((_, sent_at)) = lost.newest {
+            let bound = path.rtt.persistent_span(ack_delay);
+            let persistent = path.rtt.has_sample()
+                && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);
+            path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
+            self.counters.congestion_events += 1;
+            let old = path.mtu.current();
+            let large = lost.bytes > lost.packets * u64::from(crate::config::MIN_MTU);
+            if large && path.mtu.on_large_lost(now) {
+                path.cc.on_mtu(path.mtu.current());
+                self.log_mtu(now, ix, old);
+            }
+        }
+        lost.tokens.drain(..).for_each(|token| self.on_token_lost(&token));
+    }
+
+    /// A frame arrived.
+    pub(crate) fn on_token_acked(&mut self, token: &Token) {
+        match *token {
+            Token::Stream { .. } => self.streams.on_acked(token),
+            Token::Crypto { level, offset, len } => self.crypto.on_acked(level, offset, len),
+            Token::Ack { path, largest } => self.on_ack_acked(path, largest),
+            Token::RetireConnectionId(path, seq) => {
+                if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) {
+                    ids.peer.on_acked(seq);
+                }
+            }
+            Token::NewToken => self.hs.new_token = None,
+            Token::NewConnectionId(..)
+            | Token::HandshakeDone
+            | Token::AckFrequency(_)
+            | Token::PathChallenge(_) => {}
+            _ => self.streams.on_acked(token),
+        }
+    }
+
+    fn on_ack_acked(&mut self, path: Option<PathId>, largest: u64) {
+        // ACKs of Initial and Handshake are few; only applications' ranges are worth forgetting.
+        if let Some(ix) = path.and_then(|path| self.path_index(path)) {
+            self.paths[ix].space.owed.on_ack_acked(largest);
+        }
+    }
+
+    /// A frame was lost, or its content is to go again on a probe.
+    pub(crate) fn on_token_lost(&mut self, token: &Token) {
+        match *token {
+            Token::Stream { .. } => self.streams.on_lost(token),
+            Token::Crypto { level, offset, len } => {
+                let gone = match level {
+                    Level::Initial => self.keys.initial.is_none(),
+                    Level::Handshake => self.keys.handshake.is_none(),
+                    Level::OneRtt => false,
+                };
+                if !gone {
+                    self.crypto.on_lost(level, offset, len);
+                }
+            }
+            Token::Ack { .. } | Token::PathChallenge(_) => {}
+            Token::NewConnectionId(path, seq) => {
+                if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) {
+                    ids.local.on_lost(seq);
+                }
+            }
+            Token::RetireConnectionId(path, seq) => {
+                if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) {
+                    ids.peer.on_lost(seq);
+                }
+            }
+            Token::NewToken => self.hs.new_token_pending = self.hs.new_token.is_some(),
+            Token::HandshakeDone => self.hs.done_pending = true,
+            Token::AckFrequency(seq) => self.ack_frequency.on_lost(seq),
+            _ => self.streams.on_lost(token),
+        }
+    }
+
+    /// Spaces whose packets run on path `ix`.
+    pub(crate) fn spaces_on(&self, ix: usize) -> impl Iterator<Item = SpaceId> + use<> {
+        let early = [SpaceId::Initial, SpaceId::Handshake].into_iter().filter(move |_| ix == 0);
+        early.chain([SpaceId::App(ix)])
+    }
+
+    /// When and why path `ix` must look for losses (RFC 9002 §6.2.1, A.8).
+    pub(crate) fn loss_timer(&self, ix: usize) -> Option<(Instant, LossTimer)> {
+        let path = &self.paths[ix];
+        let in_spaces = || self.spaces_on(ix).filter_map(|id| Some((id, self.space(id)?)));
+        let time = in_spaces()
+            .filter_map(|(id, space)| Some((space.sent.loss_time()?, LossTimer::Time(id))))
+            .min_by_key(|(at, _)| *at);
+        if time.is_some() {
+            return time;
+        }
+        if path.amplification_budget() == 0 {
+            return None;
+        }
+        let probe = in_spaces()
+            .filter(|(id, space)| {
+                space.sent.eliciting_in_flight() > 0
+                    && (self.hs.confirmed || !matches!(id, SpaceId::App(_)) || self.keys.handshake.is_none())
+            })
+            .filter_map(|(id, space)| {
+                let delay =
+                    if matches!(id, SpaceId::App(_)) { self.peer_ack_delay() } else { Duration::ZERO };
+                Some((space.sent.last_eliciting_at()? + path.pto(delay), LossTimer::Probe(id)))
+            })
+            .min_by_key(|(at, _)| *at);
+        let guard = self.side.is_client() && !self.hs.peer_validated && ix == 0;
+        if probe.is_none() && guard {
+            // A server that may not send more waits for us (RFC 9002 §6.2.2.1).
+            let id = if self.keys.handshake.is_some() { SpaceId::Handshake } else { SpaceId::Initial };
+            return Some((self.last_activity + path.pto(Duration::ZERO), LossTimer::Probe(id)));
+        }
+        probe
+    }
+
+    /// The loss timer of path `ix` is due.
+    pub(crate) fn on_loss_timer(&mut self, now: Instant, ix: usize, what: LossTimer) {
+        match what {
+            LossTimer::Time(id) => self.detect_lost(now, id, ix),
+            LossTimer::Probe(id) => self.probe(now, ix, id),
+        }
+    }
+
+    /// A probe timeout: one or two packets go out whatever the window says, with content that may be lost if there
+    /// is any (RFC 9002 §6.2.4). Nothing is declared lost.
+    fn probe(&mut self, now: Instant, ix: usize, id: SpaceId) {
+        self.counters.ptos += 1;
+        let path = &mut self.paths[ix];
+        path.pto_count += 1;
+        path.probes[id.index()] = 2;
+        self.last_activity = now;
+        let mut tokens = core::mem::take(&mut self.lost.tokens);
+        for id in self.spaces_on(ix) {
+            if let Some(space) = self.space_mut(id) {
+                space.sent.probe(&mut tokens);
+            }
+        }
+        tokens.drain(..).for_each(|token| self.on_token_lost(&token));
+        self.lost.tokens = tokens;
+        self.log_metrics(now, ix);
+    }
+
+    /// A packet of the current key phase may have been acknowledged.
+    fn on_phase_acked(&mut self, ix: usize, largest: u64) {
+        let from = self.paths[ix].sealed_from;
+        if let Some(keys) = self.keys.one_rtt.as_mut().filter(|keys| largest >= from && keys.sealed > 0) {
+            keys.acked = true;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Numbers for people and tools. Reading them changes nothing.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use tq_buf::mem::Vec;
+use tq_event::Counters;
+use tq_wire::PathId;
+
+use super::Connection;
+
+/// A snapshot of a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Everything that is counted.
+    pub counters: Counters,
+    /// Each path.
+    pub paths: Vec<PathStats>,
+    /// Stream bytes waiting to be sent for the first time or again.
+    pub backlog: u64,
+    /// Key updates so far.
+    pub key_generation: u64,
+}
+
+/// A snapshot of a path.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct PathStats {
+    /// Its id.
+    pub id: PathId,
+    /// The peer's address.
+    pub remote: SocketAddr,
+    /// Whether the address is validated.
+    pub validated: bool,
+    /// Smoothed RTT.
+    pub srtt: Duration,
+    /// RTT variation.
+    pub rttvar: Duration,
+    /// Smallest RTT.
+    pub min_rtt: Duration,
+    /// Last RTT sample.
+    pub latest_rtt: Duration,
+    /// Congestion window, bytes.
+    pub cwnd: u64,
+    /// Slow start threshold, bytes; `u64::MAX` for none.
+    pub ssthresh: u64,
+    /// Bytes in flight.
+    pub in_flight: u64,
+    /// Bytes per second the pacer lets go.
+    pub pacing_rate: u64,
+    /// UDP payload size.
+    pub mtu: u16,
+    /// Probe timeouts in a row.
+    pub pto_count: u32,
+    /// Packets lost.
+    pub packets_lost: u64,
+    /// Bytes of UDP payload sent.
+    pub bytes_sent: u64,
+    /// Bytes of UDP payload received.
+    pub bytes_received: u64,
+    /// Whether packets are marked ECT(0) and that works.
+    pub ecn: bool,
+}
+
+impl Connection {
+    /// The numbers as they are now.
+    pub fn stats(&self) -> Stats {
+        let paths = (0..self.paths.len()).map(|ix| self.path_stats(ix)).collect();
+        Stats {
+            counters: self.counters.clone(),
+            paths,
+            backlog: self.streams.backlog(),
+            key_generation: self.keys.one_rtt.as_ref().map_or(0, |keys| keys.generation),
+        }
+    }
+
+    fn path_stats(&self, ix: usize) -> PathStats {
+        let path = &self.paths[ix];
+        PathStats {
+            id: path.id,
+            remote: path.tuple.remote,
+            validated: path.validation.is_validated(),
+            srtt: path.rtt.smoothed(),
+            rttvar: path.rtt.var(),
+            min_rtt: path.rtt.min(),
+            latest_rtt: path.rtt.latest(),
+            cwnd: path.cc.window(),
+            ssthresh: path.cc.ssthresh(),
+            in_flight: self.in_flight(ix),
+            pacing_rate: path.cc.pacing_rate(&path.rtt),
+            mtu: path.mtu.current(),
+            pto_count: path.pto_count,
+            packets_lost: path.packets_lost,
+            bytes_sent: path.bytes_sent,
+            bytes_received: path.bytes_received,
+            ecn: path.ecn.state() == tq_event::EcnState::Capable,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a connection must be woken for. All deadlines are listed in [`Connection::deadline`]; nobody else keeps one.
+
+use core::time::Duration;
+
+use tq_time::Instant;
+
+use super::Connection;
+use crate::error::ConnectionError;
+
+/// Deadlines with a slot of their own; per-path ones are asked of the paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// Nothing heard for the idle timeout.
+    Idle = 0,
+    /// The handshake takes too long.
+    Handshake = 1,
+    /// Closing or draining is over.
+    Close = 2,
+    /// Keys of the phase before may go.
+    OldKeys = 3,
+    /// A PING keeps the connection alive.
+    KeepAlive = 4,
+}
+
+impl Timer {
+    pub(crate) const COUNT: usize = 5;
+    const ALL: [Self; Self::COUNT] =
+        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive];
+}
+
+impl Connection {
+    /// When to call [`Connection::on_deadline`]; `None`: never, as things stand.
+    pub fn deadline(&self) -> Option<Instant> {
+        let table = self.timers.next();
+        if self.end.is_over() {
+            return table;
+        }
+        let early =
+            [&self.initial, &self.handshake].into_iter().flatten().filter_map(|s| s.owed.deadline()).min();
+        let paths = (0..self.paths.len()).filter_map(|ix| self.path_deadline(ix)).min();
+        [table, early, paths].into_iter().flatten().min()
+    }
+
+    fn path_deadline(&self, ix: usize) -> Option<Instant> {
+        let path = &self.paths[ix];
+        let loss = self.loss_timer(ix).map(|(at, _)| at);
+        [loss, path.space.owed.deadline(), path.validation.deadline(), path.paced_until]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Time has passed: does what is due. Then drain events and transmits as after every call.
+    pub fn on_deadline(&mut self, now: Instant) {
+        while let Some(index) = self.timers.pop_expired(now) {
+            if let Some(timer) = Timer::ALL.get(index) {
+                self.on_timer(now, *timer);
+            }
+        }
+        if self.end.is_over() {
+            return;
+        }
+        for ix in 0..self.paths.len() {
+            if let Some((at, what)) = self.loss_timer(ix)
+                && at <= now
+            {
+                self.on_loss_timer(now, ix, what);
+            }
+            let path = &mut self.paths[ix];
+            if path.paced_until.is_some_and(|at| at <= now) {
+                path.paced_until = None;
+            }
+            if path.validation.deadline().is_some_and(|at| at <= now) && path.validation.on_deadline(now) {
+                self.on_validation_failed(now, ix);
+            }
+        }
+    }
+
+    fn on_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Idle => self.end_now(now, ConnectionError::IdleTimeout),
+            Timer::Handshake if !self.hs.complete => self.end_now(now, ConnectionError::HandshakeTimeout),
+            Timer::Handshake => {}
+            Timer::Close => self.drained(now),
+            Timer::OldKeys => self.drop_old_keys(now),
+            Timer::KeepAlive => {
+                self.paths[0].ping = true;
+                self.arm_keep_alive(now);
+            }
+        }
+    }
+
+    /// Longest base PTO of the paths: a dead path's backoff must not count (decision 8).
+    pub(crate) fn longest_pto(&self) -> Duration {
+        let delay = self.peer_ack_delay();
+        self.paths.iter().map(|path| path.pto_base(delay)).max().unwrap_or(Duration::from_secs(1))
+    }
+
+    /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.
+    pub(crate) fn arm_idle(&mut self, now: Instant) {
+        if let Some(idle) = self.idle.filter(|_| self.hs.complete) {
+            self.timers.set(Timer::Idle as usize, now + idle.max(3 * self.longest_pto()));
+        } else {
+            self.timers.clear(Timer::Idle as usize);
+        }
+        self.arm_keep_alive(now);
+    }
+
+    fn arm_keep_alive(&mut self, now: Instant) {
+        if let Some(interval) = self.config.keep_alive.filter(|_| self.hs.complete) {
+            self.timers.set(Timer::KeepAlive as usize, now + interval);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Strangers: from a first datagram to a connection, a Retry, a refusal or silence.
+//!
+//! A stranger's Initial is authenticated before anything is kept of it, and what is kept is bounded (threats 1 to 4).
+
+use core::net::{IpAddr, SocketAddr};
+
+use tq_buf::mem::{Arc, Vec, vec};
+use tq_crypto::{schedule, unprotect};
+use tq_event::DropReason;
+use tq_time::Instant;
+use tq_wire::frame::Close;
+use tq_wire::header::{self, Header, LongKind};
+use tq_wire::{Cid, Code, Frame, PathId, Side, Version, Writer, packet_number};
+
+use super::token::{Token, Verdict};
+use super::{Endpoint, Handle, Known, Route};
+use crate::config::MIN_MTU;
+use crate::connection::handshaking::Handshaking;
+use crate::connection::{Connection, Init, RecvMeta, Transmit};
+use crate::error::{ConnectionError, TransportError};
+use crate::path::Tuple;
+
+/// Somebody who wants to connect. Nothing is kept of it elsewhere.
+#[derive(Debug)]
+pub struct Incoming {
+    pub(super) meta: RecvMeta,
+    pub(super) datagram: Vec<u8>,
+    pub(super) version: Version,
+    pub(super) dcid: Cid,
+    pub(super) scid: Cid,
+    /// After a Retry: DCID of the first Initial and SCID of the Retry.
+    pub(super) retry: Option<(Cid, Cid)>,
+    pub(super) validated: bool,
+}
+
+impl Incoming {
+    /// Where it comes from.
+    pub fn remote(&self) -> SocketAddr {
+        self.meta.remote
+    }
+
+    /// Where it was sent to, if the socket told.
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.meta.local_ip
+    }
+
+    /// Whether it proved its address with a token.
+    pub fn is_validated(&self) -> bool {
+        self.validated
+    }
+
+    /// Whether a Retry may still be sent: not if it comes from one.
+    pub fn may_retry(&self) -> bool {
+        self.retry.is_none()
+    }
+}
+
+impl Endpoint {
+    /// A long-header packet of a known version for no connection.
+    pub(super) fn first_datagram(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        header: &Header,
+        datagram: &mut [u8],
+        reply: &mut Vec<u8>,
+    ) -> Route {
+        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
+        else {
+            return Route::Drop(DropReason::UnknownConnection);
+        };
+        if self.server.is_none() {
+            return Route::Drop(DropReason::UnknownConnection);
+        }
+        // RFC 9000 §14.1, §7.2
+        if datagram.len() < usize::from(MIN_MTU) {
+            return Route::Drop(DropReason::InitialTooSmall);
+        }
+        if dcid.len() < 8 {
+            return Route::Drop(DropReason::BadHeader);
+        }
+        if !self.shared.versions.contains(version) {
+            return self.negotiate_version(now, meta, dcid, scid, reply);
+        }
+        if self.half_open >= self.config.max_half_open {
+            return Route::Drop(DropReason::Refused);
+        }
+        if !self.authentic(*version, dcid, &datagram[..*end], *pn_offset) {
+            return Route::Drop(DropReason::DecryptionFailed);
+        }
+        let mut incoming = Incoming {
+            meta: *meta,
+            datagram: datagram.to_vec(),
+            version: *version,
+            dcid: *dcid,
+            scid: *scid,
+            retry: None,
+            validated: false,
+        };
+        let lives = (self.config.retry_lifetime, self.config.token_lifetime);
+        let verdict = match &datagram[token.clone()] {
+            [] => Verdict::Useless,
+            token => self.shared.judge_token(now, token, meta.remote, dcid, lives),
+        };
+        match verdict {
+            Verdict::Retry { odcid, scid } => {
+                incoming.retry = Some((odcid, scid));
+                incoming.validated = true;
+            }
+            Verdict::Valid => incoming.validated = true,
+            Verdict::Useless => {}
+            Verdict::Invalid => {
+                return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply));
+            }
+        }
+        Route::Incoming(incoming)
+    }
+
+    /// Whether an Initial opens with the keys everybody can derive. Works on a copy.
+    fn authentic(&self, version: Version, dcid: &Cid, packet: &[u8], pn_offset: usize) -> bool {
+        let keys = schedule::initial_keys(&*self.shared.crypto, version, dcid, Side::Server);
+        let mut copy = packet.to_vec();
+        let Some(head) = unprotect(&*keys.remote.header, &mut copy, pn_offset) else { return false };
+        let pn = packet_number::decode(head.truncated, head.pn_len, 0);
+        let (header, body) = copy.split_at_mut(pn_offset + head.pn_len);
+        keys.remote.packet.open(PathId::ZERO, pn, header, body).is_ok()
+    }
+
+    /// Makes a connection of it.
+    ///
+    /// # Errors
+    /// There is no server configuration, or TLS cannot serve it, or the first datagram was a violation; then a close
+    /// may be in `reply`.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        incoming: Incoming,
+        reply: &mut Vec<u8>,
+    ) -> Result<(Handle, Connection), (ConnectionError, Option<Transmit>)> {
+        let Some(server) = self.server.clone() else {
+            let transmit = self.close_initial(now, &incoming, Code::CONNECTION_REFUSED, reply);
+            return Err((ConnectionError::LocallyClosed, Some(transmit)));
+        };
+        // The second datagram of a flight comes as another Incoming: by now its id leads to a connection.
+        if self.routes.by_cid(&incoming.dcid).is_some() {
+            return Err((ConnectionError::LocallyClosed, None));
+        }
+        let shared = Arc::clone(&self.shared);
+        let local_cid = shared.new_cid();
+        let (odcid, retry_scid) = match incoming.retry {
+            Some((odcid, scid)) => (odcid, Some(scid)),
+            None => (incoming.dcid, None),
+        };
+        let mut hs = Handshaking::new(odcid, local_cid);
+        hs.retry_scid = retry_scid;
+        let meta = incoming.meta;
+        let init = Init {
+            side: Side::Server,
+            version: incoming.version,
+            config: Arc::clone(&server.transport),
+            shared,
+            tuple: Tuple { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket },
+            local_cid,
+            peer_cid: incoming.scid,
+            hs,
+        };
+        let mut connection = Connection::new(now, init);
+        if let Err(error) = connection.start_server(&*server.tls, &incoming.dcid, incoming.validated) {
+            let transmit = self.close_initial(now, &incoming, Code::INTERNAL_ERROR, reply);
+            let error = TransportError {
+                code: Code::INTERNAL_ERROR,
+                frame: 0,
+                reason: tq_buf::mem::Cow::Owned(error.0),
+            };
+            return Err((error.into(), Some(transmit)));
+        }
+        let handle =
+            Handle(self.known.insert(Known { half_open: true, server_name: None, reset: None }) as u32);
+        self.half_open += 1;
+        self.absorb(handle, &mut connection);
+        let mut datagram = incoming.datagram;
+        connection.receive(now, &meta, &mut datagram);
+        self.absorb(handle, &mut connection);
+        Ok((handle, connection))
+    }
+
+    /// Says no: CONNECTION_REFUSED.
+    pub fn refuse(&mut self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Transmit {
+        self.close_initial(now, incoming, Code::CONNECTION_REFUSED, reply)
+    }
+
+    /// Asks it to prove its address; nothing is kept. `None` if it comes from a Retry already.
+    pub fn retry(&mut self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Option<Transmit> {
+        if !incoming.may_retry() {
+            return None;
+        }
+        let scid = self.shared.new_cid();
+        let token = Token::retry(now, incoming.meta.remote, incoming.dcid, scid);
+        let token = self.shared.seal_token(&token);
+        let mut out = vec![0; 7 + 2 * Cid::MAX_LEN + token.len()];
+        let mut w = Writer::new(&mut out);
+        header::encode_retry(&mut w, incoming.version, &incoming.scid, &scid, &token);
+        let len = w.len();
+        out.truncate(len);
+        let tag = schedule::retry_tag(&*self.shared.crypto, incoming.version, &incoming.dcid, &out);
+        out.extend_from_slice(&tag);
+        *reply = out;
+        Some(self.reply_to(now, &incoming.meta, reply))
+    }
+
+    /// An Initial with nothing but CONNECTION_CLOSE, from no connection.
+    fn close_initial(&self, now: Instant, incoming: &Incoming, code: Code, reply: &mut Vec<u8>) -> Transmit {
+        let keys =
+            schedule::initial_keys(&*self.shared.crypto, incoming.version, &incoming.dcid, Side::Server);
+        let scid = self.shared.new_cid();
+        let mut out = vec![0; 128];
+        let mut w = Writer::new(&mut out);
+        let heading = header::Long {
+            kind: LongKind::Initial,
+            version: incoming.version,
+            dcid: &incoming.scid,
+            scid: &scid,
+            token: &[],
+        };
+        let length_at = heading.encode(&mut w, 1);
+        header::encode_pn(&mut w, 0, 1);
+        let header_len = w.len();
+        Frame::Close(Close { code: code.0, frame_type: Some(0), reason: b"" }).encode(&mut w);
+        let end = w.len() + tq_crypto::TAG_LEN;
+        out.truncate(end);
+        header::set_length(&mut out, length_at, end - header_len + 1);
+        keys.local.packet.seal(PathId::ZERO, 0, header_len, &mut out);
+        tq_crypto::protect(&*keys.local.header, &mut out, header_len - 1, 1);
+        *reply = out;
+        self.reply_to(now, &incoming.meta, reply)
+    }
+}

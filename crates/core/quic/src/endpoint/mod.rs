@@ -1,0 +1,270 @@
+//! From datagrams to connections: routing, new connections, Retry, version negotiation, stateless reset.
+//!
+//! It decides who a datagram is for and whether a stranger gets any memory. It never touches a connection's state;
+//! connections tell it what it must know as [`EndpointEvent`]s.
+
+mod incoming;
+mod reset;
+mod route;
+pub(crate) mod token;
+
+use core::net::SocketAddr;
+
+pub use incoming::Incoming;
+use slab::Slab;
+use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque};
+use tq_crypto::{Crypto, Entropy};
+use tq_event::{Counters, DropReason};
+use tq_time::Instant;
+use tq_wire::header::Header;
+use tq_wire::{Cid, Side};
+
+use self::reset::ResetLimiter;
+use self::route::Routes;
+use crate::config::{ClientConfig, EndpointConfig, MIN_MTU, ServerConfig};
+use crate::connection::handshaking::Handshaking;
+use crate::connection::{Connection, EndpointEvent, Init, RecvMeta, Transmit};
+use crate::handshake::StartError;
+use crate::path::Tuple;
+use crate::shared::Shared;
+
+/// Tokens kept for a server a client may connect to again (threat 4: neqo keeps 8 too).
+const TOKENS_PER_SERVER: usize = 8;
+/// Servers for which tokens are kept.
+const TOKEN_SERVERS: usize = 256;
+
+/// Names a connection at its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Handle(pub u32);
+
+/// What to do with a datagram.
+#[derive(Debug)]
+pub enum Route {
+    /// Give it to this connection.
+    Connection(Handle),
+    /// Somebody wants to connect: accept, retry, refuse or ignore it.
+    Incoming(Incoming),
+    /// Send the bytes in `reply`.
+    Reply(Transmit),
+    /// Nothing.
+    Drop(DropReason),
+}
+
+/// What the endpoint keeps of a connection.
+struct Known {
+    half_open: bool,
+    /// Under which name a client's tokens are kept.
+    server_name: Option<String>,
+    /// Where the reset token leads that is in the routing table.
+    reset: Option<(SocketAddr, [u8; 16])>,
+}
+
+/// Connections of a host's sockets.
+pub struct Endpoint {
+    config: EndpointConfig,
+    shared: Arc<Shared>,
+    server: Option<Arc<ServerConfig>>,
+    routes: Routes,
+    known: Slab<Known>,
+    half_open: usize,
+    tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
+    resets: ResetLimiter,
+    counters: Counters,
+}
+
+impl Endpoint {
+    /// An endpoint that can connect, and accept once it has a [`ServerConfig`].
+    pub fn new(config: EndpointConfig, crypto: Arc<dyn Crypto>, entropy: Arc<dyn Entropy>) -> Self {
+        let shared = Arc::new(Shared::new(&config, crypto, entropy));
+        Self {
+            routes: Routes::new((shared.entropy.u64(), shared.entropy.u64())),
+            config,
+            shared,
+            server: None,
+            known: Slab::new(),
+            half_open: 0,
+            tokens: BTreeMap::new(),
+            resets: ResetLimiter::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Accepts connections with `config` from now on, or none.
+    pub fn set_server(&mut self, config: Option<Arc<ServerConfig>>) {
+        self.server = config;
+    }
+
+    /// Datagrams dropped here, by reason.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Connections alive.
+    pub fn connections(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Handshakes going on as a server.
+    pub fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    /// Starts a connection to `remote` through the host's socket `socket`.
+    ///
+    /// # Errors
+    /// `server_name` is not a name or address TLS can use.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        config: &ClientConfig,
+        remote: SocketAddr,
+        socket: u32,
+        server_name: &str,
+    ) -> Result<(Handle, Connection), StartError> {
+        let shared = Arc::clone(&self.shared);
+        let local_cid = shared.new_cid();
+        let mut odcid = [0; 8];
+        shared.entropy.fill(&mut odcid);
+        let odcid = Cid::new(&odcid).unwrap_or(Cid::EMPTY);
+        let mut hs = Handshaking::new(odcid, local_cid);
+        hs.client = Some((Arc::clone(&config.tls), server_name.to_string()));
+        hs.token = self.tokens.get_mut(server_name).and_then(VecDeque::pop_back).unwrap_or_default();
+        let mut connection = Connection::new(
+            now,
+            Init {
+                side: Side::Client,
+                version: config.version,
+                config: Arc::clone(&config.transport),
+                shared,
+                tuple: Tuple { remote, local_ip: None, socket },
+                local_cid,
+                peer_cid: odcid,
+                hs,
+            },
+        );
+        connection.start_client(now, &config.tls, server_name)?;
+        let known = Known { half_open: false, server_name: Some(server_name.to_string()), reset: None };
+        let handle = Handle(self.known.insert(known) as u32);
+        self.absorb(handle, &mut connection);
+        Ok((handle, connection))
+    }
+
+    /// Decides what a datagram is. `reply` is overwritten if there is something to send back.
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        datagram: &mut [u8],
+        reply: &mut Vec<u8>,
+    ) -> Route {
+        let route = self.route(now, meta, datagram, reply);
+        if let Route::Drop(reason) = &route {
+            self.counters.drop_packet(*reason);
+        }
+        route
+    }
+
+    fn route(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8], reply: &mut Vec<u8>) -> Route {
+        if datagram.is_empty() {
+            return Route::Drop(DropReason::Empty);
+        }
+        let header = match Header::parse(datagram, self.shared.cid_len) {
+            Ok(header) => header,
+            Err(_) => return Route::Drop(DropReason::BadHeader),
+        };
+        let dcid = match &header {
+            Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => {
+                Some(*dcid)
+            }
+            Header::VersionNegotiation { dcid, .. } | Header::Unknown { dcid, .. } => {
+                Cid::new(&datagram[dcid.clone()])
+            }
+        };
+        if let Some(handle) = dcid.and_then(|dcid| self.routes.by_cid(&dcid)) {
+            return Route::Connection(handle);
+        }
+        match header {
+            Header::Short { .. } => {
+                if let Some(handle) = self.routes.by_reset(meta.remote, datagram) {
+                    return Route::Connection(handle);
+                }
+                self.stateless_reset(now, meta, datagram, reply)
+            }
+            Header::Unknown { dcid, scid, .. } => {
+                if self.server.is_none() || datagram.len() < usize::from(MIN_MTU) {
+                    return Route::Drop(DropReason::UnknownVersion);
+                }
+                self.negotiate_version(now, meta, &datagram[dcid], &datagram[scid], reply)
+            }
+            Header::Long { .. } => self.first_datagram(now, meta, &header, datagram, reply),
+            Header::Retry { .. } | Header::VersionNegotiation { .. } => {
+                Route::Drop(DropReason::UnknownConnection)
+            }
+        }
+    }
+
+    /// Learns what a connection has to say.
+    pub fn handle_event(&mut self, handle: Handle, event: EndpointEvent) {
+        let Some(known) = self.known.get_mut(handle.0 as usize) else { return };
+        match event {
+            EndpointEvent::CidIssued(cid) => self.routes.add_cid(cid, handle),
+            EndpointEvent::CidRetired(cid) => self.routes.remove_cid(&cid),
+            EndpointEvent::ResetToken(remote, token) => {
+                if let Some((remote, token)) = known.reset.replace((remote, token.0)) {
+                    self.routes.remove_reset(remote, &token);
+                }
+                self.routes.add_reset(remote, token.0, handle);
+            }
+            EndpointEvent::NewToken(token) => {
+                if let Some(name) = known.server_name.clone() {
+                    self.keep_token(name, token);
+                }
+            }
+            EndpointEvent::Established => {
+                if core::mem::take(&mut known.half_open) {
+                    self.half_open -= 1;
+                }
+            }
+            EndpointEvent::Drained => {
+                if known.half_open {
+                    self.half_open -= 1;
+                }
+                if let Some((remote, token)) = known.reset.take() {
+                    self.routes.remove_reset(remote, &token);
+                }
+                self.known.remove(handle.0 as usize);
+            }
+        }
+    }
+
+    /// Drains a connection's events.
+    fn absorb(&mut self, handle: Handle, connection: &mut Connection) {
+        while let Some(event) = connection.poll_endpoint_event() {
+            self.handle_event(handle, event);
+        }
+    }
+
+    fn keep_token(&mut self, name: String, token: Vec<u8>) {
+        if self.tokens.len() >= TOKEN_SERVERS && !self.tokens.contains_key(&name) {
+            self.tokens.pop_first();
+        }
+        let tokens = self.tokens.entry(name).or_default();
+        if tokens.len() == TOKENS_PER_SERVER {
+            tokens.pop_front();
+        }
+        tokens.push_back(token);
+    }
+
+    /// A reply of ours to where a datagram came from.
+    fn reply_to(&self, now: Instant, meta: &RecvMeta, reply: &[u8]) -> Transmit {
+        Transmit {
+            remote: meta.remote,
+            local_ip: meta.local_ip,
+            socket: meta.socket,
+            ecn: tq_wire::Ecn::NotEct,
+            len: reply.len(),
+            segment: None,
+            depart_at: now,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Address validation tokens: sealed, so that nobody can make or read them, and bound to address, time and kind
+//! (RFC 9000 §8.1.3, §8.1.4; threat 4).
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use tq_buf::mem::{Vec, vec};
+use tq_crypto::{Suite, TAG_LEN};
+use tq_time::Instant;
+use tq_wire::{Cid, PathId, Reader, UnexpectedEnd, Writer};
+
+use crate::shared::Shared;
+
+const RETRY: u8 = 1;
+const NEW_TOKEN: u8 = 2;
+const NONCE: usize = 12;
+/// Longest token of ours: nonce, kind, time, address, port, two ids, tag.
+const MAX_LEN: usize = NONCE + 1 + 8 + 17 + 2 + 2 * 21 + TAG_LEN;
+
+/// What a token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Token {
+    issued: Instant,
+    ip: IpAddr,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// From a Retry: good for the same address and port, for a moment.
+    Retry { port: u16, odcid: Cid, scid: Cid },
+    /// From NEW_TOKEN: good for the same address, for days.
+    New,
+}
+
+/// What a token that came with an Initial is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The address is proven; what the Retry was about.
+    Retry { odcid: Cid, scid: Cid },
+    /// The address is proven.
+    Valid,
+    /// Worth nothing; treat the Initial as if it had none.
+    Useless,
+    /// A Retry token that does not hold: INVALID_TOKEN.
+    Invalid,
+}
+
+impl Token {
+    /// A token of NEW_TOKEN for this address.
+    pub(crate) fn new(now: Instant, remote: SocketAddr) -> Self {
+        Self { issued: now, ip: remote.ip(), kind: Kind::New }
+    }
+
+    /// A Retry's token.
+    pub(crate) fn retry(now: Instant, remote: SocketAddr, odcid: Cid, scid: Cid) -> Self {
+        Self { issued: now, ip: remote.ip(), kind: Kind::Retry { port: remote.port(), odcid, scid } }
+    }
+
+    fn encode(&self, w: &mut Writer<'_>) {
+        w.u8(if self.kind == Kind::New { NEW_TOKEN } else { RETRY });
+        w.slice(&self.issued.as_nanos().to_be_bytes());
+        match self.ip {
+            IpAddr::V4(ip) => {
+                w.u8(4);
+                w.slice(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                w.u8(16);
+                w.slice(&ip.octets());
+            }
+        }
+        if let Kind::Retry { port, odcid, scid } = &self.kind {
+            w.u16(*port);
+            w.prefixed(odcid);
+            w.prefixed(scid);
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, UnexpectedEnd> {
+        let mut r = Reader::new(bytes);
+        let kind = r.u8()?;
+        let issued = Instant::from_nanos(u64::from_be_bytes(r.array()?));
+        let ip: IpAddr = match r.u8()? {
+            4 => r.array::<4>()?.into(),
+            16 => r.array::<16>()?.into(),
+            _ => return Err(UnexpectedEnd),
+        };
+        let kind = match kind {
+            NEW_TOKEN => Kind::New,
+            RETRY => Kind::Retry {
+                port: r.u16()?,
+                odcid: Cid::new(r.prefixed()?).ok_or(UnexpectedEnd)?,
+                scid: Cid::new(r.prefixed()?).ok_or(UnexpectedEnd)?,
+            },
+            _ => return Err(UnexpectedEnd),
+        };
+        Ok(Self { issued, ip, kind })
+    }
+}
+
+impl Shared {
+    /// A token as bytes.
+    pub(crate) fn seal_token(&self, token: &Token) -> Vec<u8> {
+        let mut out = vec![0; MAX_LEN];
+        self.entropy.fill(&mut out[..NONCE]);
+        let mut w = Writer::new(&mut out[NONCE..]);
+        token.encode(&mut w);
+        let end = NONCE + w.len() + TAG_LEN;
+        out.truncate(end);
+        let mut nonce = [0; NONCE];
+        nonce.copy_from_slice(&out[..NONCE]);
+        let key = self.crypto.packet_key(Suite::Aes256Gcm, &self.token_key, nonce);
+        key.seal(PathId::ZERO, 0, NONCE, &mut out);
+        out
+    }
+
+    /// What a token from `remote` is worth. `dcid` is where the Initial went.
+    pub(crate) fn judge_token(
+        &self,
+        now: Instant,
+        bytes: &[u8],
+        remote: SocketAddr,
+        dcid: &Cid,
+        (retry_life, new_life): (Duration, Duration),
+    ) -> Verdict {
+        let Some(token) = self.open_token(bytes) else { return Verdict::Useless };
+        let age = now.saturating_since(token.issued);
+        match token.kind {
+            Kind::Retry { port, odcid, scid } => {
+                let fits = token.ip == remote.ip() && port == remote.port() && scid == *dcid;
+                if fits && age <= retry_life { Verdict::Retry { odcid, scid } } else { Verdict::Invalid }
+            }
+            Kind::New if token.ip == remote.ip() && age <= new_life => Verdict::Valid,
+            Kind::New => Verdict::Useless,
+        }
+    }
+
+    fn open_token(&self, bytes: &[u8]) -> Option<Token> {
+        if bytes.len() > MAX_LEN {
+            return None;
+        }
+        let nonce = *bytes.first_chunk::<NONCE>()?;
+        let mut body = bytes[NONCE..].to_vec();
+        let key = self.crypto.packet_key(Suite::Aes256Gcm, &self.token_key, nonce);
+        let len = key.open(PathId::ZERO, 0, &nonce, &mut body).ok()?;
+        Token::decode(&body[..len]).ok()
+    }
+}

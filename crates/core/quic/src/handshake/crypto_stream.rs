@@ -1,0 +1,104 @@
+//! CRYPTO bytes of the three levels: what is to send, what has arrived (RFC 9000 §7.5).
+//! Never looks into them.
+
+use bytes::Bytes;
+use tq_buf::{Assembler, SendBuffer};
+use tq_wire::Code;
+use tq_wire::frame::{self, kind};
+
+use super::Level;
+use crate::error::TransportError;
+use crate::payload::Payload;
+use crate::token::Token;
+
+/// CRYPTO bytes a peer may have outstanding beyond what TLS has read, per level (threat 12).
+pub(crate) const MAX_BUFFERED: u64 = 64 * 1024;
+
+/// One direction pair per level.
+#[derive(Default)]
+pub(crate) struct CryptoStreams {
+    levels: [CryptoStream; 3],
+}
+
+#[derive(Default)]
+struct CryptoStream {
+    send: SendBuffer,
+    recv: Assembler,
+}
+
+impl CryptoStreams {
+    /// Takes a frame's bytes.
+    pub(crate) fn on_frame(&mut self, level: Level, f: &frame::Crypto<'_>) -> Result<(), TransportError> {
+        let recv = &mut self.levels[level as usize].recv;
+        let end = f.offset + f.data.len() as u64;
+        if end > recv.consumed() + MAX_BUFFERED {
+            return Err(TransportError::new(
+                Code::CRYPTO_BUFFER_EXCEEDED,
+                kind::CRYPTO,
+                "CRYPTO beyond 64 KiB ahead of what TLS has read",
+            ));
+        }
+        recv.insert(f.offset, f.data).map_err(|_| {
+            TransportError::new(Code::CRYPTO_BUFFER_EXCEEDED, kind::CRYPTO, "CRYPTO in more than 1024 pieces")
+        })
+    }
+
+    /// The next bytes in order.
+    pub(crate) fn read(&mut self, level: Level) -> Option<Bytes> {
+        self.levels[level as usize].recv.read(usize::MAX)
+    }
+
+    /// Whether bytes of this level have arrived that could not be handed on yet.
+    pub(crate) fn is_pending(&self, level: Level) -> bool {
+        self.levels[level as usize].recv.buffered() > 0
+    }
+
+    /// Queues bytes TLS wants sent.
+    pub(crate) fn queue(&mut self, level: Level, bytes: &[u8]) {
+        self.levels[level as usize].send.write_slice(bytes);
+    }
+
+    /// Whether there is something to send at `level`.
+    pub(crate) fn wants(&self, level: Level) -> bool {
+        let send = &self.levels[level as usize].send;
+        send.has_lost() || send.unsent() > 0
+    }
+
+    /// Writes as many CRYPTO frames as fit.
+    pub(crate) fn write(&mut self, level: Level, payload: &mut Payload<'_>) {
+        let send = &mut self.levels[level as usize].send;
+        // type, offset and a two-byte length; less than 16 bytes of data are not worth a frame
+        while payload.room() > 11 + 16 && (send.has_lost() || send.unsent() > 0) {
+            let Some(range) = send.next(payload.room() - 11, u64::MAX) else { return };
+            let len = (range.end - range.start) as usize;
+            payload.out.varint(kind::CRYPTO);
+            payload.out.varint(range.start);
+            payload.out.varint(len as u64);
+            send.copy(range.clone(), payload.out.reserve(len));
+            payload.eliciting = true;
+            payload.tokens.push(Token::Crypto { level, offset: range.start, len: len as u32 });
+        }
+    }
+
+    /// A CRYPTO frame was acknowledged.
+    pub(crate) fn on_acked(&mut self, level: Level, offset: u64, len: u32) {
+        self.levels[level as usize].send.ack(offset..offset + u64::from(len));
+    }
+
+    /// A CRYPTO frame was lost.
+    pub(crate) fn on_lost(&mut self, level: Level, offset: u64, len: u32) {
+        self.levels[level as usize].send.lose(offset..offset + u64::from(len));
+    }
+
+    /// Forgets a level whose keys are gone.
+    pub(crate) fn discard(&mut self, level: Level) {
+        self.levels[level as usize] = CryptoStream::default();
+    }
+
+    /// After a Retry: what was sent goes again.
+    pub(crate) fn send_again(&mut self, level: Level) {
+        let send = &mut self.levels[level as usize].send;
+        let sent = send.sent();
+        send.lose(0..sent);
+    }
+}

@@ -1,0 +1,78 @@
+//! Whether a path carries ECN marks (RFC 9000 §13.4.2, A.4). Off unless configured; any doubt turns it off.
+
+use tq_event::EcnState;
+use tq_wire::EcnCounts;
+
+/// Packets marked before the first counts are expected.
+const TEST_PACKETS: u64 = 10;
+
+/// ECN of one path.
+#[derive(Clone, Debug)]
+pub(crate) struct EcnPath {
+    state: EcnState,
+    sent: u64,
+    counts: EcnCounts,
+}
+
+impl EcnPath {
+    pub(crate) fn new(enabled: bool) -> Self {
+        let state = if enabled { EcnState::Testing } else { EcnState::Failed };
+        Self { state, sent: 0, counts: EcnCounts::default() }
+    }
+
+    /// Whether to mark the next packet.
+    #[inline]
+    pub(crate) fn marks(&self) -> bool {
+        matches!(self.state, EcnState::Testing | EcnState::Capable)
+    }
+
+    /// A marked packet was sent.
+    pub(crate) fn on_sent(&mut self) {
+        self.sent += 1;
+        if self.state == EcnState::Testing && self.sent >= TEST_PACKETS {
+            self.state = EcnState::Unknown;
+        }
+    }
+
+    /// An ACK that raised the largest acknowledged number newly covers `marked` packets sent with ECT(0). Returns
+    /// whether it reports new CE marks.
+    pub(crate) fn on_ack(&mut self, marked: u64, counts: Option<EcnCounts>) -> bool {
+        if self.state == EcnState::Failed || self.sent == 0 {
+            return false;
+        }
+        let Some(counts) = counts else {
+            if marked > 0 {
+                self.state = EcnState::Failed;
+            }
+            return false;
+        };
+        let grown = |new: u64, old: u64| new.checked_sub(old);
+        let (Some(ect0), Some(ce)) = (grown(counts.ect0, self.counts.ect0), grown(counts.ce, self.counts.ce))
+        else {
+            self.state = EcnState::Failed;
+            return false;
+        };
+        let too_many = counts.ect0.saturating_add(counts.ce) > self.sent;
+        if ect0 + ce < marked || counts.ect1 != 0 || too_many {
+            self.state = EcnState::Failed;
+            return false;
+        }
+        self.counts = counts;
+        if marked > 0 {
+            self.state = EcnState::Capable;
+        }
+        ce > 0
+    }
+
+    /// All test packets were lost: the path may drop marked packets.
+    pub(crate) fn on_lost(&mut self, all_lost: bool) {
+        if all_lost && self.state == EcnState::Unknown && self.counts.is_zero() {
+            self.state = EcnState::Failed;
+        }
+    }
+
+    /// State, for events and statistics.
+    pub(crate) fn state(&self) -> EcnState {
+        self.state
+    }
+}

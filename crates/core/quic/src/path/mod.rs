@@ -1,0 +1,134 @@
+//! A path: one pair of addresses with everything that depends on it, kept under its path id.
+//!
+//! It knows its packet number space, RTT, window, pacer, MTU, validation and amplification budget. It never decides
+//! what is sent, only how much may be.
+
+mod ecn;
+mod mtu;
+mod validate;
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+pub(crate) use ecn::EcnPath;
+pub(crate) use mtu::Mtu;
+use tq_cc::{Controller, Pacer, RateSampler, Rtt};
+use tq_time::Instant;
+use tq_wire::{Ecn, PathId};
+pub(crate) use validate::Validation;
+
+use crate::config::TransportConfig;
+use crate::space::Space;
+
+/// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
+const MAX_BACKOFF: u32 = 10;
+
+/// Where a path leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tuple {
+    pub(crate) remote: SocketAddr,
+    pub(crate) local_ip: Option<IpAddr>,
+    pub(crate) socket: u32,
+}
+
+/// One path.
+pub(crate) struct Path {
+    pub(crate) id: PathId,
+    pub(crate) tuple: Tuple,
+    /// Its application packet number space.
+    pub(crate) space: Space,
+    pub(crate) rtt: Rtt,
+    pub(crate) cc: Controller,
+    pub(crate) pacer: Pacer,
+    pub(crate) rates: RateSampler,
+    pub(crate) mtu: Mtu,
+    pub(crate) ecn: EcnPath,
+    pub(crate) validation: Validation,
+    /// PTOs in a row without an acknowledgement.
+    pub(crate) pto_count: u32,
+    /// Probe packets to send whatever the window says: Initial, Handshake, 1-RTT.
+    pub(crate) probes: [u8; 3],
+    /// A PING is wanted.
+    pub(crate) ping: bool,
+    /// Not before this may the pacer let the next batch go.
+    pub(crate) paced_until: Option<Instant>,
+    /// Lowest packet number opened with the current key phase.
+    pub(crate) phase_start: Option<u64>,
+    /// First packet number sealed with the current key phase.
+    pub(crate) sealed_from: u64,
+    /// The window was not the limit when last asked.
+    pub(crate) app_limited: bool,
+    pub(crate) packets_lost: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+}
+
+impl Path {
+    pub(crate) fn new(
+        id: PathId,
+        tuple: Tuple,
+        config: &TransportConfig,
+        now: Instant,
+        skip_seed: u64,
+    ) -> Self {
+        let mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
+        Self {
+            id,
+            tuple,
+            space: Space::new(skip_seed, false),
+            rtt: Rtt::new(config.initial_rtt),
+            cc: Controller::new(config.congestion, now, mtu.current()),
+            pacer: Pacer::new(),
+            rates: RateSampler::new(),
+            mtu,
+            ecn: EcnPath::new(config.ecn),
+            validation: Validation::new(),
+            pto_count: 0,
+            probes: [0; 3],
+            ping: false,
+            paced_until: None,
+            phase_start: None,
+            sealed_from: 0,
+            app_limited: false,
+            packets_lost: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
+    }
+
+    /// PTO without backoff; `max_ack_delay` is zero for Initial and Handshake (RFC 9002 §6.2.1).
+    pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
+        self.rtt.pto_base(max_ack_delay)
+    }
+
+    /// PTO with backoff.
+    pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
+        self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
+    }
+
+    /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
+    pub(crate) fn amplification_budget(&self) -> u64 {
+        self.validation.budget()
+    }
+
+    /// Mark for the next packet.
+    pub(crate) fn mark(&self) -> Ecn {
+        if self.ecn.marks() { Ecn::Ect0 } else { Ecn::NotEct }
+    }
+
+    /// A new address behind the same path: what was learnt of the old one no longer holds (RFC 9000 §9.4).
+    pub(crate) fn reset_for_new_tuple(&mut self, tuple: Tuple, config: &TransportConfig, now: Instant) {
+        let port_only = self.tuple.remote.ip() == tuple.remote.ip();
+        self.tuple = tuple;
+        self.pto_count = 0;
+        if !port_only {
+            self.rtt = Rtt::new(config.initial_rtt);
+            self.cc.reset(now);
+            self.pacer = Pacer::new();
+            self.rates = RateSampler::new();
+            self.mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
+            self.cc.on_mtu(self.mtu.current());
+            self.ecn = EcnPath::new(config.ecn);
+        }
+    }
+}

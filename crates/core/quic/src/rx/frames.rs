@@ -1,0 +1,162 @@
+//! The one `match` over frames: each goes to the component that owns it.
+
+use tq_time::Instant;
+use tq_wire::frame::{Ack, Frames, NewConnectionId, PacketKind, kind};
+use tq_wire::{Cid, Code, Frame, PathId};
+
+use super::Opened;
+use crate::connection::{Connection, EndpointEvent, Event, RecvMeta, SpaceId};
+use crate::error::TransportError;
+use crate::handshake::Level;
+
+/// What a packet's frames were like.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) eliciting: bool,
+    pub(super) probing_only: bool,
+    pub(super) crypto: bool,
+}
+
+fn violation(frame: u64, why: &'static str) -> TransportError {
+    TransportError::new(Code::PROTOCOL_VIOLATION, frame, why)
+}
+
+impl Connection {
+    /// Handles every frame of a packet.
+    pub(super) fn frames(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        opened: &Opened,
+        payload: &[u8],
+    ) -> Result<Outcome, TransportError> {
+        let packet = match opened.space {
+            SpaceId::Initial => PacketKind::Initial,
+            SpaceId::Handshake => PacketKind::Handshake,
+            SpaceId::App(_) if opened.zero_rtt => PacketKind::ZeroRtt,
+            SpaceId::App(_) => PacketKind::OneRtt,
+        };
+        let mut outcome = Outcome { probing_only: true, ..Outcome::default() };
+        for frame in Frames::new(payload) {
+            let frame = frame?;
+            if packet != PacketKind::OneRtt && !frame.allowed_in(packet) {
+                return Err(violation(frame.kind(), "frame in a packet that must not carry it"));
+            }
+            outcome.eliciting |= frame.is_ack_eliciting();
+            outcome.probing_only &= frame.is_probing();
+            match frame {
+                Frame::Stream(f) => self.streams.on_stream(now, &f)?,
+                Frame::Ack(ack) => self.on_ack_frame(now, opened, &ack)?,
+                Frame::Crypto(f) => {
+                    self.crypto.on_frame(level(opened.space), &f)?;
+                    outcome.crypto = true;
+                }
+                Frame::Close(f) => {
+                    self.on_close_frame(now, &f);
+                    return Ok(outcome);
+                }
+                Frame::Padding(_) | Frame::Ping => {}
+                frame => self.app_frame(now, meta, opened, &frame)?,
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn on_ack_frame(&mut self, now: Instant, opened: &Opened, ack: &Ack<'_>) -> Result<(), TransportError> {
+        match (opened.space, ack.path) {
+            (_, Some(_)) => Err(violation(kind::PATH_ACK, "PATH_ACK without multipath")),
+            (SpaceId::App(_), None) => {
+                let Some(ix) = self.path_index(PathId::ZERO) else { return Ok(()) };
+                self.on_ack(now, SpaceId::App(ix), ix, ack)
+            }
+            (space, None) => self.on_ack(now, space, 0, ack),
+        }
+    }
+
+    /// Frames of 0-RTT and 1-RTT packets other than the frequent ones.
+    fn app_frame(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        opened: &Opened,
+        frame: &Frame<'_>,
+    ) -> Result<(), TransportError> {
+        match *frame {
+            Frame::Datagram(data) => {
+                self.counters.messages_received += 1;
+                if self.datagrams.on_frame(data)? {
+                    self.events.push_back(Event::DatagramReceived);
+                }
+            }
+            Frame::ResetStream(ref f) => self.streams.on_reset(f)?,
+            Frame::ResetStreamAt(ref f) => self.streams.on_reset_at(f)?,
+            Frame::StopSending(ref f) => self.streams.on_stop_sending(f)?,
+            Frame::MaxData(max) => self.streams.on_max_data(max),
+            Frame::MaxStreamData(id, max) => self.streams.on_max_stream_data(id, max)?,
+            Frame::MaxStreams(dir, max) => self.streams.on_max_streams(dir, max),
+            Frame::DataBlocked(limit) => self.streams.on_data_blocked(limit),
+            Frame::StreamDataBlocked(id, limit) => self.streams.on_stream_data_blocked(id, limit)?,
+            Frame::StreamsBlocked(dir, limit) => self.streams.on_streams_blocked(dir, limit),
+            Frame::NewConnectionId(ref f) => self.on_new_cid(opened.ix, f)?,
+            Frame::RetireConnectionId(ref f) => self.on_retire_frame(f.path, f.seq, &opened.dcid)?,
+            Frame::PathChallenge(data) => self.on_path_challenge(meta, opened.ix, data),
+            Frame::PathResponse(data) => self.on_path_response(now, data),
+            Frame::NewToken(token) => self.on_new_token(token)?,
+            Frame::HandshakeDone => self.on_handshake_done(now)?,
+            Frame::AckFrequency(ref f) => self.on_ack_frequency(f)?,
+            Frame::ImmediateAck => self.paths.iter_mut().for_each(|path| path.space.owed.ack_at_once()),
+            ref other => return Err(violation(other.kind(), "multipath frame without multipath")),
+        }
+        Ok(())
+    }
+
+    fn on_new_cid(&mut self, ix: usize, f: &NewConnectionId) -> Result<(), TransportError> {
+        if f.path.is_some() {
+            return Err(violation(kind::PATH_NEW_CONNECTION_ID, "multipath frame without multipath"));
+        }
+        let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == PathId::ZERO) else { return Ok(()) };
+        if ids.peer.on_new(f)? {
+            self.announce_reset_token(ix);
+        }
+        Ok(())
+    }
+
+    fn on_retire_frame(
+        &mut self,
+        path: Option<PathId>,
+        seq: u64,
+        carrier: &Cid,
+    ) -> Result<(), TransportError> {
+        if path.is_some() {
+            return Err(violation(kind::PATH_RETIRE_CONNECTION_ID, "multipath frame without multipath"));
+        }
+        self.on_retire_cid(PathId::ZERO, seq, carrier)
+    }
+
+    fn on_new_token(&mut self, token: &[u8]) -> Result<(), TransportError> {
+        if self.side.is_server() {
+            return Err(violation(kind::NEW_TOKEN, "NEW_TOKEN from a client"));
+        }
+        self.endpoint_events.push_back(EndpointEvent::NewToken(token.to_vec()));
+        Ok(())
+    }
+
+    fn on_handshake_done(&mut self, now: Instant) -> Result<(), TransportError> {
+        if self.side.is_server() {
+            return Err(violation(kind::HANDSHAKE_DONE, "HANDSHAKE_DONE from a client"));
+        }
+        if !self.hs.complete {
+            return Err(violation(kind::HANDSHAKE_DONE, "HANDSHAKE_DONE before the handshake is complete"));
+        }
+        self.on_confirmed(now);
+        Ok(())
+    }
+}
+
+const fn level(space: SpaceId) -> Level {
+    match space {
+        SpaceId::Initial => Level::Initial,
+        SpaceId::Handshake => Level::Handshake,
+        SpaceId::App(_) => Level::OneRtt,
+    }
+}

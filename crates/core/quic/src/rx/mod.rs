@@ -1,0 +1,283 @@
+//! One datagram in, in the order RFC 9000 §12 describes: split, unprotect, open, admit, frames, after-packet work.
+//! Nothing here knows how many paths there are.
+
+mod frames;
+mod open;
+
+use tq_event::DropReason;
+use tq_time::Instant;
+use tq_wire::header::{Header, LongKind};
+use tq_wire::{Cid, Version};
+
+use crate::connection::{Connection, End, RecvMeta, SpaceId};
+use crate::error::TransportError;
+
+/// A packet that opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    pub(crate) space: SpaceId,
+    /// The path it is for.
+    pub(crate) ix: usize,
+    pub(crate) pn: u64,
+    /// Where the frames are.
+    pub(crate) payload: (usize, usize),
+    pub(crate) zero_rtt: bool,
+    pub(crate) dcid: Cid,
+}
+
+impl Connection {
+    /// Takes one UDP payload, decrypting it in place. Datagrams of one batch are fed one after the other; what they
+    /// cause to be sent is decided when `transmit` is called after the last.
+    pub fn receive(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
+        self.counters.datagrams_received += 1;
+        self.counters.bytes_received += datagram.len() as u64;
+        match &mut self.end {
+            End::None => {}
+            End::Closing(_) => return self.receive_closing(now, meta, datagram),
+            End::Draining(_) | End::Drained(_) => return self.counters.drop_packet(DropReason::Closing),
+        }
+        self.attribute(meta, datagram.len());
+        self.split(now, meta, datagram);
+        if !self.hs.waiting.is_empty() {
+            self.retry_waiting(now);
+        }
+    }
+
+    /// While closing only the peer's own close is of interest; anything else may earn a copy of ours.
+    fn receive_closing(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
+        self.attribute(meta, datagram.len());
+        self.counters.drop_packet(DropReason::Closing);
+        self.watch_for_close(now, datagram);
+        if let End::Closing(closing) = &mut self.end {
+            closing.on_packet();
+        }
+    }
+
+    /// Counts bytes for the path they came on, opened or not (RFC 9000 §8.1).
+    fn attribute(&mut self, meta: &RecvMeta, len: usize) {
+        let at = self.paths.iter().position(|path| path.tuple.remote == meta.remote).unwrap_or(0);
+        let path = &mut self.paths[at];
+        path.bytes_received += len as u64;
+        if path.tuple.remote == meta.remote {
+            path.validation.on_received(len);
+        }
+    }
+
+    /// Walks coalesced packets. One for another connection id is dropped before anything is kept (RFC 9000 §12.2).
+    fn split(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
+        let mut first: Option<Cid> = None;
+        let mut at = 0;
+        if datagram.is_empty() {
+            return self.drop_packet(now, DropReason::Empty, 0);
+        }
+        while at < datagram.len() {
+            let rest = &mut datagram[at..];
+            let header = match Header::parse(rest, self.shared.cid_len) {
+                Ok(header) => header,
+                Err(_) => return self.drop_packet(now, DropReason::BadHeader, rest.len()),
+            };
+            let len = match &header {
+                Header::Long { end, .. } => *end,
+                _ => rest.len(),
+            };
+            let dcid = match &header {
+                Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => {
+                    Some(*dcid)
+                }
+                _ => None,
+            };
+            if dcid.is_some() && first.is_some() && dcid != first {
+                return self.drop_packet(now, DropReason::OtherConnection, rest.len());
+            }
+            first = first.or(dcid);
+            self.packet(now, meta, header, &mut rest[..len]);
+            if self.end.is_over() {
+                return;
+            }
+            at += len;
+        }
+    }
+
+    fn packet(&mut self, now: Instant, meta: &RecvMeta, header: Header, packet: &mut [u8]) {
+        match header {
+            Header::Short { dcid, pn_offset } => self.short(now, meta, &dcid, pn_offset, packet),
+            Header::Long { kind, version, dcid, scid, pn_offset, .. } => {
+                self.long(now, meta, kind, version, (&dcid, &scid), pn_offset, packet);
+            }
+            Header::Retry { scid, token, version, .. } if version == self.version => {
+                let outcome = self.on_retry(now, scid, &packet[token].to_vec(), packet);
+                self.drop_if(now, outcome, packet.len());
+            }
+            Header::VersionNegotiation { dcid, scid, versions } => {
+                let ours = packet[dcid] == *self.hs.local_scid && packet[scid] == *self.hs.odcid;
+                let outcome = if ours {
+                    let list = packet[versions].to_vec();
+                    self.on_version_negotiation(now, &list)
+                } else {
+                    Err(DropReason::BadVersionNegotiation)
+                };
+                self.drop_if(now, outcome, packet.len());
+            }
+            Header::Retry { .. } | Header::Unknown { .. } => {
+                self.drop_packet(now, DropReason::UnknownVersion, packet.len());
+            }
+        }
+    }
+
+    fn drop_if(&mut self, now: Instant, outcome: Result<(), DropReason>, len: usize) {
+        if let Err(reason) = outcome {
+            self.drop_packet(now, reason, len);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one header")]
+    fn long(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        kind: LongKind,
+        version: Version,
+        (dcid, scid): (&Cid, &Cid),
+        pn_offset: usize,
+        packet: &mut [u8],
+    ) {
+        if version != self.version {
+            return self.drop_packet(now, DropReason::UnknownVersion, packet.len());
+        }
+        let id = match kind {
+            LongKind::Initial => SpaceId::Initial,
+            LongKind::Handshake => SpaceId::Handshake,
+            LongKind::ZeroRtt => SpaceId::App(0),
+        };
+        if kind != LongKind::ZeroRtt && !self.expects_scid(scid) {
+            return self.drop_packet(now, DropReason::OtherConnection, packet.len());
+        }
+        if id == SpaceId::Handshake && self.keys.handshake.is_none() && !self.hs.confirmed {
+            return self.postpone(now, meta, packet);
+        }
+        match self.open_long(now, id, kind == LongKind::ZeroRtt, dcid, pn_offset, packet) {
+            Ok(opened) => {
+                if self.hs.remote_scid.is_none() && kind != LongKind::ZeroRtt {
+                    self.hs.remote_scid = Some(*scid);
+                    if self.side.is_client() {
+                        self.cids[0].peer.set_first(*scid, None);
+                    }
+                }
+                self.process(now, meta, &opened, packet);
+            }
+            Err(reason) => self.drop_packet(now, reason, packet.len()),
+        }
+    }
+
+    fn short(&mut self, now: Instant, meta: &RecvMeta, dcid: &Cid, pn_offset: usize, packet: &mut [u8]) {
+        let Some(ix) = self.path_of(dcid).and_then(|path| self.path_index(path)) else {
+            return self.undecryptable(now, DropReason::UnknownPath, packet);
+        };
+        if self.keys.one_rtt.is_none() || (self.side.is_server() && !self.hs.complete) {
+            return self.postpone(now, meta, packet);
+        }
+        match self.open_short(now, ix, dcid, pn_offset, packet) {
+            Ok(opened) => self.process(now, meta, &opened, packet),
+            Err(reason) => self.undecryptable(now, reason, packet),
+        }
+    }
+
+    /// A short-header packet that does not open may be a stateless reset (RFC 9000 §10.3.1).
+    fn undecryptable(&mut self, now: Instant, reason: DropReason, packet: &[u8]) {
+        if reason != DropReason::Duplicate && self.is_stateless_reset(packet) {
+            return self.on_stateless_reset(now);
+        }
+        self.drop_packet(now, reason, packet.len());
+    }
+
+    /// Whether a datagram ends in the reset token of an id we send with.
+    pub(crate) fn is_stateless_reset(&self, datagram: &[u8]) -> bool {
+        let Some(tail) = datagram.last_chunk::<16>().filter(|_| datagram.len() >= 21) else { return false };
+        let token = tq_wire::ResetToken(*tail);
+        self.cids.iter().fold(false, |found, ids| found | ids.peer.is_reset(&token))
+    }
+
+    /// Keeps a packet until its keys come, if there is room.
+    fn postpone(&mut self, now: Instant, meta: &RecvMeta, packet: &[u8]) {
+        if !self.keep_for_later(meta, packet) {
+            self.drop_packet(now, DropReason::KeysMissing, packet.len());
+        }
+    }
+
+    /// Keys may have come: tries the packets that wait, once.
+    fn retry_waiting(&mut self, now: Instant) {
+        let ready = self.hs.complete
+            || self.keys.handshake.is_some()
+            || (self.side.is_client() && self.keys.one_rtt.is_some());
+        if !ready {
+            return;
+        }
+        for (meta, mut packet) in core::mem::take(&mut self.hs.waiting) {
+            if self.end.is_over() {
+                return;
+            }
+            self.split(now, &meta, &mut packet);
+        }
+    }
+
+    /// Frames and what follows from the packet as a whole.
+    fn process(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, packet: &[u8]) {
+        self.counters.packets_received += 1;
+        let payload = &packet[opened.payload.0..opened.payload.1];
+        self.log_received(now, opened, meta.ecn, packet.len(), payload);
+        self.hs.heard = true;
+        match self.frames(now, meta, opened, payload) {
+            Ok(outcome) => self.after_packet(now, meta, opened, outcome),
+            Err(error) => self.fail(now, error),
+        }
+    }
+
+    fn after_packet(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, outcome: frames::Outcome) {
+        if self.end.is_over() {
+            return;
+        }
+        let Some(space) = self.space_mut(opened.space) else { return };
+        let highest = space.owed.largest().is_none_or(|largest| opened.pn > largest);
+        space.owed.on_packet(now, opened.pn, outcome.eliciting, meta.ecn);
+        self.last_activity = now;
+        self.idle_armed_by_send = false;
+        self.arm_idle(now);
+        if opened.space == SpaceId::Handshake && self.side.is_server() && self.initial.is_some() {
+            // The client's address is proven, and it has the Handshake keys (RFC 9001 §4.9.1).
+            self.paths[0].validation.set_validated();
+            self.discard_level(now, SpaceId::Initial);
+        }
+        if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
+            self.on_new_address(now, meta, opened.ix, highest && !outcome.probing_only);
+        }
+        if outcome.crypto
+            && let Err(error) = self.feed(now, opened.space)
+        {
+            self.fail(now, error);
+        }
+    }
+
+    fn feed(&mut self, now: Instant, id: SpaceId) -> Result<(), TransportError> {
+        use crate::handshake::Level;
+        let level = match id {
+            SpaceId::Initial => Level::Initial,
+            SpaceId::Handshake => Level::Handshake,
+            SpaceId::App(_) => Level::OneRtt,
+        };
+        self.feed_tls(now, level)
+    }
+
+    pub(crate) fn drop_packet(&mut self, now: Instant, reason: DropReason, size: usize) {
+        self.counters.drop_packet(reason);
+        self.log_dropped(now, reason, size);
+    }
+
+    /// A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
+    /// follows, only on the newest packet that is not a probe.
+    fn on_new_address(&mut self, now: Instant, meta: &RecvMeta, ix: usize, follow: bool) {
+        if self.side.is_client() || !follow {
+            return;
+        }
+        self.rebind(now, meta, ix);
+    }
+}

@@ -1,0 +1,192 @@
+//! From protected bytes to a payload that is authentic, new and in its space (RFC 9001 §5.3 to §6.3).
+
+use tq_crypto::{OpenFailed, unprotect};
+use tq_event::{DropReason, KeyTrigger};
+use tq_time::Instant;
+use tq_wire::header::{KEY_PHASE_BIT, LONG_RESERVED, SHORT_RESERVED};
+use tq_wire::{Cid, Code, PathId, packet_number};
+
+use super::Opened;
+use crate::connection::{Connection, SpaceId, Timer};
+use crate::error::TransportError;
+use crate::handshake::keys::Phase;
+
+impl Connection {
+    /// Opens an Initial, Handshake or 0-RTT packet.
+    pub(super) fn open_long(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        zero_rtt: bool,
+        dcid: &Cid,
+        pn_offset: usize,
+        packet: &mut [u8],
+    ) -> Result<Opened, DropReason> {
+        let keys = match id {
+            SpaceId::Initial => self.keys.initial.as_ref().map(|keys| &keys.remote),
+            SpaceId::Handshake => self.keys.handshake.as_ref().map(|keys| &keys.remote),
+            SpaceId::App(_) => self.keys.early.as_ref(),
+        };
+        let keys = keys.ok_or(DropReason::KeysDiscarded)?;
+        let head = unprotect(&*keys.header, packet, pn_offset).ok_or(DropReason::TooShort)?;
+        let owed = match id {
+            SpaceId::Initial => &self.initial.as_ref().ok_or(DropReason::KeysDiscarded)?.owed,
+            SpaceId::Handshake => &self.handshake.as_ref().ok_or(DropReason::KeysDiscarded)?.owed,
+            SpaceId::App(ix) => &self.paths[ix].space.owed,
+        };
+        let pn = packet_number::decode(head.truncated, head.pn_len, owed.expected());
+        if owed.is_duplicate(pn) {
+            return Err(DropReason::Duplicate);
+        }
+        let start = pn_offset + head.pn_len;
+        let (header, body) = packet.split_at_mut(start);
+        let opened = keys.packet.open(PathId::ZERO, pn, header, body);
+        let len = opened.map_err(|OpenFailed| DropReason::DecryptionFailed)?;
+        self.check_reserved(now, head.first & LONG_RESERVED, len)?;
+        Ok(Opened { space: id, ix: 0, pn, payload: (start, start + len), zero_rtt, dcid: *dcid })
+    }
+
+    /// Opens a 1-RTT packet, following the peer into the next key phase.
+    pub(super) fn open_short(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        dcid: &Cid,
+        pn_offset: usize,
+        packet: &mut [u8],
+    ) -> Result<Opened, DropReason> {
+        let keys = self.keys.one_rtt.as_ref().ok_or(DropReason::KeysMissing)?;
+        let head = unprotect(&*keys.remote_header, packet, pn_offset).ok_or(DropReason::TooShort)?;
+        let path = &self.paths[ix];
+        let owed = &path.space.owed;
+        let pn = packet_number::decode(head.truncated, head.pn_len, owed.expected());
+        if owed.is_duplicate(pn) {
+            return Err(DropReason::Duplicate);
+        }
+        let bit = head.first & KEY_PHASE_BIT != 0;
+        let phase = keys.phase_of(bit, pn, path.phase_start);
+        let opener = keys.opener(phase).ok_or(DropReason::KeysDiscarded)?;
+        let start = pn_offset + head.pn_len;
+        let (header, body) = packet.split_at_mut(start);
+        let Ok(len) = opener.open(path.id, pn, header, body) else {
+            self.on_forgery(now);
+            return Err(DropReason::DecryptionFailed);
+        };
+        self.check_reserved(now, head.first & SHORT_RESERVED, len)?;
+        match phase {
+            Phase::Next => self.on_peer_key_update(now, ix, pn)?,
+            Phase::Current => self.on_current_phase(now, ix, pn),
+            Phase::Previous => {}
+        }
+        self.cids_on_used(ix, dcid);
+        Ok(Opened {
+            space: SpaceId::App(ix),
+            ix,
+            pn,
+            payload: (start, start + len),
+            zero_rtt: false,
+            dcid: *dcid,
+        })
+    }
+
+    /// Reserved bits must be zero and a packet must hold a frame; judged only now that the packet is authentic
+    /// (RFC 9000 §17.2, §12.4).
+    fn check_reserved(&mut self, now: Instant, reserved: u8, payload: usize) -> Result<(), DropReason> {
+        let why = match (reserved, payload) {
+            (0, 1..) => return Ok(()),
+            (0, 0) => "packet without a frame",
+            _ => "reserved header bits are set",
+        };
+        self.fail(now, TransportError::new(Code::PROTOCOL_VIOLATION, 0, why));
+        Err(DropReason::Closing)
+    }
+
+    /// Counts a packet that did not authenticate (RFC 9001 §6.6).
+    fn on_forgery(&mut self, now: Instant) {
+        self.keys.forgeries += 1;
+        let limit = self.keys.one_rtt.as_ref().map_or(u64::MAX, |keys| keys.suite.integrity_limit());
+        if self.keys.forgeries >= limit {
+            self.fail(
+                now,
+                TransportError::new(Code::AEAD_LIMIT_REACHED, 0, "too many packets do not authenticate"),
+            );
+        }
+    }
+
+    fn on_current_phase(&mut self, now: Instant, ix: usize, pn: u64) {
+        let path = &mut self.paths[ix];
+        path.phase_start = Some(path.phase_start.map_or(pn, |start| start.min(pn)));
+        let Some(keys) = self.keys.one_rtt.as_mut().filter(|keys| !keys.peer_seen) else { return };
+        keys.peer_seen = true;
+        if keys.previous.is_some() {
+            // The peer has followed: the old keys serve stragglers for three PTO.
+            let until = now + 3 * self.longest_pto();
+            self.timers.set(Timer::OldKeys as usize, until);
+        }
+    }
+
+    /// The peer moved to the next key phase (RFC 9001 §6.2).
+    fn on_peer_key_update(&mut self, now: Instant, ix: usize, pn: u64) -> Result<(), DropReason> {
+        let early = self.keys.one_rtt.as_ref().is_none_or(|keys| !keys.acked && keys.generation > 0);
+        if !self.hs.complete || early {
+            let why = "key update before the last one was acknowledged";
+            self.fail(now, TransportError::new(Code::KEY_UPDATE_ERROR, 0, why));
+            return Err(DropReason::Closing);
+        }
+        self.advance_keys(now, KeyTrigger::RemoteUpdate);
+        self.on_current_phase(now, ix, pn);
+        Ok(())
+    }
+
+    /// Both directions move on one phase.
+    pub(crate) fn advance_keys(&mut self, now: Instant, trigger: KeyTrigger) {
+        let Some(following) = self.hs.session.as_mut().and_then(|session| session.next_keys()) else {
+            return;
+        };
+        let wait = 3 * self.longest_pto();
+        let Some(keys) = &mut self.keys.one_rtt else { return };
+        keys.advance(following);
+        keys.not_before = Some(now + wait);
+        let generation = keys.generation;
+        for path in &mut self.paths {
+            path.phase_start = None;
+            path.sealed_from = path.space.numbers.peek();
+        }
+        self.counters.key_updates += 1;
+        self.log_key_update(now, generation, trigger);
+    }
+
+    /// Keys of the phase before are of no more use.
+    pub(crate) fn drop_old_keys(&mut self, now: Instant) {
+        let Some(keys) = &mut self.keys.one_rtt else { return };
+        if keys.previous.take().is_some() {
+            let generation = keys.generation - 1;
+            self.log_old_keys_gone(now, generation);
+        }
+    }
+
+    fn cids_on_used(&mut self, ix: usize, dcid: &Cid) {
+        let id = self.paths[ix].id;
+        if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == id) {
+            ids.local.on_used(dcid);
+        }
+    }
+
+    /// While closing: opens packets only to see whether the peer closed as well.
+    pub(super) fn watch_for_close(&mut self, now: Instant, datagram: &mut [u8]) {
+        use tq_wire::header::Header;
+        if self.is_stateless_reset(datagram) {
+            return self.on_stateless_reset(now);
+        }
+        let Ok(Header::Short { dcid, pn_offset }) = Header::parse(datagram, self.shared.cid_len) else {
+            return;
+        };
+        let Some(ix) = self.path_of(&dcid).and_then(|path| self.path_index(path)) else { return };
+        let Ok(opened) = self.open_short(now, ix, &dcid, pn_offset, datagram) else { return };
+        for frame in tq_wire::frame::Frames::new(&datagram[opened.payload.0..opened.payload.1]).flatten() {
+            if let tq_wire::Frame::Close(close) = frame {
+                return self.on_close_frame(now, &close);
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! What all connections of an endpoint share: primitives, randomness, keys, how connection ids look.
+
+use tq_buf::mem::{Arc, Vec};
+use tq_crypto::{Crypto, Entropy};
+use tq_wire::{Cid, ResetToken, Version};
+
+use crate::config::EndpointConfig;
+
+pub(crate) struct Shared {
+    pub(crate) crypto: Arc<dyn Crypto>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    reset_key: [u8; 32],
+    pub(crate) token_key: [u8; 32],
+    pub(crate) cid_len: usize,
+    worker: Option<u8>,
+    pub(crate) versions: Vec<Version>,
+}
+
+impl Shared {
+    pub(crate) fn new(config: &EndpointConfig, crypto: Arc<dyn Crypto>, entropy: Arc<dyn Entropy>) -> Self {
+        let key = |given: Option<[u8; 32]>| {
+            given.unwrap_or_else(|| {
+                let mut key = [0; 32];
+                entropy.fill(&mut key);
+                key
+            })
+        };
+        Self {
+            reset_key: key(config.reset_key),
+            token_key: key(config.token_key),
+            cid_len: config.cid_len.clamp(4, Cid::MAX_LEN),
+            worker: config.worker,
+            versions: config.versions.clone(),
+            crypto,
+            entropy,
+        }
+    }
+
+    /// A connection id nobody can guess; octet 0 names the worker (decision 4).
+    pub(crate) fn new_cid(&self) -> Cid {
+        let mut bytes = [0; Cid::MAX_LEN];
+        let bytes = &mut bytes[..self.cid_len];
+        self.entropy.fill(bytes);
+        if let Some(worker) = self.worker {
+            bytes[0] = worker;
+        }
+        Cid::new(bytes).unwrap_or(Cid::EMPTY)
+    }
+
+    /// The stateless reset token of an id of ours: a keyed hash, so that it survives the connection's state
+    /// (RFC 9000 §10.3.2).
+    pub(crate) fn reset_token(&self, cid: &Cid) -> ResetToken {
+        let mac = self.crypto.hmac_sha256(&self.reset_key, cid);
+        let mut token = [0; ResetToken::LEN];
+        token.copy_from_slice(&mac[..ResetToken::LEN]);
+        ResetToken(token)
+    }
+}

@@ -1,0 +1,39 @@
+//! What an endpoint grants its peers and its applications. Numbers only; nothing here decides.
+
+/// Limits of the streams of one connection. All sizes are bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// Bidirectional streams the peer may have open at a time, at most 2^60.
+    pub max_bidi: u64,
+    /// Unidirectional streams the peer may have open at a time, at most 2^60.
+    pub max_uni: u64,
+    /// Window each stream begins with.
+    pub stream_window: u64,
+    /// Window the connection begins with.
+    pub connection_window: u64,
+    /// Window a stream may grow to while its reader keeps up.
+    pub max_stream_window: u64,
+    /// Window the connection may grow to; bounds what a peer can make us hold.
+    pub max_connection_window: u64,
+    /// Bytes written but not yet acknowledged that are held over all streams at most. Less is taken while less is in
+    /// flight: twice that and 1 MiB, so that the buffer follows the path.
+    pub send_buffer: u64,
+    /// Whether streams of the same priority take turns; else the one that became ready first goes on until it has
+    /// nothing left.
+    pub fair: bool,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            max_bidi: 256,
+            max_uni: 256,
+            stream_window: 1 << 20,
+            connection_window: 2 << 20,
+            max_stream_window: 48 << 20,
+            max_connection_window: 64 << 20,
+            send_buffer: 64 << 20,
+            fair: true,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Flow control: the window a receiver grants and how it grows, and the credit a sender has left (RFC 9000 §4).
+//!
+//! A window moves when half of it was consumed, and doubles when that half took less than two round trips: then it,
+//! and not the reader, may be what holds the sender back. Bytes nobody reads never widen it. What is granted to whom
+//! is not decided here.
+
+use tq_time::{Duration, Instant};
+
+use super::StreamConfig;
+
+/// The latest time anybody told, because reading has no time argument; and the round trip to compare with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock {
+    pub(super) now: Instant,
+    pub(super) srtt: Option<Duration>,
+}
+
+/// The receiving window of a stream or of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// Offset the peer may send up to.
+    limit: u64,
+    size: u64,
+    /// When it moved last; unset until the first byte.
+    moved: Option<Instant>,
+}
+
+impl Window {
+    pub(super) const fn new(size: u64) -> Self {
+        Self { limit: size, size, moved: None }
+    }
+
+    pub(super) const fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first bytes came: what is consumed from now on is measured.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.moved.get_or_insert(now);
+    }
+
+    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told.
+    pub(super) fn consumed(&mut self, consumed: u64, max: u64, clock: &Clock) -> bool {
+        if self.limit.saturating_sub(consumed) > self.size / 2 {
+            return false;
+        }
+        let quick = match (self.moved, clock.srtt) {
+            (Some(moved), Some(srtt)) => clock.now.saturating_since(moved) < srtt * 2,
+            _ => false,
+        };
+        if quick {
+            self.size = (self.size * 2).min(max).max(self.size);
+        }
+        self.moved = Some(clock.now);
+        let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
+        let moves = limit > self.limit;
+        self.limit = self.limit.max(limit);
+        moves
+    }
+}
+
+/// What the connection grants for all streams together.
+#[derive(Clone, Debug)]
+pub(super) struct Inbound {
+    pub(super) window: Window,
+    max: u64,
+    /// Sum over all streams of the highest offset received.
+    received: u64,
+    /// Sum of what was read or will never be.
+    consumed: u64,
+}
+
+impl Inbound {
+    pub(super) fn new(config: &StreamConfig) -> Self {
+        Self {
+            window: Window::new(config.connection_window),
+            max: config.max_connection_window,
+            received: 0,
+            consumed: 0,
+        }
+    }
+
+    /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
+    pub(super) fn receive(&mut self, bytes: u64) -> bool {
+        let received = self.received.saturating_add(bytes);
+        if received > self.window.limit() {
+            return false;
+        }
+        self.received = received;
+        true
+    }
+
+    /// Gives credit for `bytes` back; says whether MAX_DATA is owed.
+    pub(super) fn release(&mut self, bytes: u64, clock: &Clock) -> bool {
+        self.consumed += bytes;
+        bytes > 0 && self.window.consumed(self.consumed, self.max, clock)
+    }
+}
+
+/// What the peer grants for all streams together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outbound {
+    /// MAX_DATA of the peer.
+    pub(super) limit: u64,
+    /// Sum over all streams of the highest offset sent.
+    pub(super) sent: u64,
+    /// The limit at which DATA_BLOCKED was owed last.
+    pub(super) told: Option<u64>,
+}
+
+impl Outbound {
+    pub(super) const fn credit(&self) -> u64 {
+        self.limit.saturating_sub(self.sent)
+    }
+}

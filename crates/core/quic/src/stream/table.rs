@@ -1,0 +1,157 @@
+//! Which streams exist, found by id in constant time.
+//!
+//! A stream the peer opened by opening a higher one is only a mark until somebody asks for it. The map is never
+//! iterated; walks go over the slab, whose order follows from the calls alone. Whether an id may exist is not decided
+//! here.
+
+use core::hash::{BuildHasherDefault, Hasher};
+
+use hashbrown::HashMap;
+use slab::Slab;
+use tq_buf::mem::{Box, Vec};
+use tq_wire::StreamId;
+
+use super::priority::{Entry, Ticket};
+use super::{Owes, RecvPart, SendPart};
+
+/// In the map for a stream that is open but has no state yet.
+const UNTOUCHED: u32 = u32::MAX;
+
+/// One stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) priority: i32,
+    /// Control frames to write.
+    pub(super) owes: Owes,
+    /// Its place among the streams that owe some.
+    pub(super) control: Ticket,
+    /// Absent for the peer's unidirectional streams.
+    pub(super) send: Option<SendPart>,
+    /// Absent for our unidirectional streams.
+    pub(super) recv: Option<RecvPart>,
+}
+
+/// What the table knows of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Here, under this key.
+    At(u32),
+    /// Open, without state so far.
+    Untouched,
+    /// Not here: never opened, or gone.
+    Nothing,
+}
+
+/// Spreads ids, which are a dense range per kind, with one multiplication. Ids come from a window we grant, so there
+/// is no need for a secret.
+#[derive(Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        let wide = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = wide ^ wide >> 32;
+    }
+}
+
+/// The streams of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    ids: HashMap<u64, u32, BuildHasherDefault<IdHasher>>,
+    slots: Slab<Box<Stream>>,
+    /// The id found last and its key: one stream often has several frames in a row.
+    last: Option<(StreamId, u32)>,
+}
+
+impl Table {
+    pub(super) fn find(&mut self, id: StreamId) -> Found {
+        match self.last {
+            Some((last, key)) if last == id => return Found::At(key),
+            _ => {}
+        }
+        match self.ids.get(&id.0) {
+            Some(&UNTOUCHED) => Found::Untouched,
+            Some(&key) => {
+                self.last = Some((id, key));
+                Found::At(key)
+            }
+            None => Found::Nothing,
+        }
+    }
+
+    /// Marks a stream as open.
+    pub(super) fn mark(&mut self, id: StreamId) {
+        self.ids.insert(id.0, UNTOUCHED);
+    }
+
+    /// Gives a stream its state.
+    pub(super) fn insert(&mut self, stream: Stream) -> u32 {
+        let id = stream.id.0;
+        let key = self.slots.insert(Box::new(stream)) as u32;
+        self.ids.insert(id, key);
+        key
+    }
+
+    /// The stream at a key that [`Table::find`] gave.
+    pub(super) fn get(&self, key: u32) -> Option<&Stream> {
+        self.slots.get(key as usize).map(|stream| &**stream)
+    }
+
+    /// The same, to change it.
+    pub(super) fn get_mut(&mut self, key: u32) -> Option<&mut Stream> {
+        self.slots.get_mut(key as usize).map(|stream| &mut **stream)
+    }
+
+    /// Forgets a stream.
+    pub(super) fn remove(&mut self, key: u32) {
+        if let Some(stream) = self.slots.try_remove(key as usize) {
+            self.ids.remove(&stream.id.0);
+            self.last = None;
+        }
+    }
+
+    /// Whether the entry is the stream's place among those with fresh bytes.
+    pub(super) fn has_fresh(&self, entry: Entry) -> bool {
+        self.send(entry).is_some_and(|send| send.places.fresh == entry.ticket)
+    }
+
+    /// Whether the entry is the stream's place among those that need no credit.
+    pub(super) fn has_free(&self, entry: Entry) -> bool {
+        self.send(entry).is_some_and(|send| send.places.free == entry.ticket)
+    }
+
+    /// Whether the entry is the stream's place among those whose writer waits.
+    pub(super) fn is_waiting(&self, entry: Entry) -> bool {
+        self.send(entry).is_some_and(|send| send.places.waiting == entry.ticket)
+    }
+
+    /// Whether the entry is the stream's place among those that owe control frames.
+    pub(super) fn has_control(&self, entry: Entry) -> bool {
+        self.get(entry.key).is_some_and(|stream| stream.control == entry.ticket)
+    }
+
+    fn send(&self, entry: Entry) -> Option<&SendPart> {
+        self.get(entry.key)?.send.as_ref()
+    }
+
+    /// Keys of all streams with state, by id. For rare walks: sorts.
+    pub(super) fn keys(&self) -> Vec<u32> {
+        let mut keys: Vec<_> = self.slots.iter().map(|(key, stream)| (stream.id, key as u32)).collect();
+        keys.sort_unstable();
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Streams open now, those without state included.
+    pub(super) fn len(&self) -> usize {
+        self.ids.len()
+    }
+}

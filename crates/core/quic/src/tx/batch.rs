@@ -1,0 +1,191 @@
+//! Batches of 1-RTT packets for one path: filled one after the other in one buffer, sealed with one call, sent as one
+//! GSO train. Also the single datagrams that validate an address or probe for size.
+
+use smallvec::{SmallVec, smallvec};
+use tq_crypto::protect;
+use tq_time::Instant;
+use tq_wire::Frame;
+
+use super::packet::Draft;
+use crate::config::MIN_MTU;
+use crate::connection::{Connection, SpaceId, Transmit};
+
+/// A packet that falls short of the others by no more than this is padded to go on with the batch.
+const PAD_TO_GO_ON: usize = 64;
+
+impl Connection {
+    /// Whether path `ix` has 1-RTT frames to send; `data` if more than acknowledgements may go.
+    pub(super) fn app_wants(&self, now: Instant, ix: usize, data: bool) -> bool {
+        let path = &self.paths[ix];
+        path.space.owed.wants(now)
+            || data
+                && (path.probes[2] > 0
+                    || self.streams.wants_data()
+                    || self.datagrams.wants()
+                    || self.wants_control(ix))
+    }
+
+    /// As many full packets as the budget allows.
+    pub(super) fn transmit_batch(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        buf: &mut [u8],
+        max_segments: usize,
+    ) -> Option<Transmit> {
+        if !self.may_send_app() {
+            return None;
+        }
+        let mut budget = self.budget(now, ix)?;
+        let data = budget.allows_data();
+        if !self.app_wants(now, ix, data) {
+            self.note_idle(ix, data);
+            return None;
+        }
+        let ecn = self.paths[ix].mark();
+        let mut segment = budget.datagram;
+        let mut seals = core::mem::take(&mut self.seals);
+        seals.clear();
+        let mut at = 0;
+        while seals.len() < max_segments && at + segment <= buf.len() && segment <= budget.total {
+            let data = budget.allows_data();
+            if !self.app_wants(now, ix, data) {
+                break;
+            }
+            let limit = at + segment;
+            let fill =
+                |c: &mut Self, payload: &mut crate::payload::Payload<'_>| c.fill_app(now, ix, data, payload);
+            let Some(mut draft) = self.draft(SpaceId::App(ix), ix, buf, at, limit, fill) else { break };
+            let short = limit - draft.seal.packet.end;
+            if short > 0 && short <= PAD_TO_GO_ON && self.streams.wants_data() && data {
+                self.pad(buf, &mut draft, segment);
+            }
+            let (end, len) = (draft.seal.packet.end, draft.seal.packet.len());
+            self.log_sent(now, ix, draft.space, &draft.seal, &buf[draft.seal.packet.clone()], ecn);
+            seals.push(draft.seal.clone());
+            at = end;
+            budget.total -= len;
+            budget.data = budget.data.saturating_sub(if draft.eliciting { len } else { 0 });
+            self.record(now, ix, draft, ecn);
+            budget.probes = self.paths[ix].probes[2];
+            // Later segments must not be longer than the first; a shorter one is the last.
+            if len < segment {
+                if seals.len() == 1 {
+                    segment = len;
+                }
+                break;
+            }
+        }
+        let sealed = self.seal_batch(ix, buf, &seals);
+        let count = seals.len();
+        self.seals = seals;
+        if !sealed || count == 0 {
+            return None;
+        }
+        Some(self.account(now, ix, at, (count > 1).then_some(segment), ecn))
+    }
+
+    /// Seals a batch with one call, then masks the headers.
+    fn seal_batch(&mut self, ix: usize, buf: &mut [u8], seals: &[tq_crypto::Seal]) -> bool {
+        let path = self.paths[ix].id;
+        let Some(keys) = &mut self.keys.one_rtt else { return false };
+        keys.sealed += seals.len() as u64;
+        keys.local.seal_batch(path, seals, buf);
+        for seal in seals {
+            protect(
+                &*keys.local_header,
+                &mut buf[seal.packet.clone()],
+                seal.header_len - seal.pn_len,
+                seal.pn_len,
+            );
+        }
+        true
+    }
+
+    fn account(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        len: usize,
+        segment: Option<usize>,
+        ecn: tq_wire::Ecn,
+    ) -> Transmit {
+        let path = &mut self.paths[ix];
+        path.validation.on_sent(len);
+        path.bytes_sent += len as u64;
+        path.app_limited = false;
+        let rate = path.cc.pacing_rate(&path.rtt);
+        path.pacer.on_sent(now, len, rate);
+        Transmit {
+            remote: path.tuple.remote,
+            local_ip: path.tuple.local_ip,
+            socket: path.tuple.socket,
+            ecn,
+            len,
+            segment,
+            depart_at: now,
+        }
+    }
+
+    /// There was room and nothing to fill it: samples and windows must not take that for the path's limit.
+    fn note_idle(&mut self, ix: usize, room: bool) {
+        if room {
+            let in_flight = self.in_flight(ix);
+            let path = &mut self.paths[ix];
+            path.app_limited = in_flight + u64::from(path.mtu.current()) < path.cc.window();
+            path.rates.on_app_limited(in_flight);
+        }
+    }
+
+    /// A datagram with challenge and responses, expanded to prove the path's size (RFC 9000 §8.2.1).
+    pub(super) fn transmit_probing(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
+        let validation = &self.paths[ix].validation;
+        if !self.may_send_app() || !(validation.wants_challenge() || validation.wants_response()) {
+            return None;
+        }
+        let budget = self.budget(now, ix)?;
+        let limit = budget.total.min(usize::from(MIN_MTU));
+        let mut challenge = [0; 8];
+        self.shared.entropy.fill(&mut challenge);
+        let fill =
+            |c: &mut Self, p: &mut crate::payload::Payload<'_>| c.fill_validation(now, ix, challenge, p);
+        let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
+        self.pad(buf, &mut draft, limit);
+        let len = draft.seal.packet.end;
+        Some(self.finish_datagram(now, ix, buf, smallvec![draft], len))
+    }
+
+    /// A datagram larger than the current size, to learn whether it passes (RFC 8899).
+    pub(super) fn transmit_mtu_probe(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
+        if !self.hs.confirmed || !self.paths[ix].validation.is_validated() && self.side.is_server() {
+            return None;
+        }
+        let size = self.paths[ix].mtu.next_probe(now)?;
+        let room = self.paths[ix].cc.window().saturating_sub(self.in_flight(ix));
+        if u64::from(size) > room {
+            return None;
+        }
+        let fill = |_: &mut Self, payload: &mut crate::payload::Payload<'_>| {
+            payload.frame(&Frame::Ping, None);
+        };
+        let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, usize::from(size), fill)?;
+        self.pad(buf, &mut draft, usize::from(size));
+        draft.mtu_probe = true;
+        self.paths[ix].mtu.on_probe_sent(size);
+        let drafts: SmallVec<[Draft; 3]> = smallvec![draft];
+        Some(self.finish_datagram(now, ix, buf, drafts, usize::from(size)))
+    }
+
+    /// The socket refused a datagram of `size` bytes as too big for the interface.
+    pub fn on_too_big(&mut self, now: Instant, size: usize) {
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
+        for ix in 0..self.paths.len() {
+            let path = &mut self.paths[ix];
+            let old = path.mtu.current();
+            if path.mtu.on_too_big(size, now) {
+                path.cc.on_mtu(path.mtu.current());
+                self.log_mtu(now, ix, old);
+            }
+        }
+    }
+}

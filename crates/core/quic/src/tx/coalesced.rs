@@ -1,0 +1,118 @@
+//! Datagrams of the handshake: Initial, Handshake and 1-RTT packets behind each other, padded where RFC 9000 §14.1
+//! asks for it.
+
+use smallvec::SmallVec;
+use tq_time::Instant;
+
+use super::packet::Draft;
+use crate::config::MIN_MTU;
+use crate::connection::{Connection, SpaceId, Transmit};
+use crate::handshake::Level;
+
+impl Connection {
+    /// One datagram while Initial or Handshake keys are in use; `None` if neither has something to send.
+    pub(super) fn transmit_coalesced(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let budget = self.budget(now, 0)?;
+        let min = usize::from(MIN_MTU);
+        let limit = budget.datagram.min(usize::from(self.paths[0].mtu.current()));
+        let window = self.paths[0].cc.window().saturating_sub(self.in_flight(0));
+        let mut drafts: SmallVec<[Draft; 3]> = SmallVec::new();
+        let mut at = 0;
+        let mut must_pad = false;
+        for id in [SpaceId::Initial, SpaceId::Handshake] {
+            let data = window >= min as u64 || self.paths[0].probes[id.index()] > 0;
+            if !self.early_wants(now, id, data) {
+                continue;
+            }
+            // A server pads its ack-eliciting Initials, a client all of them; what cannot be padded waits.
+            let pad = id == SpaceId::Initial && (self.side.is_client() || data && self.crypto_or_probe(id));
+            if pad && limit < min {
+                return None;
+            }
+            let Some(draft) =
+                self.draft(id, 0, buf, at, limit, |c, payload| c.fill_early(now, id, data, payload))
+            else {
+                continue;
+            };
+            must_pad |= id == SpaceId::Initial && (self.side.is_client() || draft.eliciting);
+            at = draft.seal.packet.end;
+            drafts.push(draft);
+        }
+        if drafts.is_empty() {
+            return None;
+        }
+        if self.may_send_app() {
+            let data = budget.allows_data();
+            let wants = self.app_wants(now, 0, data);
+            if wants
+                && let Some(draft) = self
+                    .draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| c.fill_app(now, 0, data, payload))
+            {
+                at = draft.seal.packet.end;
+                drafts.push(draft);
+            }
+        }
+        if must_pad && at < min {
+            let last = drafts.last_mut()?;
+            let len = min - last.seal.packet.start;
+            self.pad(buf, last, len);
+            at = min;
+        }
+        let handshake = drafts.iter().any(|draft| draft.space == SpaceId::Handshake);
+        let transmit = self.finish_datagram(now, 0, buf, drafts, at);
+        if handshake && self.side.is_client() {
+            // RFC 9001 §4.9.1
+            self.discard_level(now, SpaceId::Initial);
+        }
+        Some(transmit)
+    }
+
+    /// Seals the packets of one datagram and accounts for it.
+    pub(super) fn finish_datagram(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        buf: &mut [u8],
+        drafts: SmallVec<[Draft; 3]>,
+        len: usize,
+    ) -> Transmit {
+        let ecn = self.paths[ix].mark();
+        for draft in drafts {
+            self.seal_and_record(now, ix, buf, draft, ecn);
+        }
+        let path = &mut self.paths[ix];
+        path.validation.on_sent(len);
+        path.bytes_sent += len as u64;
+        let rate = path.cc.pacing_rate(&path.rtt);
+        path.pacer.on_sent(now, len, rate);
+        Transmit {
+            remote: path.tuple.remote,
+            local_ip: path.tuple.local_ip,
+            socket: path.tuple.socket,
+            ecn,
+            len,
+            segment: None,
+            depart_at: now,
+        }
+    }
+
+    fn crypto_or_probe(&self, id: SpaceId) -> bool {
+        let level = if id == SpaceId::Initial { Level::Initial } else { Level::Handshake };
+        self.crypto.wants(level) || self.paths[0].probes[id.index()] > 0
+    }
+
+    /// Whether a space of the handshake has something to say.
+    fn early_wants(&self, now: Instant, id: SpaceId, data: bool) -> bool {
+        let keys = match id {
+            SpaceId::Initial => self.keys.initial.is_some(),
+            _ => self.keys.handshake.is_some(),
+        };
+        let owed = self.space(id).is_some_and(|space| space.owed.wants(now));
+        keys && (owed || data && self.crypto_or_probe(id))
+    }
+
+    /// Whether 1-RTT packets may be sent.
+    pub(super) fn may_send_app(&self) -> bool {
+        self.keys.one_rtt.is_some() && self.hs.params_seen
+    }
+}

@@ -1,0 +1,133 @@
+//! The order of frames in a packet, in one place.
+
+use tq_wire::{Frame, PathId};
+
+use crate::connection::{Connection, SpaceId};
+use crate::handshake::Level;
+use crate::payload::Payload;
+use crate::token::Token;
+use tq_time::Instant;
+
+/// ACK-only packets in a row before one asks to be acknowledged itself, so that old ranges can be forgotten.
+const ACK_ONLY_LIMIT: u32 = 24;
+
+impl Connection {
+    /// Initial and Handshake: acknowledgements, then CRYPTO, then a PING if a probe is owed and there is nothing else.
+    pub(super) fn fill_early(&mut self, now: Instant, id: SpaceId, data: bool, payload: &mut Payload<'_>) {
+        self.fill_ack(now, id, payload);
+        if !data {
+            return;
+        }
+        let level = if id == SpaceId::Initial { Level::Initial } else { Level::Handshake };
+        self.crypto.write(level, payload);
+        self.fill_probe(id, 0, payload);
+    }
+
+    /// 1-RTT: acknowledgements, handshake leftovers, connection ids, flow control, datagrams, streams, a PING if one
+    /// is owed.
+    pub(super) fn fill_app(&mut self, now: Instant, ix: usize, data: bool, payload: &mut Payload<'_>) {
+        self.fill_ack(now, SpaceId::App(ix), payload);
+        if !data {
+            return self.fill_ack_only_ping(ix, payload);
+        }
+        if self.wants_control(ix) {
+            self.fill_control(ix, payload);
+        }
+        if self.datagrams.wants() {
+            let before = payload.out.len();
+            self.datagrams.write(payload);
+            self.counters.messages_sent += u64::from(payload.out.len() > before);
+        }
+        self.streams.write_data(payload);
+        self.fill_probe(SpaceId::App(ix), ix, payload);
+    }
+
+    fn fill_ack(&mut self, now: Instant, id: SpaceId, payload: &mut Payload<'_>) {
+        let path = match id {
+            SpaceId::App(ix) => Some(self.paths[ix].id),
+            _ => None,
+        };
+        // ack_delay_exponent of ours is the default
+        let Some(space) = self.space_mut(id) else { return };
+        if !space.owed.pending() && !space.owed.wants(now) {
+            return;
+        }
+        if let Some(largest) = space.owed.write(now, &mut payload.out, None, 3) {
+            payload.tokens.push(Token::Ack { path, largest });
+            self.counters.acks_sent += 1;
+        }
+    }
+
+    fn fill_ack_only_ping(&mut self, ix: usize, payload: &mut Payload<'_>) {
+        self.ack_only += 1;
+        if self.ack_only >= ACK_ONLY_LIMIT && self.in_flight(ix) < self.paths[ix].cc.window() {
+            self.ack_only = 0;
+            payload.frame(&Frame::Ping, None);
+        }
+    }
+
+    /// Whether small frames of the connection wait.
+    pub(super) fn wants_control(&self, ix: usize) -> bool {
+        self.hs.done_pending
+            || self.hs.new_token_pending
+            || self.paths[ix].ping
+            || self.crypto.wants(Level::OneRtt)
+            || self.ack_frequency.wants()
+            || self.streams.wants_control()
+            || self.cids.iter().any(|ids| ids.local.wants() || ids.peer.wants())
+    }
+
+    fn fill_control(&mut self, ix: usize, payload: &mut Payload<'_>) {
+        if self.hs.done_pending && payload.frame(&Frame::HandshakeDone, Some(Token::HandshakeDone)) {
+            self.hs.done_pending = false;
+        }
+        self.crypto.write(Level::OneRtt, payload);
+        for ids in &mut self.cids {
+            ids.peer.write(payload);
+            ids.local.write(payload);
+        }
+        if self.hs.new_token_pending
+            && let Some(token) = &self.hs.new_token
+            && payload.frame(&Frame::NewToken(token), Some(Token::NewToken))
+        {
+            self.hs.new_token_pending = false;
+        }
+        self.ack_frequency.write(payload);
+        self.streams.write_control(payload);
+        if self.paths[ix].ping && payload.frame(&Frame::Ping, None) {
+            self.paths[ix].ping = false;
+        }
+    }
+
+    /// A probe must be ack-eliciting (RFC 9002 §6.2.4).
+    fn fill_probe(&mut self, id: SpaceId, ix: usize, payload: &mut Payload<'_>) {
+        let probes = &mut self.paths[ix].probes[id.index()];
+        if *probes == 0 {
+            return;
+        }
+        if payload.eliciting || payload.frame(&Frame::Ping, None) {
+            *probes -= 1;
+        }
+    }
+
+    /// A challenge and the responses owed on a path.
+    pub(super) fn fill_validation(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        challenge: [u8; 8],
+        payload: &mut Payload<'_>,
+    ) {
+        let path = &mut self.paths[ix];
+        let id: PathId = path.id;
+        if path.validation.wants_challenge()
+            && payload.frame(&Frame::PathChallenge(challenge), Some(Token::PathChallenge(id)))
+        {
+            path.validation.on_challenge_sent(now, challenge);
+        }
+        while payload.room() >= 9 {
+            let Some(data) = path.validation.next_response() else { return };
+            payload.frame(&Frame::PathResponse(data), None);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What leaves next: pick a path, ask its budget, fill packets in one visible order, seal, record, hand over a batch.
+//! Nothing here knows how many paths there are.
+
+mod batch;
+mod budget;
+mod close;
+mod coalesced;
+mod fill;
+mod packet;
+
+use tq_event::KeyTrigger;
+use tq_time::Instant;
+
+use crate::connection::{Connection, End, Transmit};
+
+/// Smallest buffer for [`Connection::transmit`].
+pub const TRANSMIT_BUFFER: usize = 65_536;
+
+impl Connection {
+    /// Fills `buf` with datagrams for one path: one, or up to `max_segments` of equal size. `None`: nothing may or
+    /// need be sent now. `buf` has at least [`TRANSMIT_BUFFER`] bytes. Call until `None`.
+    pub fn transmit(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
+        let transmit = match &self.end {
+            End::None => self.transmit_open(now, buf, max_segments.max(1)),
+            End::Closing(_) => self.transmit_close(now, buf),
+            End::Draining(_) | End::Drained(_) => None,
+        }?;
+        let count = transmit.segment.map_or(1, |segment| transmit.len.div_ceil(segment));
+        self.counters.datagrams_sent += count as u64;
+        self.counters.bytes_sent += transmit.len as u64;
+        self.log_sent_batch(now, count, transmit.len);
+        Some(transmit)
+    }
+
+    fn transmit_open(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
+        self.update_keys_if_due(now);
+        (0..self.paths.len()).find_map(|ix| self.transmit_on(now, ix, buf, max_segments))
+    }
+
+    fn transmit_on(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        buf: &mut [u8],
+        max_segments: usize,
+    ) -> Option<Transmit> {
+        if ix == 0 && (self.initial.is_some() || self.handshake.is_some()) {
+            if let Some(transmit) = self.transmit_coalesced(now, buf) {
+                return Some(transmit);
+            }
+        }
+        if self.keys.one_rtt.is_none() {
+            return None;
+        }
+        self.transmit_probing(now, ix, buf)
+            .or_else(|| self.transmit_batch(now, ix, buf, max_segments))
+            .or_else(|| self.transmit_mtu_probe(now, ix, buf))
+    }
+
+    /// Updates keys on our own after enough packets (decision 8), or because the AEAD's limit is near.
+    fn update_keys_if_due(&mut self, now: Instant) {
+        let Some(keys) = &self.keys.one_rtt else { return };
+        let limit = self.config.key_update_after.min(keys.suite.confidentiality_limit() / 2);
+        if keys.sealed >= limit && self.hs.confirmed && keys.may_update(now) {
+            self.advance_keys(now, KeyTrigger::LocalUpdate);
+        }
+    }
+
+    /// Moves both directions to the next keys; says whether that was allowed now: the handshake is confirmed, the
+    /// last update acknowledged and three PTO old (RFC 9001 §6.1, §6.5).
+    pub fn update_keys(&mut self, now: Instant) -> bool {
+        let allowed =
+            self.hs.confirmed && self.keys.one_rtt.as_ref().is_some_and(|keys| keys.may_update(now));
+        if allowed {
+            self.advance_keys(now, KeyTrigger::LocalUpdate);
+        }
+        allowed
+    }
+}

@@ -1,0 +1,313 @@
+//! Two endpoints, a virtual clock and a link that can be told what to do. No sockets, no sleeping.
+#![allow(dead_code, reason = "each test file uses what it needs")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tq_quic::handshake::{ClientTls, ServerTls};
+use tq_quic::time::{Duration, Instant};
+use tq_quic::wire::Ecn;
+use tq_quic::{
+    ClientConfig, Connection, Endpoint, EndpointConfig, Event, Handle, Incoming, RecvMeta, Route,
+    ServerConfig, Transmit, TransportConfig,
+};
+use tq_tls::AwsLc;
+
+pub const CLIENT: &str = "192.0.2.1:4000";
+pub const SERVER: &str = "192.0.2.2:443";
+
+/// One end.
+pub struct End {
+    pub endpoint: Endpoint,
+    pub address: SocketAddr,
+    pub connections: BTreeMap<Handle, Connection>,
+    pub accepted: VecDeque<Handle>,
+    pub events: Vec<(Handle, Event)>,
+    /// What a server does with strangers.
+    pub policy: fn(&Incoming) -> Policy,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    Accept,
+    Retry,
+    Refuse,
+    Ignore,
+}
+
+/// A datagram under way.
+#[derive(Clone, Debug)]
+pub struct Flying {
+    pub at: Instant,
+    pub from: SocketAddr,
+    pub to: SocketAddr,
+    pub ecn: Ecn,
+    pub bytes: Vec<u8>,
+}
+
+/// What the link does with a datagram: `None` drops it.
+pub type Link = Box<dyn FnMut(&mut Flying) -> bool>;
+
+pub struct Pair {
+    pub now: Instant,
+    pub client: End,
+    pub server: End,
+    pub delay: Duration,
+    pub flying: Vec<Flying>,
+    pub link: Link,
+    pub tls: Arc<dyn ClientTls>,
+    pub client_transport: Arc<TransportConfig>,
+    pub sent: [u64; 2],
+    pub datagrams: [u64; 2],
+}
+
+/// TLS of both sides over one self-signed certificate.
+pub fn tls() -> (Arc<dyn ClientTls>, Arc<dyn ServerTls>) {
+    let (identity, roots) = tq_tls::self_signed(&["localhost"]).expect("a certificate");
+    let client = tq_tls::ClientConfig::with_roots(roots).alpn(["test"]).build().expect("client TLS");
+    let server =
+        tq_tls::ServerConfig::new().certificate(identity).alpn(["test"]).build().expect("server TLS");
+    (client, server)
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self::new(TransportConfig::default(), TransportConfig::default())
+    }
+}
+
+impl Pair {
+    pub fn new(client: TransportConfig, server: TransportConfig) -> Self {
+        let (client_tls, server_tls) = tls();
+        let end = |address: &str, config| End {
+            endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(AwsLc)),
+            address: address.parse().expect("an address"),
+            connections: BTreeMap::new(),
+            accepted: VecDeque::new(),
+            events: Vec::new(),
+            policy: |_| Policy::Accept,
+        };
+        let mut pair = Self {
+            now: Instant::from_nanos(1_000_000_000),
+            client: end(CLIENT, EndpointConfig::default()),
+            server: end(SERVER, EndpointConfig::default()),
+            delay: Duration::from_millis(10),
+            flying: Vec::new(),
+            link: Box::new(|_| true),
+            tls: client_tls,
+            client_transport: Arc::new(client),
+            sent: [0; 2],
+            datagrams: [0; 2],
+        };
+        pair.server
+            .endpoint
+            .set_server(Some(Arc::new(ServerConfig { tls: server_tls, transport: Arc::new(server) })));
+        pair
+    }
+}
+
+impl Pair {
+    /// Starts a connection from the client.
+    pub fn connect(&mut self) -> Handle {
+        let config = ClientConfig::new(Arc::clone(&self.tls), Arc::clone(&self.client_transport));
+        self.connect_with(&config)
+    }
+
+    pub fn connect_with(&mut self, config: &ClientConfig) -> Handle {
+        let remote = self.server.address;
+        let (handle, connection) = self
+            .client
+            .endpoint
+            .connect(self.now, config, remote, 0, "localhost")
+            .expect("a name TLS can use");
+        self.client.connections.insert(handle, connection);
+        handle
+    }
+
+    /// Connects and waits until both ends are confirmed; returns both handles.
+    pub fn connected(&mut self) -> (Handle, Handle) {
+        let client = self.connect();
+        self.drive_for(Duration::from_secs(5), |pair| {
+            pair.client.has(client, &Event::Confirmed) && !pair.server.accepted.is_empty()
+        });
+        assert!(self.client.has(client, &Event::Confirmed), "no handshake: {:?}", self.client.events);
+        let server = self.server.accepted.pop_front().expect("the server accepted");
+        (client, server)
+    }
+
+    pub fn client(&mut self, handle: Handle) -> &mut Connection {
+        self.client.connections.get_mut(&handle).expect("a connection")
+    }
+
+    pub fn server(&mut self, handle: Handle) -> &mut Connection {
+        self.server.connections.get_mut(&handle).expect("a connection")
+    }
+
+    /// Lets both ends send what they have, without letting time pass.
+    pub fn flush(&mut self) {
+        for side in 0..2 {
+            let end = if side == 0 { &mut self.client } else { &mut self.server };
+            let to_flight = end.transmit(self.now);
+            for (transmit, bytes) in to_flight {
+                self.launch(side, &transmit, &bytes);
+            }
+        }
+    }
+
+    pub fn launch(&mut self, side: usize, transmit: &Transmit, bytes: &[u8]) {
+        let from = if side == 0 { self.client.address } else { self.server.address };
+        for bytes in bytes.chunks(transmit.segment.unwrap_or(bytes.len().max(1))) {
+            self.sent[side] += bytes.len() as u64;
+            self.datagrams[side] += 1;
+            let at = self.now.max(transmit.depart_at) + self.delay;
+            let mut flying =
+                Flying { at, from, to: transmit.remote, ecn: transmit.ecn, bytes: bytes.to_vec() };
+            if (self.link)(&mut flying) {
+                self.flying.push(flying);
+            }
+        }
+    }
+
+    /// One step: send, move the clock to what happens next, deliver. `false` if nothing is left to happen before
+    /// `until`.
+    pub fn step(&mut self, until: Instant) -> bool {
+        self.flush();
+        let next = self
+            .flying
+            .iter()
+            .map(|flying| flying.at)
+            .chain(self.client.deadline())
+            .chain(self.server.deadline())
+            .min();
+        let Some(next) = next.filter(|next| *next <= until) else {
+            self.now = until;
+            return false;
+        };
+        self.now = self.now.max(next);
+        let now = self.now;
+        let mut due: Vec<Flying> = Vec::new();
+        self.flying.retain(|flying| {
+            let arrived = flying.at <= now;
+            if arrived {
+                due.push(flying.clone());
+            }
+            !arrived
+        });
+        due.sort_by_key(|flying| flying.at);
+        for flying in due {
+            let side = usize::from(flying.to == self.server.address);
+            let end = if side == 0 { &mut self.client } else { &mut self.server };
+            if let Some((transmit, reply)) = end.receive(now, &flying) {
+                self.launch(side, &transmit, &reply);
+            }
+        }
+        self.client.on_deadline(now);
+        self.server.on_deadline(now);
+        true
+    }
+
+    /// Steps until `done` or for at most `limit` of virtual time.
+    pub fn drive_for(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+        let until = self.now + limit;
+        let mut steps = 0u32;
+        while !done(self) && self.step(until) {
+            steps += 1;
+            assert!(steps < 5_000_000, "no progress in virtual time");
+        }
+    }
+
+    /// Lets `time` pass.
+    pub fn pass(&mut self, time: Duration) {
+        self.drive_for(time, |_| false);
+    }
+}
+
+impl End {
+    pub fn has(&self, handle: Handle, event: &Event) -> bool {
+        self.events.iter().any(|(of, what)| *of == handle && what == event)
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.connections.values().filter_map(Connection::deadline).min()
+    }
+
+    fn on_deadline(&mut self, now: Instant) {
+        for connection in self.connections.values_mut() {
+            if connection.deadline().is_some_and(|at| at <= now) {
+                connection.on_deadline(now);
+            }
+        }
+        self.collect();
+    }
+
+    /// Tells the endpoint what it must know and keeps what applications would hear.
+    pub fn collect(&mut self) {
+        let mut gone = Vec::new();
+        for (handle, connection) in &mut self.connections {
+            while let Some(event) = connection.poll_endpoint_event() {
+                self.endpoint.handle_event(*handle, event);
+            }
+            while let Some(event) = connection.poll_event() {
+                self.events.push((*handle, event));
+            }
+            if connection.is_drained() {
+                gone.push(*handle);
+            }
+        }
+        for handle in gone {
+            self.connections.remove(&handle);
+        }
+    }
+
+    fn transmit(&mut self, now: Instant) -> Vec<(Transmit, Vec<u8>)> {
+        self.collect();
+        let mut out = Vec::new();
+        let mut buf = vec![0; tq_quic::TRANSMIT_BUFFER];
+        for connection in self.connections.values_mut() {
+            while let Some(transmit) = connection.transmit(now, &mut buf, 44) {
+                assert!(transmit.len > 0 && out.len() < 100_000, "transmit does not end");
+                out.push((transmit, buf[..transmit.len].to_vec()));
+            }
+        }
+        self.collect();
+        out
+    }
+
+    fn receive(&mut self, now: Instant, flying: &Flying) -> Option<(Transmit, Vec<u8>)> {
+        let meta =
+            RecvMeta { remote: flying.from, local_ip: Some(self.address.ip()), socket: 0, ecn: flying.ecn };
+        let mut reply = Vec::new();
+        let mut bytes = flying.bytes.clone();
+        let route = self.endpoint.receive(now, &meta, &mut bytes, &mut reply);
+        let transmit = match route {
+            Route::Connection(handle) => {
+                if let Some(connection) = self.connections.get_mut(&handle) {
+                    connection.receive(now, &meta, &mut bytes);
+                }
+                None
+            }
+            Route::Incoming(incoming) => self.decide(now, incoming, &mut reply),
+            Route::Reply(transmit) => Some(transmit),
+            Route::Drop(_) => None,
+        };
+        self.collect();
+        transmit.map(|transmit| (transmit, reply))
+    }
+
+    fn decide(&mut self, now: Instant, incoming: Incoming, reply: &mut Vec<u8>) -> Option<Transmit> {
+        match (self.policy)(&incoming) {
+            Policy::Retry if incoming.may_retry() => self.endpoint.retry(now, &incoming, reply),
+            Policy::Accept | Policy::Retry => match self.endpoint.accept(now, incoming, reply) {
+                Ok((handle, connection)) => {
+                    self.connections.insert(handle, connection);
+                    self.accepted.push_back(handle);
+                    None
+                }
+                Err((_, transmit)) => transmit,
+            },
+            Policy::Refuse => Some(self.endpoint.refuse(now, &incoming, reply)),
+            Policy::Ignore => None,
+        }
+    }
+}
