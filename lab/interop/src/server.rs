@@ -38,8 +38,8 @@ pub fn bind(case: Case, options: &Options) -> Result<Endpoint> {
 pub async fn serve(endpoint: &Endpoint, case: Case, www: &Path) {
     let www: Arc<Path> = www.into();
     while let Some(incoming) = endpoint.accept().await {
-        if case == Case::Retry && !incoming.address_validated() {
-            // Not validated, so it cannot fail.
+        if case == Case::Retry && incoming.may_retry() {
+            // It may, so it cannot fail.
             let _ = incoming.retry();
             continue;
         }

@@ -3,7 +3,7 @@
 //! Opens and accepts streams, carries datagrams, tells who the peer is. What happens inside the connection is the
 //! core's; what an `await` waits for is said on each method.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -154,17 +154,12 @@ impl Connection {
 
     /// The name the client asked for.
     pub fn server_name(&self) -> Option<String> {
-        self.shared().lock().core.server_name().map(str::to_owned)
+        self.shared().lock().core.server_name()
     }
 
     /// Where the peer is; may change during a connection.
     pub fn remote_address(&self) -> SocketAddr {
         self.shared().lock().core.remote()
-    }
-
-    /// The address of this host the peer talks to, if known.
-    pub fn local_ip(&self) -> Option<IpAddr> {
-        self.shared().lock().core.local_ip()
     }
 
     /// Which end this is.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use tq_quic::{ConnectError as CoreError, EndpointEvent, Handle};
+use tq_quic::{EndpointEvent, Handle};
 use tq_time::Instant;
 use tq_udp::{Clock, Socket};
 use tq_wire::Side;
@@ -182,7 +182,7 @@ impl Endpoint {
     pub fn stats(&self) -> EndpointStats {
         let state = lock(&self.inner().state);
         let mut stats = state.stats.clone();
-        stats.counters.add(&state.core.counters());
+        stats.counters.add(state.core.counters());
         stats.open = state.open;
         stats.waiting = state.waiting.len();
         drop(state);
@@ -264,7 +264,7 @@ impl Inner {
         let (key, core) = state
             .core
             .connect(now, config.core(), remote, 0, server_name)
-            .map_err(|error| connect_error(error, remote, server_name))?;
+            .map_err(|error| ConnectError::Tls { name: server_name.into(), reason: error.0 })?;
         Ok(self.admit(state, key, core, Side::Client, remote))
     }
 
@@ -281,7 +281,9 @@ impl Inner {
             }
             Err((error, transmit)) => {
                 drop(state);
-                self.reply(transmit, &reply);
+                if let Some(transmit) = transmit {
+                    self.reply(&transmit, &reply);
+                }
                 Err(error)
             }
         }
@@ -297,9 +299,7 @@ impl Inner {
         remote: SocketAddr,
     ) -> Hold {
         if let Some(subscribers) = &self.subscribers {
-            let odcid = core.odcid();
-            let new = NewConnection { side, remote, odcid: &odcid, now_ns: state.latest.as_nanos() };
-            if let Some(subscriber) = subscribers.subscriber(&new) {
+            if let Some(subscriber) = subscribers.subscriber(&NewConnection { side, remote }) {
                 core.set_subscriber(state.latest, subscriber);
             }
         }
@@ -324,7 +324,7 @@ impl Inner {
         }
         if state.waiting.len() >= self.incoming_limit {
             state.stats.ignored += 1;
-            return state.core.ignore(incoming);
+            return;
         }
         state.waiting.push_back(incoming);
         drop(state);
@@ -336,30 +336,27 @@ impl Inner {
         let mut state = lock(&self.state);
         state.stats.refused += 1;
         let now = state.at(Clock::now());
-        let transmit = state.core.refuse(now, incoming, &mut reply);
+        let transmit = state.core.refuse(now, &incoming, &mut reply);
         drop(state);
-        self.reply(transmit, &reply);
+        self.reply(&transmit, &reply);
     }
 
-    pub(crate) fn retry(&self, incoming: tq_quic::Incoming) {
+    pub(crate) fn retry(&self, incoming: &tq_quic::Incoming) {
         let mut reply = Vec::new();
         let mut state = lock(&self.state);
         let now = state.at(Clock::now());
         let transmit = state.core.retry(now, incoming, &mut reply);
         drop(state);
-        self.reply(transmit, &reply);
-    }
-
-    pub(crate) fn ignore(&self, incoming: tq_quic::Incoming) {
-        lock(&self.state).core.ignore(incoming);
+        if let Some(transmit) = transmit {
+            self.reply(&transmit, &reply);
+        }
     }
 
     /// Sends a datagram no connection answers for. If it cannot leave now it is lost, as it could be further on.
-    pub(crate) fn reply(&self, transmit: Option<tq_quic::Transmit>, contents: &[u8]) {
-        let Some(transmit) = transmit else { return };
+    pub(crate) fn reply(&self, transmit: &tq_quic::Transmit, contents: &[u8]) {
         if let Some(socket) = self.sockets.get(transmit.socket as usize) {
             let contents = &contents[..transmit.len.min(contents.len())];
-            let _ = socket.get_ref().send(&crate::driver::train(&transmit, contents));
+            let _ = socket.get_ref().send(&crate::driver::train(transmit, contents));
         }
     }
 
@@ -420,15 +417,5 @@ impl State {
     /// Whether nothing can happen any more.
     pub(crate) fn finished(&self) -> bool {
         self.open == 0 && self.abandoned
-    }
-}
-
-fn connect_error(error: CoreError, remote: SocketAddr, server_name: &str) -> ConnectError {
-    match error {
-        CoreError::Tls(reason) => ConnectError::Tls { name: server_name.into(), reason: reason.0 },
-        CoreError::Version => ConnectError::Version,
-        CoreError::TooManyConnections => ConnectError::TooManyConnections,
-        CoreError::InvalidRemote(_) => ConnectError::InvalidRemote(remote),
-        _ => ConnectError::TooManyConnections,
     }
 }

@@ -28,15 +28,9 @@ pub enum ConnectError {
         /// What TLS says.
         reason: String,
     },
-    /// The configured first version is not one this endpoint speaks.
-    #[error("the configured QUIC version is not one this endpoint speaks")]
-    Version,
     /// Nobody can be reached at this address: port 0, unspecified, or of a family the socket lacks.
     #[error("{0} is not an address a connection can be made to from this endpoint")]
     InvalidRemote(SocketAddr),
-    /// All connection slots are in use.
-    #[error("this endpoint holds as many connections as it can: close some first")]
-    TooManyConnections,
 }
 
 /// Writing to a stream failed.
@@ -127,9 +121,9 @@ pub enum SendDatagramError {
     ConnectionLost(#[source] ConnectionError),
 }
 
-/// The address of a connection attempt is validated already: a second Retry would loop.
+/// The attempt is the answer to a Retry: a second one would loop.
 #[derive(Debug, Error)]
-#[error("the client's address is already validated: accept, refuse or ignore it")]
+#[error("this attempt comes from a Retry already: accept, refuse or ignore it")]
 pub struct RetryError(pub(crate) Box<crate::Incoming>);
 
 impl RetryError {

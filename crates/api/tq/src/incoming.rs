@@ -41,22 +41,20 @@ impl Incoming {
     /// Makes the client prove its address first, at the price of a round trip and of no memory here.
     ///
     /// # Errors
-    /// It has done so already ([`Incoming::address_validated`]).
+    /// It comes from a Retry ([`Incoming::may_retry`]).
     pub fn retry(mut self) -> Result<(), RetryError> {
-        if self.address_validated() {
+        if !self.may_retry() {
             return Err(RetryError(Box::new(self)));
         }
         if let Some(core) = self.core.take() {
-            self.endpoint.0.retry(core);
+            self.endpoint.0.retry(&core);
         }
         Ok(())
     }
 
     /// Leaves the client without an answer; it will try again for a while.
     pub fn ignore(mut self) {
-        if let Some(core) = self.core.take() {
-            self.endpoint.0.ignore(core);
-        }
+        self.core = None;
     }
 
     /// Who knocks; may be forged unless the address is validated.
@@ -71,7 +69,12 @@ impl Incoming {
 
     /// Whether the client proved its address with a token.
     pub fn address_validated(&self) -> bool {
-        self.core().address_validated()
+        self.core().is_validated()
+    }
+
+    /// Whether [`Incoming::retry`] is possible: not for an attempt that comes from one.
+    pub fn may_retry(&self) -> bool {
+        self.core().may_retry()
     }
 
     fn core(&self) -> &tq_quic::Incoming {

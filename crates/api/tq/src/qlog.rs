@@ -7,8 +7,8 @@ use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tq_event::Subscriber;
 use tq_event::qlog::{Sink, Trace, VantagePoint, Writer};
+use tq_event::{Event, Subscriber};
 use tq_wire::Side;
 
 /// Environment variable that names the directory for qlog files.
@@ -20,33 +20,30 @@ const BUFFER: usize = 64 * 1024;
 /// What is known of a connection when it starts.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct NewConnection<'a> {
+pub struct NewConnection {
     /// Which end this is.
     pub side: Side,
     /// The peer's address.
     pub remote: SocketAddr,
-    /// The original destination connection id, which names the connection at both ends.
-    pub odcid: &'a [u8],
-    /// Now, on the clock of the events, in nanoseconds.
-    pub now_ns: u64,
 }
 
 /// Decides who listens to the events of a new connection.
 pub trait Subscribers: Send + Sync {
     /// The subscriber of this connection, if any. It is called on the driver's thread: keep it short.
-    fn subscriber(&self, new: &NewConnection<'_>) -> Option<Box<dyn Subscriber>>;
+    fn subscriber(&self, new: &NewConnection) -> Option<Box<dyn Subscriber>>;
 }
 
 impl<F> Subscribers for F
 where
-    F: Fn(&NewConnection<'_>) -> Option<Box<dyn Subscriber>> + Send + Sync,
+    F: Fn(&NewConnection) -> Option<Box<dyn Subscriber>> + Send + Sync,
 {
-    fn subscriber(&self, new: &NewConnection<'_>) -> Option<Box<dyn Subscriber>> {
+    fn subscriber(&self, new: &NewConnection) -> Option<Box<dyn Subscriber>> {
         self(new)
     }
 }
 
-/// Writes `ODCID_client.sqlog` or `ODCID_server.sqlog` per connection into a directory.
+/// Writes `ODCID_client.sqlog` or `ODCID_server.sqlog` per connection into a directory, ODCID being the original
+/// destination connection id, which is the same at both ends.
 #[derive(Clone, Debug)]
 pub struct QlogDir(PathBuf);
 
@@ -61,25 +58,40 @@ impl QlogDir {
         std::env::var_os(QLOGDIR).filter(|dir| !dir.is_empty()).map(Self::new)
     }
 
-    /// The file of a connection.
-    fn file(&self, new: &NewConnection<'_>) -> PathBuf {
-        let mut name: String = new.odcid.iter().map(|byte| format!("{byte:02x}")).collect();
-        name.push_str(if new.side.is_client() { "_client.sqlog" } else { "_server.sqlog" });
-        self.0.join(name)
+    /// The log of a connection, once it says which.
+    fn open(&self, side: Side, odcid: &[u8], now_ns: u64) -> Option<Writer<LogFile>> {
+        let (vantage_point, end) = match side {
+            Side::Client => (VantagePoint::Client, "client"),
+            Side::Server => (VantagePoint::Server, "server"),
+        };
+        let name: String = odcid.iter().map(|byte| format!("{byte:02x}")).collect();
+        let file = LogFile::create(&self.0.join(format!("{name}_{end}.sqlog")))?;
+        let trace = Trace { title: "tq", vantage_point, odcid, reference_ns: now_ns, wall_clock: None };
+        Some(Writer::new(file, &trace))
     }
 }
 
 impl Subscribers for QlogDir {
-    fn subscriber(&self, new: &NewConnection<'_>) -> Option<Box<dyn Subscriber>> {
-        let file = LogFile::create(&self.file(new))?;
-        let vantage_point = match new.side {
-            Side::Client => VantagePoint::Client,
-            Side::Server => VantagePoint::Server,
-        };
-        let title = "tq";
-        let trace =
-            Trace { title, vantage_point, odcid: new.odcid, reference_ns: new.now_ns, wall_clock: None };
-        Some(Box::new(Writer::new(file, &trace)))
+    fn subscriber(&self, new: &NewConnection) -> Option<Box<dyn Subscriber>> {
+        Some(Box::new(Log { dir: self.clone(), side: new.side, writer: None }))
+    }
+}
+
+/// Opens its file when the connection's first event names it.
+struct Log {
+    dir: QlogDir,
+    side: Side,
+    writer: Option<Writer<LogFile>>,
+}
+
+impl Subscriber for Log {
+    fn on_event(&mut self, now_ns: u64, event: &Event<'_>) {
+        if let Event::ConnectionStarted(started) = event {
+            self.writer = self.dir.open(self.side, started.odcid, now_ns);
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.on_event(now_ns, event);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The receiving half of a stream.
 //!
 //! Bytes come out of the core's assembler, as chunks without a copy or into the caller's buffer with one. The
-//! driver is told only if reading made something to send, such as a larger window.
+//! driver is told, for reading may enlarge the peer's window.
 
 use std::future::poll_fn;
 use std::io;
@@ -139,7 +139,7 @@ impl RecvStream {
         }
         let id = self.id;
         let result = self.connection.shared().act_if(|state| match read(state, id) {
-            Ok(value) => (Ok(value), state.core.wants_transmit()),
+            Ok(value) => (Ok(value), true),
             Err(CoreError::Blocked) if state.error.is_none() => {
                 state.wakers.park(id, Wait::Read, cx.waker());
                 (Err(CoreError::Blocked), false)

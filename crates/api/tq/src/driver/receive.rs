@@ -95,7 +95,7 @@ impl Stage<'_> {
         drop(endpoint);
         match route {
             Route::Incoming(incoming) => self.inner.knock(incoming),
-            Route::Reply(transmit) => self.inner.reply(Some(transmit), self.reply),
+            Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
             Route::Drop(_) | Route::Connection(_) => {}
         }
         None

@@ -1,28 +1,28 @@
+use tq_event::ConnectionStarted;
+
 use super::*;
 
-fn new(side: Side, odcid: &[u8]) -> NewConnection<'_> {
-    NewConnection { side, remote: ([127, 0, 0, 1], 4433).into(), odcid, now_ns: 5 }
+fn log(dir: &Path, side: Side) {
+    let remote = ([127, 0, 0, 1], 4433).into();
+    let mut log = QlogDir::new(dir).subscriber(&NewConnection { side, remote }).expect("always");
+    log.on_event(5, &ConnectionStarted { local: remote, remote, odcid: &[7, 0xab] }.into());
 }
 
 #[test]
-fn a_file_is_named_after_the_connection_and_the_end() {
-    let dir = QlogDir::new("/logs");
-    assert_eq!(dir.file(&new(Side::Client, &[0xab, 1])), Path::new("/logs/ab01_client.sqlog"));
-    assert_eq!(dir.file(&new(Side::Server, &[0xab, 1])), Path::new("/logs/ab01_server.sqlog"));
-}
-
-#[test]
-fn the_header_is_on_disk_once_the_subscriber_is_dropped() {
+fn files_are_named_after_the_connection_and_the_end() {
     let dir = std::env::temp_dir().join(format!("tq-qlog-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    let subscribers = QlogDir::new(&dir);
-    drop(subscribers.subscriber(&new(Side::Client, &[7; 8])).expect("writable"));
-    let text = std::fs::read(dir.join("0707070707070707_client.sqlog")).unwrap();
-    assert!(text.starts_with(b"\x1e{") && text.ends_with(b"}\n"), "one whole record");
+    log(&dir, Side::Client);
+    log(&dir, Side::Server);
+    for name in ["07ab_client.sqlog", "07ab_server.sqlog"] {
+        let text = std::fs::read(dir.join(name)).unwrap();
+        assert_eq!(text.iter().filter(|byte| **byte == 0x1e).count(), 2, "the header and the event");
+        assert!(text.ends_with(b"}\n"), "whole records");
+    }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[test]
 fn a_directory_that_is_not_there_costs_only_the_log() {
-    assert!(QlogDir::new("/nowhere/at/all").subscriber(&new(Side::Client, &[1])).is_none());
+    log(Path::new("/nowhere/at/all"), Side::Client);
 }
