@@ -1,2 +1,93 @@
-//! Placeholder until the first command lands.
-fn main() {}
+//! `tq-interop`: an endpoint for the public QUIC interop runner, speaking `hq-interop`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tq_interop::case::{Case, UNSUPPORTED};
+use tq_interop::url::Url;
+use tq_interop::{client, server};
+
+/// QUIC interop runner endpoint. Writes secrets to SSLKEYLOGFILE and qlog files to QLOGDIR if they are set.
+/// Exits with 127 for test cases it does not support.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    role: Role,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Serves the files of a directory.
+    Server {
+        /// Address and UDP port to listen on.
+        #[arg(long, value_name = "ADDR", default_value = "[::]:443")]
+        listen: SocketAddr,
+        /// Certificate chain, PEM.
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+        /// Key of the certificate, PEM.
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+        /// Directory of the files.
+        #[arg(long, value_name = "DIR")]
+        www: PathBuf,
+        /// The runner's name of the test case.
+        #[arg(long, value_name = "NAME", default_value = "transfer")]
+        testcase: String,
+    },
+    /// Fetches files.
+    Client {
+        /// The runner's name of the test case.
+        #[arg(long, value_name = "NAME", default_value = "transfer")]
+        testcase: String,
+        /// Directory the files go to.
+        #[arg(long, value_name = "DIR")]
+        downloads: PathBuf,
+        /// Roots the server's certificate must end at, PEM; without it any certificate will do.
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// What to fetch: https://HOST[:PORT]/FILE, all from one server.
+        #[arg(value_name = "URL", value_parser = Url::parse, required = true)]
+        urls: Vec<Url>,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().role {
+        Role::Server { listen, cert, key, www, testcase } => {
+            let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
+            serve(case, server::Options { listen, cert, key, www }).await
+        }
+        Role::Client { testcase, downloads, ca, urls } => {
+            let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
+            client::run(case, &client::Options { downloads, ca, urls }).await
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tq-interop: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supported(testcase: &str) -> Option<Case> {
+    let case = Case::named(testcase);
+    if case.is_none() {
+        eprintln!("tq-interop: test case {testcase} is not supported");
+    }
+    case
+}
+
+async fn serve(case: Case, options: server::Options) -> Result<()> {
+    let endpoint = server::bind(case, &options)?;
+    println!("listening on {}", endpoint.local_addr());
+    server::serve(&endpoint, case, &options.www).await;
+    Ok(())
+}

@@ -1,1 +1,86 @@
-//! Empty until its first type lands.
+//! Asynchronous QUIC for tokio.
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! use tq::{Endpoint, tls};
+//!
+//! let key = tls::RawIdentity::generate();
+//! let trust = tls::ClientConfig::pinned_key(key.spki()).alpn(["echo"]);
+//! let show = tls::ServerConfig::new().raw_key(key).alpn(["echo"]);
+//! let server = Endpoint::server(tq::ServerConfig::new(show)?, "127.0.0.1:0".parse()?)?;
+//! let client = Endpoint::client("127.0.0.1:0".parse()?)?;
+//! client.set_client_config(tq::ClientConfig::new(trust)?);
+//!
+//! let connecting = client.connect(server.local_addr(), "localhost")?;
+//! let accepted = server.accept().await.ok_or("closed")?.accept()?;
+//! let (client_side, server_side) = (connecting.await?, accepted.await?);
+//! let (mut send, _recv) = client_side.open_bi().await?;
+//! send.write_all(b"hello").await?;
+//! send.finish()?;
+//! let (_send, mut recv) = server_side.accept_bi().await?;
+//! assert_eq!(recv.read_to_end(1024).await?, b"hello");
+//! # Ok(()) }
+//! ```
+//!
+//! # Shape
+//! The nouns are quinn's. An [`Endpoint`] owns a socket and one driver task; a [`Connection`] is cheap to clone;
+//! [`SendStream`] and [`RecvStream`] also are tokio's `AsyncWrite` and `AsyncRead`. The protocol itself is
+//! `tq-quic`, which does no I/O; this crate decides who waits for what, and when the driver runs. It never
+//! decides what goes into a packet.
+//!
+//! # Dropping
+//! * The last handle of a connection (`Connection`, its streams, a `Connecting`) closes it with code 0 and no
+//!   reason. To let data arrive first, wait for [`SendStream::stopped`] or for the peer to close.
+//! * A [`SendStream`] that was neither finished nor reset is finished.
+//! * A [`RecvStream`] that was not read to its end is stopped with code 0.
+//! * An [`Incoming`] nobody decided on is refused.
+//! * Connections outlive the [`Endpoint`] handle; [`Endpoint::wait_idle`] waits for their last packets.
+//!
+//! # Cancellation
+//! Every `async fn` says whether dropping its future loses anything.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub)]
+
+mod builder;
+mod config;
+mod connection;
+mod driver;
+mod endpoint;
+mod error;
+mod incoming;
+pub mod qlog;
+mod queue;
+mod reactor;
+mod recv_stream;
+mod send_stream;
+mod shared;
+mod stats;
+mod wakers;
+
+pub use builder::EndpointBuilder;
+pub use bytes::Bytes;
+pub use config::{ClientConfig, ServerConfig, TransportConfig};
+pub use connection::Connection;
+pub use endpoint::Endpoint;
+pub use error::{
+    ClosedStream, ConnectError, ConnectionError, ExportError, ReadError, ReadExactError, ReadToEndError,
+    RetryError, SendDatagramError, StoppedError, WriteError,
+};
+pub use incoming::{Connecting, Incoming};
+pub use recv_stream::RecvStream;
+pub use send_stream::SendStream;
+pub use stats::{ConnectionStats, EndpointStats};
+
+pub use tq_event as event;
+pub use tq_quic::EndpointConfig;
+pub use tq_quic::handshake::PeerIdentity;
+pub use tq_quic as quic;
+pub use tq_tls as tls;
+pub use tq_udp as udp;
+pub use tq_wire::{Code, Dir, Side, StreamId, Version};
+
+/// Locks, also after a panic elsewhere: what the locks protect is consistent between calls of the core.
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,94 @@
+//! How an endpoint is put together: socket, configurations, limits, observers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tq_quic::EndpointConfig;
+use tq_tls::AwsLc;
+use tq_udp::{Options, Socket};
+
+use crate::driver::Driver;
+use crate::endpoint::{Endpoint, Inner};
+use crate::qlog::{QlogDir, Subscribers};
+use crate::{ClientConfig, ServerConfig, reactor};
+
+/// Connection attempts that may wait for [`Endpoint::accept`], unless told otherwise.
+const INCOMING_LIMIT: usize = 1024;
+
+/// Makes an [`Endpoint`] with more to say than [`Endpoint::client`] and [`Endpoint::server`] ask for.
+pub struct EndpointBuilder {
+    pub(crate) config: EndpointConfig,
+    pub(crate) server: Option<ServerConfig>,
+    pub(crate) client: Option<ClientConfig>,
+    pub(crate) socket: Options,
+    pub(crate) incoming_limit: usize,
+    pub(crate) subscribers: Option<Arc<dyn Subscribers>>,
+}
+
+impl EndpointBuilder {
+    /// A client that writes qlog files if `QLOGDIR` is set.
+    pub(crate) fn new() -> Self {
+        Self {
+            config: EndpointConfig::default(),
+            server: None,
+            client: None,
+            socket: Options::default(),
+            incoming_limit: INCOMING_LIMIT,
+            subscribers: QlogDir::from_env().map(|dir| Arc::new(dir) as _),
+        }
+    }
+
+    /// Accepts connections with this configuration.
+    pub fn server(&mut self, config: ServerConfig) -> &mut Self {
+        self.server = Some(config);
+        self
+    }
+
+    /// Makes connections with this configuration.
+    pub fn client(&mut self, config: ClientConfig) -> &mut Self {
+        self.client = Some(config);
+        self
+    }
+
+    /// What holds for the endpoint as a whole: connection ids, tokens, versions.
+    pub fn config(&mut self, config: EndpointConfig) -> &mut Self {
+        self.config = config;
+        self
+    }
+
+    /// How to open the socket: device, buffers, port sharing.
+    pub fn socket(&mut self, options: Options) -> &mut Self {
+        self.socket = options;
+        self
+    }
+
+    /// How many connection attempts may wait for [`Endpoint::accept`] (1024); more are ignored and counted, so
+    /// that clients try again.
+    pub fn incoming_limit(&mut self, limit: usize) -> &mut Self {
+        self.incoming_limit = limit;
+        self
+    }
+
+    /// Who listens to the events of each new connection; replaces the qlog files of `QLOGDIR`.
+    pub fn subscribers(&mut self, subscribers: Arc<dyn Subscribers>) -> &mut Self {
+        self.subscribers = Some(subscribers);
+        self
+    }
+
+    /// Opens the socket and starts the driver task on the current tokio runtime.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or there is no tokio runtime with I/O enabled to run on.
+    pub fn bind(&mut self, addr: SocketAddr) -> io::Result<Endpoint> {
+        let runtime = tokio::runtime::Handle::try_current()
+            .map_err(|_| io::Error::other("an endpoint needs a tokio runtime: call from inside one"))?;
+        let socket = Socket::bind(addr, &self.socket)?;
+        let local = socket.local_addr()?;
+        let mut core = tq_quic::Endpoint::new(self.config.clone(), Arc::new(AwsLc), Arc::new(AwsLc));
+        core.set_server(self.server.as_ref().map(ServerConfig::core));
+        let inner = Arc::new(Inner::new(core, vec![reactor::register(socket)?], local, self));
+        runtime.spawn(Driver::new(Arc::clone(&inner), self.config.cid_len)?);
+        Ok(Endpoint::new(inner))
+    }
+}

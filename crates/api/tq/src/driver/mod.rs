@@ -1,0 +1,149 @@
+//! The one task that moves an endpoint's packets.
+//!
+//! A turn is: take what the sockets have, train by train; note which deadlines passed; visit every connection
+//! that something happened to, once, and send what it has. Decides how much of each is done before the others
+//! get their turn, never what a packet says or when it may leave. Between turns it sleeps on the sockets, the
+//! timer and the [`crate::queue::Queue`].
+
+mod receive;
+mod transmit;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::unix::AsyncFd;
+use tq_time::{Instant, Wheel};
+use tq_udp::{Clock, RecvBatch, Timer};
+
+use crate::endpoint::Inner;
+use crate::lock;
+use crate::reactor::register;
+use crate::shared::{Shared, Turn, Woken};
+
+pub(crate) use transmit::{Held, train};
+
+/// Turns before other tasks of the thread get theirs.
+const TURNS: usize = 4;
+
+/// The task. Ends when the endpoint has neither handles nor connections.
+pub(crate) struct Driver {
+    inner: Arc<Inner>,
+    /// Connections to visit.
+    turn: Turn,
+    wheel: Wheel,
+    timer: AsyncFd<Timer>,
+    /// What the timer is set to, if it has not fired.
+    armed: Option<Instant>,
+    batch: RecvBatch,
+    /// Where connections put their packets.
+    buffer: Box<[u8]>,
+    /// Full buffers return here from connections that had to wait.
+    spare: Vec<Box<[u8]>>,
+    /// Bytes of a stateless answer.
+    reply: Vec<u8>,
+    woken: Woken,
+    /// Length of the connection ids we issue.
+    cid_len: usize,
+    /// By socket: full, so that what is for it must wait.
+    blocked: Vec<Blocked>,
+}
+
+/// A socket's send buffer is full, and who waits for it.
+#[derive(Default)]
+struct Blocked {
+    full: bool,
+    waiting: Vec<Arc<Shared>>,
+}
+
+impl Driver {
+    pub(crate) fn new(inner: Arc<Inner>, cid_len: usize) -> io::Result<Self> {
+        let blocked = inner.sockets.iter().map(|_| Blocked::default()).collect();
+        Ok(Self {
+            inner,
+            turn: Turn::new(),
+            wheel: Wheel::new(),
+            timer: register(Timer::new()?)?,
+            armed: None,
+            batch: RecvBatch::new(),
+            buffer: transmit::new_buffer(),
+            spare: Vec::new(),
+            reply: Vec::new(),
+            woken: Woken::default(),
+            cid_len,
+            blocked,
+        })
+    }
+
+    /// Puts connections whose deadline has passed on the list of the turn.
+    fn expire(&mut self) {
+        let now = Clock::now();
+        while let Some(key) = self.wheel.pop(now) {
+            let shared = lock(&self.inner.state).connection(key).cloned();
+            if let Some(shared) = shared
+                && !std::mem::replace(&mut shared.lock().queued, true)
+            {
+                self.turn.push_back(shared);
+            }
+        }
+    }
+
+    /// Gets ready to sleep until something happens; false if something has.
+    fn rest(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        if let Some(at) = self.wheel.next()
+            && self.armed.is_none_or(|armed| at < armed)
+        {
+            // A timer that fires early is put right then; most deadlines only ever move away.
+            self.timer.get_ref().set(Some(at))?;
+            self.armed = Some(at);
+        }
+        if let Poll::Ready(ready) = self.timer.poll_read_ready(cx) {
+            let mut guard = ready?;
+            if guard.get_inner().take().is_ok() {
+                self.armed = None;
+            }
+            guard.clear_ready();
+            return Ok(false);
+        }
+        Ok(self.inner.queue.sleep(cx))
+    }
+
+    /// Up to [`TURNS`] turns.
+    fn run(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        for _ in 0..TURNS {
+            let heard = self.receive(cx)?;
+            self.unblock(cx)?;
+            self.expire();
+            self.inner.queue.take(&mut self.turn);
+            let more = self.transmit();
+            if lock(&self.inner.state).finished() {
+                return Ok(Poll::Ready(()));
+            }
+            if !heard && !more && self.rest(cx)? {
+                return Ok(Poll::Pending);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        // An error here is the reactor's or the timer's: the descriptors are gone, and `drop` tells everybody.
+        self.get_mut().run(cx).unwrap_or(Poll::Ready(()))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.inner.queue.shut();
+        for shared in self.inner.orphan() {
+            shared.abandon(&mut self.woken);
+        }
+    }
+}

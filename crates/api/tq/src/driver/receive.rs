@@ -1,0 +1,158 @@
+//! From the socket to the connections: a train of datagrams is routed once and opened under one lock.
+//!
+//! Decides how a train is cut into runs for one connection, and how much is read before somebody may send.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tq_quic::{RecvMeta, Route};
+use tq_time::Instant;
+use tq_udp::{RecvBatch, Train};
+
+use super::Driver;
+use crate::endpoint::Inner;
+use crate::lock;
+use crate::shared::{Shared, Turn, Woken};
+
+/// Batches taken from one socket per turn.
+const BATCHES: usize = 2;
+
+impl Driver {
+    /// Takes what has arrived, up to a limit; true if anything did.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let mut heard = false;
+        for index in 0..self.inner.sockets.len() {
+            for _ in 0..BATCHES {
+                let Poll::Ready(ready) = self.inner.sockets[index].poll_read_ready(cx) else { break };
+                let mut guard = ready?;
+                // Errors here are about packets sent earlier (ICMP): the one reading must not care.
+                let count = guard.get_inner().recv(&mut self.batch).unwrap_or(0);
+                if count < RecvBatch::TRAINS {
+                    guard.clear_ready();
+                }
+                heard |= count > 0;
+                let mut stage = Stage {
+                    inner: &self.inner,
+                    turn: &mut self.turn,
+                    woken: &mut self.woken,
+                    reply: &mut self.reply,
+                    cid_len: self.cid_len,
+                };
+                for train in self.batch.trains() {
+                    stage.train(index as u32, train);
+                }
+                if count < RecvBatch::TRAINS {
+                    break;
+                }
+            }
+        }
+        Ok(heard)
+    }
+}
+
+/// What receiving touches of the driver.
+struct Stage<'a> {
+    inner: &'a Arc<Inner>,
+    turn: &'a mut Turn,
+    woken: &'a mut Woken,
+    reply: &'a mut Vec<u8>,
+    cid_len: usize,
+}
+
+impl Stage<'_> {
+    /// Hands a train to whom it concerns, run by run.
+    fn train(&mut self, socket: u32, train: Train<'_>) {
+        let Train { remote, local_ip, ecn, stride, data, received_at } = train;
+        let meta = RecvMeta { remote: normal(remote), local_ip, socket, ecn };
+        let mut rest = data;
+        while !rest.is_empty() {
+            let (first, after) = rest.split_at_mut(stride.min(rest.len()));
+            let target = Target::of(first, self.cid_len);
+            rest = match self.route(received_at, &meta, first) {
+                Some(shared) => {
+                    let run = target.map_or(0, |target| target.run(after, stride, self.cid_len));
+                    let (run, other) = after.split_at_mut(run);
+                    let datagrams = std::iter::once(first).chain(run.chunks_mut(stride));
+                    self.deliver(shared, received_at, &meta, datagrams);
+                    other
+                }
+                None => after,
+            };
+        }
+    }
+
+    /// Asks the endpoint whose datagram this is, and does what it says if it is no connection's.
+    fn route(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) -> Option<Arc<Shared>> {
+        let mut endpoint = lock(&self.inner.state);
+        let now = endpoint.at(now);
+        self.reply.clear();
+        let route = endpoint.core.receive(now, meta, datagram, self.reply);
+        if let Route::Connection(key) = route {
+            return endpoint.connection(key.0).cloned();
+        }
+        drop(endpoint);
+        match route {
+            Route::Incoming(incoming) => self.inner.knock(incoming),
+            Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
+            Route::Drop(_) | Route::Connection(_) => {}
+        }
+        None
+    }
+
+    /// A run of datagrams for one connection, under one lock, with one wake-up per task concerned.
+    fn deliver<'d>(
+        &mut self,
+        shared: Arc<Shared>,
+        now: Instant,
+        meta: &RecvMeta,
+        datagrams: impl Iterator<Item = &'d mut [u8]>,
+    ) {
+        let mut state = shared.lock();
+        let now = state.at(now);
+        for datagram in datagrams {
+            state.core.receive(now, meta, datagram);
+        }
+        state.drain_events(self.woken);
+        let queued = std::mem::replace(&mut state.queued, true);
+        drop(state);
+        self.woken.fire(&shared.signals);
+        if !queued {
+            self.turn.push_back(shared);
+        }
+    }
+}
+
+/// What tells that two datagrams with short headers have the same destination: their connection id, as a number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Target {
+    cid: [u8; 20],
+}
+
+impl Target {
+    /// `None` for long headers: those are few, and routing also looks at their version and type.
+    fn of(datagram: &[u8], cid_len: usize) -> Option<Self> {
+        let (head, rest) = datagram.split_first()?;
+        if head & 0x80 != 0 {
+            return None;
+        }
+        let mut cid = [0; 20];
+        cid.get_mut(..cid_len)?.copy_from_slice(rest.get(..cid_len)?);
+        Some(Self { cid })
+    }
+
+    /// Bytes at the start of `rest` that are datagrams for the same connection.
+    fn run(self, rest: &[u8], stride: usize, cid_len: usize) -> usize {
+        let alike = rest.chunks(stride).take_while(|next| Self::of(next, cid_len) == Some(self));
+        alike.map(<[u8]>::len).sum()
+    }
+}
+
+/// IPv4 peers have IPv4 addresses, whatever the socket.
+fn normal(remote: SocketAddr) -> SocketAddr {
+    SocketAddr::new(remote.ip().to_canonical(), remote.port())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! From the connections to the sockets: one buffer, one system call per train of datagrams.
+//!
+//! Decides who sends next and how much per visit; keeps what may not leave yet (its departure time is ahead, or
+//! the socket is full) with its connection, which makes nothing new until that is gone. When a packet may leave
+//! is the core's decision.
+
+use std::io;
+use std::sync::{Arc, MutexGuard};
+use std::task::{Context, Poll};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tq_quic::Transmit;
+use tq_time::{Duration, Instant};
+use tq_udp::{Clock, SendError, Socket};
+
+use super::Driver;
+use crate::endpoint::Inner;
+use crate::lock;
+use crate::shared::{Shared, State};
+
+/// Trains of one connection before the next connection is visited.
+const TRAINS: usize = 4;
+/// Visits before the sockets are read again.
+const VISITS: usize = 16;
+/// Room for the longest train.
+const BUFFER_LEN: usize = 1 << 16;
+/// A departure this close is now: no timer is so exact.
+const EARLY: Duration = Duration::from_micros(10);
+/// Trains up to this length are copied when they have to wait; longer ones take the buffer with them.
+const COPY: usize = 4096;
+/// Buffers kept for later.
+const SPARES: usize = 32;
+
+/// Sealed packets that wait.
+pub(crate) struct Held {
+    transmit: Transmit,
+    contents: Box<[u8]>,
+    /// Bytes that have left.
+    sent: usize,
+}
+
+/// What became of a train.
+enum Sent {
+    /// It left, or is as good as lost.
+    Gone,
+    /// The path does not carry datagrams of this size.
+    TooBig(usize),
+    /// The socket is full; this many bytes left.
+    Full(usize),
+}
+
+pub(super) fn new_buffer() -> Box<[u8]> {
+    vec![0; BUFFER_LEN].into_boxed_slice()
+}
+
+/// A transmit as the socket wants it.
+pub(crate) fn train<'a>(transmit: &Transmit, contents: &'a [u8]) -> tq_udp::Transmit<'a> {
+    tq_udp::Transmit {
+        remote: transmit.remote,
+        local_ip: transmit.local_ip,
+        ecn: transmit.ecn,
+        segment: transmit.segment.and_then(|len| u16::try_from(len).ok()),
+        contents,
+    }
+}
+
+impl Driver {
+    /// Visits the connections on the list; true if some are left.
+    pub(super) fn transmit(&mut self) -> bool {
+        for _ in 0..VISITS {
+            let Some(shared) = self.turn.pop_front() else { return false };
+            self.visit(shared);
+        }
+        !self.turn.is_empty()
+    }
+
+    /// Sockets that can be written again give back who waited for them.
+    pub(super) fn unblock(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        for (socket, blocked) in self.inner.sockets.iter().zip(&mut self.blocked) {
+            if !blocked.full {
+                continue;
+            }
+            if let Poll::Ready(ready) = socket.poll_write_ready(cx) {
+                ready?.retain_ready();
+                blocked.full = false;
+                self.turn.extend(blocked.waiting.drain(..));
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything a connection needs after something happened to it: deadlines, events, packets.
+    fn visit(&mut self, shared: Arc<Shared>) {
+        let mut state = shared.lock();
+        let now = state.at(Clock::now());
+        if state.core.deadline().is_some_and(|at| at <= now) {
+            state.core.on_deadline(now);
+        }
+        for _ in 0..TRAINS {
+            state.drain_events(&mut self.woken);
+            if drain_endpoint_events(&self.inner, &shared, &mut state) {
+                self.wheel.remove(shared.key.0);
+                drop(state);
+                return self.woken.fire(&shared.signals);
+            }
+            let now = state.at(Clock::now());
+            let Some(transmit) = self.prepare(&mut state, now) else {
+                return self.leave(&shared, state);
+            };
+            drop(state);
+            self.woken.fire(&shared.signals);
+            let sent = self.send(&transmit);
+            state = shared.lock();
+            match sent {
+                Sent::Gone => {}
+                Sent::TooBig(size) => {
+                    let now = state.at(Clock::now());
+                    state.core.on_too_big(now, size);
+                }
+                Sent::Full(sent) => {
+                    self.hold(&mut state, transmit, sent);
+                    return self.wait_for_socket(shared.clone(), transmit.socket);
+                }
+            }
+        }
+        drop(state);
+        // Its turn is over but perhaps not its data; it stays queued.
+        self.turn.push_back(shared);
+    }
+
+    /// The next train of a connection in `self.buffer`, if it may leave now.
+    fn prepare(&mut self, state: &mut State, now: Instant) -> Option<Transmit> {
+        if let Some(held) = state.held.take() {
+            if !due(&held.transmit, now) {
+                state.held = Some(held);
+                return None;
+            }
+            return Some(self.unhold(held));
+        }
+        let max_segments = self.max_segments();
+        let transmit = state.core.transmit(now, &mut self.buffer, max_segments)?;
+        if due(&transmit, now) {
+            return Some(transmit);
+        }
+        self.hold(state, transmit, 0);
+        None
+    }
+
+    /// The visit is over: the connection sleeps until its next deadline, a datagram or a call.
+    fn leave(&mut self, shared: &Arc<Shared>, mut state: MutexGuard<'_, State>) {
+        let held = state.held.as_ref().map(|held| held.transmit.depart_at);
+        let at = match (state.core.deadline(), held) {
+            (Some(one), Some(two)) => Some(one.min(two)),
+            (one, two) => one.or(two),
+        };
+        state.queued = false;
+        drop(state);
+        self.woken.fire(&shared.signals);
+        // A deadline that moved away is found out when the old one comes.
+        if let Some(at) = at
+            && self.wheel.at(shared.key.0).is_none_or(|set| at < set)
+        {
+            self.wheel.insert(shared.key.0, at);
+        }
+    }
+
+    /// Segments every socket can take at once.
+    fn max_segments(&self) -> usize {
+        self.inner.sockets.iter().map(|socket| socket.get_ref().max_segments()).min().unwrap_or(1)
+    }
+
+    /// Keeps the train that is in `self.buffer`, `sent` bytes of which have left.
+    fn hold(&mut self, state: &mut State, transmit: Transmit, sent: usize) {
+        let contents = if transmit.len <= COPY {
+            self.buffer[..transmit.len].into()
+        } else {
+            let empty = self.spare.pop().unwrap_or_else(new_buffer);
+            std::mem::replace(&mut self.buffer, empty)
+        };
+        state.held = Some(Held { transmit, contents, sent });
+    }
+
+    /// Puts what is left of a held train into `self.buffer`.
+    fn unhold(&mut self, held: Held) -> Transmit {
+        let Held { mut transmit, contents, sent } = held;
+        let left = sent..transmit.len;
+        transmit.len = left.len();
+        if contents.len() < BUFFER_LEN {
+            self.buffer[..left.len()].copy_from_slice(&contents[left]);
+            return transmit;
+        }
+        let mut spare = std::mem::replace(&mut self.buffer, contents);
+        if sent > 0 {
+            self.buffer.copy_within(left, 0);
+        }
+        if self.spare.len() < SPARES {
+            self.spare.push(std::mem::take(&mut spare));
+        }
+        transmit
+    }
+
+    /// Sends what is in `self.buffer`.
+    fn send(&mut self, transmit: &Transmit) -> Sent {
+        let index = transmit.socket as usize;
+        let Some((socket, blocked)) = self.inner.sockets.get(index).zip(self.blocked.get_mut(index)) else {
+            return Sent::Gone;
+        };
+        if blocked.full {
+            return Sent::Full(0);
+        }
+        let contents = &self.buffer[..transmit.len];
+        match socket.get_ref().send(&train(transmit, contents)) {
+            Ok(()) => Sent::Gone,
+            Err(SendError::WouldBlock { sent }) => {
+                let (sent, full) = again(socket, transmit, contents, sent);
+                blocked.full = full;
+                if full { Sent::Full(sent) } else { Sent::Gone }
+            }
+            Err(SendError::TooBig) => Sent::TooBig(transmit.segment.unwrap_or(transmit.len)),
+            Err(_) => {
+                lock(&self.inner.state).stats.send_errors += 1;
+                Sent::Gone
+            }
+        }
+    }
+
+    /// The connection stays queued until the socket can be written.
+    fn wait_for_socket(&mut self, shared: Arc<Shared>, socket: u32) {
+        if let Some(blocked) = self.blocked.get_mut(socket as usize) {
+            blocked.waiting.push(shared);
+        }
+    }
+}
+
+/// Tells the endpoint what the connection asks of it; true if the connection is no more.
+fn drain_endpoint_events(inner: &Inner, shared: &Shared, state: &mut State) -> bool {
+    let mut drained = false;
+    while let Some(event) = state.core.poll_endpoint_event() {
+        drained |= inner.on_event(shared.key, &state.core, event);
+    }
+    drained
+}
+
+/// Tries the rest once more in the reactor's sight, so that a full socket is waited for and not polled. Returns
+/// how much has left in all, and whether the socket is full.
+fn again(socket: &AsyncFd<Socket>, transmit: &Transmit, contents: &[u8], mut sent: usize) -> (usize, bool) {
+    let result = socket.try_io(Interest::WRITABLE, |socket| {
+        socket.send(&train(transmit, &contents[sent..])).map_err(|error| {
+            if let SendError::WouldBlock { sent: more } = error {
+                sent += more;
+            }
+            io::Error::from(error)
+        })
+    });
+    (sent, result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
+}
+
+fn due(transmit: &Transmit, now: Instant) -> bool {
+    transmit.depart_at <= now + EARLY
+}

@@ -1,0 +1,421 @@
+//! The endpoint's handle, and what its handles and its driver share.
+//!
+//! Decides which connection attempts wait, and which are turned away because too many do. The driver task owns
+//! the socket's traffic; nothing here reads from it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tq_quic::{EndpointEvent, Handle};
+use tq_time::Instant;
+use tq_udp::{Clock, Socket};
+use tq_wire::Side;
+
+use crate::builder::EndpointBuilder;
+use crate::incoming::{Connecting, Incoming};
+use crate::lock;
+use crate::qlog::{NewConnection, Subscribers};
+use crate::queue::Queue;
+use crate::shared::{Hold, Shared};
+use crate::stats::EndpointStats;
+use crate::{ClientConfig, ConnectError, ServerConfig};
+
+/// A socket and the QUIC connections over it. Cheap to clone; client and server at once if configured so.
+///
+/// When all handles are gone, no new connections are accepted, those that exist go on, and the driver task ends
+/// with the last of them.
+#[derive(Clone)]
+pub struct Endpoint(Arc<Alive>);
+
+/// Exists while some handle does.
+pub(crate) struct Alive(pub(crate) Arc<Inner>);
+
+/// What handles and driver share.
+pub(crate) struct Inner {
+    pub(crate) state: Mutex<State>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) sockets: Vec<AsyncFd<Socket>>,
+    local: SocketAddr,
+    incoming_limit: usize,
+    subscribers: Option<Arc<dyn Subscribers>>,
+    /// An attempt waits, or none ever will.
+    incoming: Notify,
+    /// The last connection is gone.
+    idle: Notify,
+}
+
+/// What the endpoint's lock protects. No connection is ever locked under it.
+pub(crate) struct State {
+    pub(crate) core: tq_quic::Endpoint,
+    /// By handle.
+    table: Vec<Option<Arc<Shared>>>,
+    open: usize,
+    waiting: VecDeque<tq_quic::Incoming>,
+    client: Option<ClientConfig>,
+    /// Whether [`Endpoint::close`] was called or the driver is gone.
+    closed: bool,
+    /// Whether no handle is left.
+    abandoned: bool,
+    pub(crate) stats: EndpointStats,
+    latest: Instant,
+}
+
+impl Endpoint {
+    /// A client on `addr`; `[::]:0` reaches both families. Set a configuration before connecting.
+    ///
+    /// # Errors
+    /// As [`EndpointBuilder::bind`].
+    pub fn client(addr: SocketAddr) -> io::Result<Self> {
+        Self::builder().bind(addr)
+    }
+
+    /// A server on `addr`; `[::]` serves both families.
+    ///
+    /// # Errors
+    /// As [`EndpointBuilder::bind`].
+    pub fn server(config: ServerConfig, addr: SocketAddr) -> io::Result<Self> {
+        Self::builder().server(config).bind(addr)
+    }
+
+    /// For everything else.
+    pub fn builder() -> EndpointBuilder {
+        EndpointBuilder::new()
+    }
+
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self(Arc::new(Alive(inner)))
+    }
+
+    /// Configuration of later [`Endpoint::connect`] calls.
+    pub fn set_client_config(&self, config: ClientConfig) {
+        lock(&self.inner().state).client = Some(config);
+    }
+
+    /// Replaces the configuration of connections accepted later; `None` accepts no more.
+    pub fn set_server_config(&self, config: Option<ServerConfig>) {
+        lock(&self.inner().state).core.set_server(config.as_ref().map(ServerConfig::core));
+    }
+
+    /// Starts a handshake with `remote`, which must prove to be `server_name`.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; no packet is sent then. What goes wrong later, the [`Connecting`] tells.
+    pub fn connect(&self, remote: SocketAddr, server_name: &str) -> Result<Connecting, ConnectError> {
+        let config = lock(&self.inner().state).client.clone().ok_or(ConnectError::NoClientConfig)?;
+        self.connect_with(&config, remote, server_name)
+    }
+
+    /// As [`Endpoint::connect`], with a configuration for this connection alone.
+    ///
+    /// # Errors
+    /// As [`Endpoint::connect`].
+    pub fn connect_with(
+        &self,
+        config: &ClientConfig,
+        remote: SocketAddr,
+        server_name: &str,
+    ) -> Result<Connecting, ConnectError> {
+        self.inner().connect(config, remote, server_name).map(Connecting::new)
+    }
+
+    /// The next connection attempt; `None` once the endpoint is closed. Any number of tasks may wait.
+    ///
+    /// Cancel-safe: an attempt is taken only by the call that returns it.
+    pub async fn accept(&self) -> Option<Incoming> {
+        let inner = self.inner();
+        loop {
+            let notified = inner.incoming.notified();
+            {
+                let mut state = lock(&inner.state);
+                if let Some(incoming) = state.waiting.pop_front() {
+                    return Some(Incoming::new(Arc::clone(&self.0), incoming));
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Closes all connections with `code` and `reason`, and refuses what comes later. `code` is cut to 2^62-1.
+    pub fn close(&self, code: u64, reason: &[u8]) {
+        let inner = self.inner();
+        let (open, waiting) = {
+            let mut state = lock(&inner.state);
+            state.closed = true;
+            (state.connections(), std::mem::take(&mut state.waiting))
+        };
+        for incoming in waiting {
+            inner.refuse(incoming);
+        }
+        for shared in open {
+            shared.close(code, reason);
+        }
+        inner.incoming.notify_waiters();
+        inner.queue.call();
+    }
+
+    /// Waits until no connection is left, not even one that only answers late packets of its peer.
+    ///
+    /// Cancel-safe.
+    pub async fn wait_idle(&self) {
+        loop {
+            let idle = self.inner().idle.notified();
+            if lock(&self.inner().state).open == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// The socket's address, with the port the kernel chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.inner().local
+    }
+
+    /// Numbers so far.
+    pub fn stats(&self) -> EndpointStats {
+        let state = lock(&self.inner().state);
+        let mut stats = state.stats.clone();
+        stats.counters.add(state.core.counters());
+        stats.open = state.open;
+        stats.waiting = state.waiting.len();
+        drop(state);
+        stats.socket_drops =
+            self.inner().sockets.iter().filter_map(|s| s.get_ref().dropped().ok()).map(u64::from).sum();
+        stats
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        &self.0.0
+    }
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint").field("local", &self.inner().local).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut state = lock(&self.0.state);
+            state.abandoned = true;
+            std::mem::take(&mut state.waiting)
+        };
+        for incoming in waiting {
+            self.0.refuse(incoming);
+        }
+        self.0.queue.call();
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(
+        core: tq_quic::Endpoint,
+        sockets: Vec<AsyncFd<Socket>>,
+        local: SocketAddr,
+        builder: &EndpointBuilder,
+    ) -> Self {
+        let state = State {
+            core,
+            table: Vec::new(),
+            open: 0,
+            waiting: VecDeque::new(),
+            client: builder.client.clone(),
+            closed: false,
+            abandoned: false,
+            stats: EndpointStats::default(),
+            latest: Instant::ZERO,
+        };
+        Self {
+            state: Mutex::new(state),
+            queue: Arc::default(),
+            sockets,
+            local,
+            incoming_limit: builder.incoming_limit,
+            subscribers: builder.subscribers.clone(),
+            incoming: Notify::new(),
+            idle: Notify::new(),
+        }
+    }
+
+    fn connect(
+        &self,
+        config: &ClientConfig,
+        remote: SocketAddr,
+        server_name: &str,
+    ) -> Result<Hold, ConnectError> {
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        if !self.reaches(remote) {
+            return Err(ConnectError::InvalidRemote(remote));
+        }
+        let mut state = lock(&self.state);
+        if state.closed {
+            return Err(ConnectError::EndpointClosed);
+        }
+        let now = state.at(Clock::now());
+        let (key, core) = state
+            .core
+            .connect(now, config.core(), remote, 0, server_name)
+            .map_err(|error| ConnectError::Tls { name: server_name.into(), reason: error.0 })?;
+        Ok(self.admit(state, key, core, Side::Client, remote))
+    }
+
+    /// Accepts an attempt; the reply to one that fails is sent here.
+    pub(crate) fn accept(&self, incoming: tq_quic::Incoming) -> Result<Hold, crate::ConnectionError> {
+        let remote = incoming.remote();
+        let mut reply = Vec::new();
+        let mut state = lock(&self.state);
+        let now = state.at(Clock::now());
+        match state.core.accept(now, incoming, &mut reply) {
+            Ok((key, core)) => {
+                state.stats.accepted += 1;
+                Ok(self.admit(state, key, core, Side::Server, remote))
+            }
+            Err((error, transmit)) => {
+                drop(state);
+                if let Some(transmit) = transmit {
+                    self.reply(&transmit, &reply);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection enters the table and the driver's queue.
+    fn admit(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        key: Handle,
+        mut core: tq_quic::Connection,
+        side: Side,
+        remote: SocketAddr,
+    ) -> Hold {
+        if let Some(subscribers) = &self.subscribers {
+            if let Some(subscriber) = subscribers.subscriber(&NewConnection { side, remote }) {
+                core.set_subscriber(state.latest, subscriber);
+            }
+        }
+        let shared = Shared::new(key, side, core, Arc::clone(&self.queue));
+        let index = key.0 as usize;
+        if index >= state.table.len() {
+            state.table.resize(index + 1, None);
+        }
+        state.table[index] = Some(Arc::clone(&shared));
+        state.open += 1;
+        drop(state);
+        shared.act(|_| ());
+        Hold(shared)
+    }
+
+    /// The driver's word that somebody knocks.
+    pub(crate) fn knock(&self, incoming: tq_quic::Incoming) {
+        let mut state = lock(&self.state);
+        if state.closed || state.abandoned {
+            drop(state);
+            return self.refuse(incoming);
+        }
+        if state.waiting.len() >= self.incoming_limit {
+            state.stats.ignored += 1;
+            return;
+        }
+        state.waiting.push_back(incoming);
+        drop(state);
+        self.incoming.notify_waiters();
+    }
+
+    pub(crate) fn refuse(&self, incoming: tq_quic::Incoming) {
+        let mut reply = Vec::new();
+        let mut state = lock(&self.state);
+        state.stats.refused += 1;
+        let now = state.at(Clock::now());
+        let transmit = state.core.refuse(now, &incoming, &mut reply);
+        drop(state);
+        self.reply(&transmit, &reply);
+    }
+
+    pub(crate) fn retry(&self, incoming: &tq_quic::Incoming) {
+        let mut reply = Vec::new();
+        let mut state = lock(&self.state);
+        let now = state.at(Clock::now());
+        let transmit = state.core.retry(now, incoming, &mut reply);
+        drop(state);
+        if let Some(transmit) = transmit {
+            self.reply(&transmit, &reply);
+        }
+    }
+
+    /// Sends a datagram no connection answers for. If it cannot leave now it is lost, as it could be further on.
+    pub(crate) fn reply(&self, transmit: &tq_quic::Transmit, contents: &[u8]) {
+        if let Some(socket) = self.sockets.get(transmit.socket as usize) {
+            let contents = &contents[..transmit.len.min(contents.len())];
+            let _ = socket.get_ref().send(&crate::driver::train(transmit, contents));
+        }
+    }
+
+    /// Tells the core what a connection asks of the endpoint; true if the connection is no more.
+    pub(crate) fn on_event(&self, key: Handle, core: &tq_quic::Connection, event: EndpointEvent) -> bool {
+        let drained = matches!(event, EndpointEvent::Drained);
+        let mut state = lock(&self.state);
+        state.core.handle_event(key, event);
+        let entry = state.table.get_mut(key.0 as usize).filter(|_| drained);
+        if entry.and_then(Option::take).is_some() {
+            state.stats.counters.add(&core.stats().counters);
+            state.open -= 1;
+            if state.open == 0 {
+                drop(state);
+                self.idle.notify_waiters();
+            }
+        }
+        drained
+    }
+
+    /// The driver is gone; returns the connections it leaves behind.
+    pub(crate) fn orphan(&self) -> Vec<Arc<Shared>> {
+        let mut state = lock(&self.state);
+        state.closed = true;
+        let left = state.connections();
+        state.table.clear();
+        state.open = 0;
+        drop(state);
+        self.incoming.notify_waiters();
+        self.idle.notify_waiters();
+        left
+    }
+
+    fn reaches(&self, remote: SocketAddr) -> bool {
+        let family = match self.local.ip() {
+            IpAddr::V4(_) => remote.is_ipv4(),
+            IpAddr::V6(_) => true,
+        };
+        family && remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
+    }
+}
+
+impl State {
+    /// `now`, or the latest moment the core was told if that is later.
+    pub(crate) fn at(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    pub(crate) fn connection(&self, key: u32) -> Option<&Arc<Shared>> {
+        self.table.get(key as usize)?.as_ref()
+    }
+
+    fn connections(&self) -> Vec<Arc<Shared>> {
+        self.table.iter().flatten().cloned().collect()
+    }
+
+    /// Whether nothing can happen any more.
+    pub(crate) fn finished(&self) -> bool {
+        self.open == 0 && self.abandoned
+    }
+}

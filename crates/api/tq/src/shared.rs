@@ -1,0 +1,231 @@
+//! One connection as its handles and the driver see it: the core behind a lock, and who waits for it.
+//!
+//! Handles act on the core directly and leave the rest (packets, timers, events) to the driver, which they put
+//! the connection in the [`Queue`] of. Locks nest in one order only: connection, then endpoint or queue.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+use tokio::sync::Notify;
+use tq_quic::error::ConnectionError;
+use tq_quic::{Event, StreamEvent};
+use tq_time::Instant;
+use tq_udp::Clock;
+use tq_wire::{Dir, Side};
+
+use crate::driver::Held;
+use crate::lock;
+use crate::queue::Queue;
+use crate::wakers::{Outcome, Wait, Wakers};
+
+/// A connection, shared by its handles, the endpoint's table and the driver.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) key: tq_quic::Handle,
+    pub(crate) side: Side,
+    pub(crate) signals: Signals,
+    queue: Arc<Queue>,
+}
+
+/// What the lock protects.
+pub(crate) struct State {
+    pub(crate) core: tq_quic::Connection,
+    pub(crate) wakers: Wakers,
+    /// Why it ended, once it did.
+    pub(crate) error: Option<ConnectionError>,
+    /// Whether the handshake completed.
+    pub(crate) connected: bool,
+    /// The one `Connecting`.
+    pub(crate) connecting: Option<Waker>,
+    /// Whether the driver has it on its list.
+    pub(crate) queued: bool,
+    /// Sealed packets that wait for their time or for the socket.
+    pub(crate) held: Option<Held>,
+    /// Datagrams of [`tq_quic::Connection::receive`] and application calls must not see time go back.
+    latest: Instant,
+}
+
+/// Conditions any number of tasks may wait for.
+#[derive(Default)]
+pub(crate) struct Signals {
+    /// The peer lets us open another stream, by direction.
+    pub(crate) budget: [Notify; 2],
+    /// The peer opened a stream, by direction.
+    pub(crate) incoming: [Notify; 2],
+    pub(crate) datagram: Notify,
+    pub(crate) datagram_room: Notify,
+    pub(crate) closed: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        key: tq_quic::Handle,
+        side: Side,
+        core: tq_quic::Connection,
+        queue: Arc<Queue>,
+    ) -> Arc<Self> {
+        let state = State {
+            core,
+            wakers: Wakers::new(side),
+            error: None,
+            connected: false,
+            connecting: None,
+            queued: false,
+            held: None,
+            latest: Instant::ZERO,
+        };
+        Arc::new(Self { state: Mutex::new(state), key, side, signals: Signals::default(), queue })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Does something that leaves work for the driver.
+    pub(crate) fn act<R>(self: &Arc<Self>, action: impl FnOnce(&mut State) -> R) -> R {
+        self.act_if(|state| (action(state), true))
+    }
+
+    /// Does something that may leave work for the driver; the flag tells.
+    pub(crate) fn act_if<R>(self: &Arc<Self>, action: impl FnOnce(&mut State) -> (R, bool)) -> R {
+        let mut state = self.lock();
+        let (result, work) = action(&mut state);
+        let push = work && !std::mem::replace(&mut state.queued, true);
+        drop(state);
+        if push {
+            self.queue.push(Arc::clone(self));
+        }
+        result
+    }
+
+    /// Closes, unless it is closed. The core reports no end that the application made, so that is done here.
+    pub(crate) fn close(self: &Arc<Self>, code: u64, reason: &[u8]) {
+        let mut woken = Woken::default();
+        self.act(|state| {
+            let now = state.at(Clock::now());
+            state.core.close(now, code.min(tq_wire::VARINT_MAX), reason);
+            if state.error.is_none() {
+                state.error = state.core.error().cloned();
+                state.wake_all(&mut woken);
+            }
+        });
+        woken.fire(&self.signals);
+    }
+
+    /// The driver is gone: nothing will ever happen to this connection.
+    pub(crate) fn abandon(&self, woken: &mut Woken) {
+        let mut state = self.lock();
+        state.error.get_or_insert(ConnectionError::LocallyClosed);
+        state.wake_all(woken);
+        drop(state);
+        woken.fire(&self.signals);
+    }
+}
+
+impl State {
+    /// `now`, or the latest moment the core was told if that is later: threads read the clock before they lock.
+    pub(crate) fn at(&mut self, now: Instant) -> Instant {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    /// Turns the core's events into wake-ups.
+    pub(crate) fn drain_events(&mut self, woken: &mut Woken) {
+        while let Some(event) = self.core.poll_event() {
+            match event {
+                Event::Connected => {
+                    self.connected = true;
+                    woken.tasks.extend(self.connecting.take());
+                }
+                Event::Stream(event) => self.on_stream(event, woken),
+                Event::DatagramReceived => woken.datagram = true,
+                Event::DatagramSpace => woken.datagram_room = true,
+                Event::Closed(error) => {
+                    self.error.get_or_insert(error);
+                    self.wake_all(woken);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn on_stream(&mut self, event: StreamEvent, woken: &mut Woken) {
+        match event {
+            StreamEvent::Readable(id) => woken.tasks.extend(self.wakers.take(id, Wait::Read)),
+            StreamEvent::Writable(id) => woken.tasks.extend(self.wakers.take(id, Wait::Write)),
+            StreamEvent::Opened(dir) => woken.incoming[dir as usize] = true,
+            StreamEvent::Available(dir) => woken.budget[dir as usize] = true,
+            StreamEvent::Finished(id) => {
+                self.wakers.settle(id, Outcome::Acknowledged);
+                woken.tasks.extend(self.wakers.take(id, Wait::Outcome));
+            }
+            StreamEvent::Stopped { id, code } => {
+                self.wakers.settle(id, Outcome::Stopped(code));
+                woken.tasks.extend(self.wakers.take(id, Wait::Outcome));
+                woken.tasks.extend(self.wakers.take(id, Wait::Write));
+            }
+        }
+    }
+
+    /// The end of the connection concerns everybody.
+    fn wake_all(&mut self, woken: &mut Woken) {
+        woken.tasks.extend(self.connecting.take());
+        self.wakers.take_all(&mut woken.tasks);
+        *woken = Woken {
+            tasks: std::mem::take(&mut woken.tasks),
+            budget: [true; 2],
+            incoming: [true; 2],
+            datagram: true,
+            datagram_room: true,
+            closed: true,
+        };
+    }
+}
+
+/// Wake-ups collected under the lock, to be fired without it. Reused.
+#[derive(Default)]
+pub(crate) struct Woken {
+    tasks: Vec<Waker>,
+    budget: [bool; 2],
+    incoming: [bool; 2],
+    datagram: bool,
+    datagram_room: bool,
+    closed: bool,
+}
+
+impl Woken {
+    /// Wakes everybody collected.
+    pub(crate) fn fire(&mut self, signals: &Signals) {
+        for waker in self.tasks.drain(..) {
+            waker.wake();
+        }
+        for dir in Dir::ALL.map(|dir| dir as usize) {
+            notify(&mut self.budget[dir], &signals.budget[dir]);
+            notify(&mut self.incoming[dir], &signals.incoming[dir]);
+        }
+        notify(&mut self.datagram, &signals.datagram);
+        notify(&mut self.datagram_room, &signals.datagram_room);
+        notify(&mut self.closed, &signals.closed);
+    }
+}
+
+fn notify(flag: &mut bool, signal: &Notify) {
+    if std::mem::take(flag) {
+        signal.notify_waiters();
+    }
+}
+
+/// What an application holds on to: when the last one goes, the connection closes with code 0.
+pub(crate) struct Hold(pub(crate) Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.0.lock().error.is_none() {
+            self.0.close(0, b"");
+        }
+    }
+}
+
+/// The driver's list of the turn.
+pub(crate) type Turn = VecDeque<Arc<Shared>>;

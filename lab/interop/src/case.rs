@@ -1,0 +1,87 @@
+//! The public interop runner's test cases, as what they change at either end.
+
+use tq::quic::crypto::Suite;
+use tq::tls;
+
+/// Exit code by which the runner knows that a case is not supported.
+pub const UNSUPPORTED: u8 = 127;
+
+/// A supported test case. Most differ only in what the network does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// One connection, all files at once: nothing special here.
+    Plain,
+    /// A connection per file, one after the other.
+    ConnectionPerFile,
+    /// Only ChaCha20-Poly1305.
+    ChaCha20,
+    /// The server sends Retry.
+    Retry,
+    /// The client updates keys early.
+    KeyUpdate,
+    /// Packets are marked ECT(0).
+    Ecn,
+    /// The client starts with a version nobody speaks.
+    VersionNegotiation,
+    /// Datagrams come back.
+    Datagram,
+}
+
+/// Names by which the runner and we know the cases.
+const NAMES: &[(&str, Case)] = &[
+    ("handshake", Case::Plain),
+    ("transfer", Case::Plain),
+    ("multiplexing", Case::Plain),
+    ("longrtt", Case::Plain),
+    ("chacha20", Case::ChaCha20),
+    ("retry", Case::Retry),
+    ("keyupdate", Case::KeyUpdate),
+    ("ecn", Case::Ecn),
+    ("versionnegotiation", Case::VersionNegotiation),
+    ("transferloss", Case::Plain),
+    ("transfercorruption", Case::Plain),
+    ("handshakeloss", Case::ConnectionPerFile),
+    ("handshakecorruption", Case::ConnectionPerFile),
+    ("multiconnect", Case::ConnectionPerFile),
+    ("blackhole", Case::Plain),
+    ("amplificationlimit", Case::Plain),
+    ("ipv6", Case::Plain),
+    ("goodput", Case::Plain),
+    ("crosstraffic", Case::Plain),
+    ("datagram", Case::Datagram),
+];
+
+impl Case {
+    /// The case of this name; `None` if it is not supported.
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, case)| *case)
+    }
+
+    /// Cipher suites to offer or accept.
+    pub fn suites(self) -> &'static [Suite] {
+        match self {
+            Self::ChaCha20 => &[Suite::ChaCha20Poly1305],
+            _ => &[Suite::Aes128Gcm, Suite::Aes256Gcm, Suite::ChaCha20Poly1305],
+        }
+    }
+
+    /// Transport settings of either end.
+    pub fn transport(self, transport: &mut tq::TransportConfig) {
+        transport.ecn = self == Self::Ecn;
+    }
+
+    /// TLS settings of a client that believes `roots`, or anybody.
+    pub fn client_tls(self, roots: Option<tls::Roots>) -> tls::ClientConfig {
+        let trust = roots.map_or_else(tls::ClientConfig::insecure, tls::ClientConfig::with_roots);
+        trust.alpn([crate::hq::ALPN]).suites(self.suites()).key_log(true)
+    }
+
+    /// TLS settings of a server with this certificate.
+    pub fn server_tls(self, identity: tls::CertificateIdentity) -> tls::ServerConfig {
+        let settings = tls::ServerConfig::new().certificate(identity).alpn([crate::hq::ALPN]);
+        settings.suites(self.suites()).key_log(true)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! The runner's client: fetches URLs into a directory, with the behaviour of one test case.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use tq::{Bytes, Connection, ConnectionError, Endpoint, Version, tls};
+
+use crate::case::Case;
+use crate::hq;
+use crate::url::Url;
+
+/// A version of the form reserved for this (RFC 9000 §15).
+const NOBODYS: Version = Version(0x1a2a_3a4a);
+/// The datagram case: how many, how long, how many must come back.
+const DATAGRAMS: u8 = 20;
+const DATAGRAM_LEN: usize = 500;
+const ENOUGH: usize = 15;
+/// Silence after which no more echoes are expected.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a client is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where files go.
+    pub downloads: PathBuf,
+    /// PEM file with roots; without it any certificate will do, as in the runner's network.
+    pub ca: Option<PathBuf>,
+    /// What to fetch, all from one server.
+    pub urls: Vec<Url>,
+}
+
+/// Runs the case.
+///
+/// # Errors
+/// What the case is about did not work.
+pub async fn run(case: Case, options: &Options) -> Result<()> {
+    let first = options.urls.first().context("no URL to fetch")?;
+    let same = |url: &Url| (&url.host, url.port) == (&first.host, first.port);
+    ensure!(options.urls.iter().all(same), "all URLs must be of one server");
+    let client = Client::new(case, options, first).await?;
+    match case {
+        Case::Datagram => client.datagrams().await?,
+        Case::ConnectionPerFile => {
+            for url in &options.urls {
+                client.fetch(std::slice::from_ref(url), &options.downloads).await?;
+            }
+        }
+        _ => client.fetch(&options.urls, &options.downloads).await?,
+    }
+    client.endpoint.wait_idle().await;
+    Ok(())
+}
+
+/// An endpoint and whom it talks to.
+struct Client {
+    case: Case,
+    endpoint: Endpoint,
+    config: tq::ClientConfig,
+    remote: SocketAddr,
+    host: String,
+}
+
+impl Client {
+    async fn new(case: Case, options: &Options, url: &Url) -> Result<Self> {
+        let roots = options.ca.as_ref().map(tls::Roots::load).transpose()?;
+        let mut config = tq::ClientConfig::new(case.client_tls(roots))?;
+        config.transport(|transport| case.transport(transport));
+        let addresses = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
+        let remote = addresses.with_context(|| format!("cannot resolve {}", url.host))?.next();
+        let remote = remote.with_context(|| format!("{} has no address", url.host))?;
+        let any: IpAddr = match remote {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let endpoint = Endpoint::client((any, 0).into()).context("cannot open a socket")?;
+        Ok(Self { case, endpoint, config, remote, host: url.host.clone() })
+    }
+
+    async fn connect(&self) -> Result<Connection> {
+        let attempt = async |config: &tq::ClientConfig| {
+            let connecting = self.endpoint.connect_with(config, self.remote, &self.host)?;
+            Ok::<_, anyhow::Error>(connecting.await)
+        };
+        if self.case == Case::VersionNegotiation {
+            let mut config = self.config.clone();
+            match attempt(config.version(NOBODYS)).await? {
+                // The server said what it speaks, and the next attempt will take it at its word.
+                Err(ConnectionError::VersionMismatch) => {}
+                result => return result.context("after version negotiation"),
+            }
+        }
+        attempt(&self.config).await?.with_context(|| format!("connecting to {}", self.remote))
+    }
+
+    /// Fetches files over one connection, all at once.
+    async fn fetch(&self, urls: &[Url], downloads: &Path) -> Result<()> {
+        let connection = self.connect().await?;
+        let updated = Arc::new(AtomicBool::new(self.case != Case::KeyUpdate));
+        let start = Instant::now();
+        let mut fetches = JoinSet::new();
+        for url in urls {
+            let (connection, updated) = (connection.clone(), Arc::clone(&updated));
+            let (path, file) = (url.path.clone(), downloads.join(url.file_name()?));
+            fetches.spawn(async move {
+                let update = |connection: &Connection| {
+                    if !updated.load(Ordering::Relaxed) && connection.update_keys() {
+                        updated.store(true, Ordering::Relaxed);
+                    }
+                };
+                hq::fetch(&connection, &path, &file, update).await
+            });
+        }
+        let mut bytes = 0;
+        while let Some(fetched) = fetches.join_next().await {
+            bytes += fetched??;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let kbps = bytes as f64 * 8e-3 / seconds;
+        eprintln!("client: {} files, {bytes} bytes in {seconds:.3} s, {kbps:.0} kbit/s", urls.len());
+        connection.close(0, b"done");
+        ensure!(updated.load(Ordering::Relaxed), "the keys were never updated");
+        Ok(())
+    }
+
+    /// Sends datagrams and counts those that come back as they were.
+    async fn datagrams(&self) -> Result<()> {
+        let connection = self.connect().await?;
+        let datagrams = (0..DATAGRAMS).map(|number| Bytes::from(vec![number; DATAGRAM_LEN]));
+        let mut missing: Vec<Bytes> = datagrams.collect();
+        for datagram in &missing {
+            connection.send_datagram_wait(datagram.clone()).await?;
+        }
+        while !missing.is_empty() {
+            let Ok(datagram) = timeout(PATIENCE, connection.read_datagram()).await else { break };
+            let datagram = datagram?;
+            match missing.iter().position(|sent| *sent == datagram) {
+                Some(index) => drop(missing.swap_remove(index)),
+                None => bail!("a datagram came back that was not sent, or twice"),
+            }
+        }
+        connection.close(0, b"done");
+        let back = usize::from(DATAGRAMS) - missing.len();
+        eprintln!("client: {back} of {DATAGRAMS} datagrams came back");
+        ensure!(back >= ENOUGH, "only {back} of {DATAGRAMS} datagrams came back");
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+use super::*;
+
+fn impairment(loss: f64, corrupt: f64, burst: u32) -> Impairment {
+    Impairment { loss, corrupt, burst, delay: Duration::ZERO, seed: 7 }
+}
+
+fn verdicts(impairment: Impairment, stream: u64, count: usize) -> Vec<Verdict> {
+    let mut fate = Fate::new(impairment, stream);
+    (0..count).map(|_| fate.decide(&mut [0x40; 100])).collect()
+}
+
+#[test]
+fn the_same_seed_decides_the_same() {
+    let some = impairment(0.3, 0.3, 3);
+    assert_eq!(verdicts(some, 1, 1000), verdicts(some, 1, 1000));
+    assert_ne!(verdicts(some, 1, 1000), verdicts(some, 2, 1000), "each direction has dice of its own");
+}
+
+#[test]
+fn rates_are_met() {
+    let count = |verdicts: &[Verdict], what| verdicts.iter().filter(|v| **v == what).count();
+    let all = verdicts(impairment(0.02, 0.02, 3), 1, 50_000);
+    assert!((900..1100).contains(&count(&all, Verdict::Lose)));
+    assert!((880..1080).contains(&count(&all, Verdict::Corrupt)));
+    let none = verdicts(impairment(0.0, 0.0, 3), 1, 1000);
+    assert_eq!(count(&none, Verdict::Pass), 1000);
+}
+
+#[test]
+fn a_run_of_losses_ends_at_the_limit() {
+    let all = verdicts(impairment(1.0, 0.0, 3), 1, 8);
+    let expected: Vec<Verdict> =
+        (0..8).map(|n| if n % 4 == 3 { Verdict::Pass } else { Verdict::Lose }).collect();
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn corruption_changes_one_byte_near_the_start() {
+    let mut fate = Fate::new(impairment(0.0, 1.0, u32::MAX), 1);
+    for len in [1, 20, 50, 1200] {
+        for _ in 0..200 {
+            let mut datagram = vec![0x40; len];
+            assert_eq!(fate.decide(&mut datagram), Verdict::Corrupt);
+            let changed: Vec<usize> = (0..len).filter(|&i| datagram[i] != 0x40).collect();
+            assert_eq!(changed.len(), 1);
+            assert!(changed[0] < CORRUPTIBLE);
+        }
+    }
+}
+
+#[test]
+fn version_negotiation_is_never_corrupted() {
+    let mut fate = Fate::new(impairment(0.0, 1.0, u32::MAX), 1);
+    let mut packet = [0x80, 0, 0, 0, 0, 1, 2, 3];
+    assert_eq!(fate.decide(&mut packet), Verdict::Pass);
+    assert_eq!(packet, [0x80, 0, 0, 0, 0, 1, 2, 3]);
+    assert_eq!(fate.decide(&mut []), Verdict::Pass, "nothing to change in a datagram of no bytes");
+}
+
+#[tokio::test]
+async fn clients_are_told_apart_by_their_address() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let relay = Relay::bind(
+        "127.0.0.1:0".parse().unwrap(),
+        server.local_addr().unwrap(),
+        impairment(0.0, 0.0, 1),
+    );
+    let relay = relay.await.unwrap();
+    let (address, counts) = (relay.local_addr().unwrap(), relay.counts());
+    tokio::spawn(relay.run());
+    let mut clients = Vec::new();
+    for name in [b"one", b"two"] {
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        client.send_to(name, address).await.unwrap();
+        clients.push((client, name));
+    }
+    let mut buffer = [0; 10];
+    for _ in 0..2 {
+        let (len, from) = server.recv_from(&mut buffer).await.unwrap();
+        server.send_to(&buffer[..len], from).await.unwrap();
+    }
+    for (client, name) in clients {
+        let (len, from) = client.recv_from(&mut buffer).await.unwrap();
+        assert_eq!((&buffer[..len], from), (&name[..], address));
+    }
+    assert_eq!(counts.passed.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn a_delay_is_kept() {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let slow = Impairment { delay: Duration::from_millis(30), ..impairment(0.0, 0.0, 1) };
+    let relay = Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), slow).await.unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let start = Instant::now();
+    client.send_to(b"x", relay.local_addr().unwrap()).await.unwrap();
+    tokio::spawn(relay.run());
+    server.recv_from(&mut [0; 10]).await.unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(30));
+}

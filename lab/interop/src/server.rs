@@ -1,0 +1,78 @@
+//! The runner's server: files of a directory over `hq-interop`, with the behaviour of one test case.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tq::{Connection, Endpoint, Incoming, tls};
+
+use crate::case::Case;
+use crate::hq;
+
+/// What a server is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen; `[::]` takes both families.
+    pub listen: SocketAddr,
+    /// PEM file with the certificate chain.
+    pub cert: PathBuf,
+    /// PEM file with the key.
+    pub key: PathBuf,
+    /// Directory of the files.
+    pub www: PathBuf,
+}
+
+/// Opens the endpoint.
+///
+/// # Errors
+/// A file cannot be read or the address cannot be bound; the message says which.
+pub fn bind(case: Case, options: &Options) -> Result<Endpoint> {
+    let identity = tls::CertificateIdentity::load(&options.cert, &options.key)?;
+    let mut config = tq::ServerConfig::new(case.server_tls(identity))?;
+    config.transport(|transport| case.transport(transport));
+    Endpoint::server(config, options.listen).with_context(|| format!("cannot listen on {}", options.listen))
+}
+
+/// Serves until the endpoint is closed.
+pub async fn serve(endpoint: &Endpoint, case: Case, www: &Path) {
+    let www: Arc<Path> = www.into();
+    while let Some(incoming) = endpoint.accept().await {
+        if case == Case::Retry && incoming.may_retry() {
+            // It may, so it cannot fail.
+            let _ = incoming.retry();
+            continue;
+        }
+        let www = Arc::clone(&www);
+        tokio::spawn(async move {
+            if let Err(error) = converse(incoming, case, www).await {
+                eprintln!("server: {error:#}");
+            }
+        });
+    }
+}
+
+async fn converse(incoming: Incoming, case: Case, www: Arc<Path>) -> Result<()> {
+    let remote = incoming.remote_address();
+    let connection = incoming.await.with_context(|| format!("handshake with {remote}"))?;
+    if case == Case::Datagram {
+        tokio::spawn(echo(connection.clone()));
+    }
+    while let Ok((mut send, mut recv)) = connection.accept_bi().await {
+        let www = Arc::clone(&www);
+        tokio::spawn(async move {
+            if let Err(error) = hq::answer(&www, &mut send, &mut recv).await {
+                eprintln!("server: {error:#}");
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Sends every datagram back.
+async fn echo(connection: Connection) {
+    while let Ok(datagram) = connection.read_datagram().await {
+        // One that no longer fits is lost, as on any path.
+        let _ = connection.send_datagram(datagram);
+    }
+}
