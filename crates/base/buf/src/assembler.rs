@@ -42,7 +42,7 @@ impl core::error::Error for TooFragmented {}
 ///
 /// The stream is cut into blocks of 32 KiB; a block has memory from its first byte to the read of its last.
 /// So memory is at most `highest - consumed + 64 KiB`, whatever the order and size of the pieces, and also at
-/// most `buffered + 64 KiB × (gaps + 1)`, each plus some 80 bytes per block and 32 bytes per gap. The first block
+/// most `buffered + 64 KiB × (gaps + 1)`, each plus some 80 bytes per block and up to 64 bytes per gap. The first block
 /// of a stream grows by doubling from 1 KiB, so that a short stream stays small. [`Bytes`] that were read keep
 /// their block alive.
 ///

@@ -53,8 +53,8 @@ impl Chunk {
 ///
 /// Offsets are stream offsets (RFC 9000 §2.2), 0 to 2^62-1. Every byte from the lowest unacknowledged one to
 /// the last one written is held, see [`unacked`](Self::unacked); this is what an owner bounds. Chunks gathered
-/// from small writes double from 1 KiB to 64 KiB, so memory is at most 3 × `unacked` + 128 KiB, plus 16 bytes
-/// for each gap between acknowledged or lost ranges, plus what the application's own `Bytes` keep alive.
+/// from small writes double from 1 KiB to 64 KiB, so memory is at most 3 × `unacked` + 128 KiB, plus up to 64
+/// bytes for each acknowledged or lost range apart from others, plus what the application's own `Bytes` keep alive.
 ///
 /// An acknowledgement in order and a copy of what [`next`](Self::next) just gave take constant time
 /// (amortised over chunks); others search in O(log chunks).

@@ -9,8 +9,11 @@
 extern crate std;
 
 mod instant;
+mod mem;
 mod timers;
+mod wheel;
 
 pub use core::time::Duration;
 pub use instant::Instant;
 pub use timers::Timers;
+pub use wheel::Wheel;
