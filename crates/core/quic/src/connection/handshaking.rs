@@ -130,11 +130,11 @@ impl Connection {
     }
 
     fn after_tls(&mut self, now: Instant, session: &dyn Session) -> Result<(), TransportError> {
-        if !self.hs.params_seen {
-            if let Some(params) = session.peer_params() {
-                self.hs.params_seen = true;
-                self.on_peer_params(now, params)?;
-            }
+        if !self.hs.params_seen
+            && let Some(params) = session.peer_params()
+        {
+            self.hs.params_seen = true;
+            self.on_peer_params(now, params)?;
         }
         if !self.hs.data_told && session.alpn().is_some() {
             self.hs.data_told = true;

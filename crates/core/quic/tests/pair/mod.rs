@@ -14,11 +14,11 @@ use tq_quic::{
 };
 use tq_tls::AwsLc;
 
-pub const CLIENT: &str = "192.0.2.1:4000";
-pub const SERVER: &str = "192.0.2.2:443";
+pub(crate) const CLIENT: &str = "192.0.2.1:4000";
+pub(crate) const SERVER: &str = "192.0.2.2:443";
 
 /// One end.
-pub struct End {
+pub(crate) struct End {
     pub endpoint: Endpoint,
     pub address: SocketAddr,
     pub connections: BTreeMap<Handle, Connection>,
@@ -29,7 +29,7 @@ pub struct End {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
+pub(crate) enum Policy {
     Accept,
     Retry,
     Refuse,
@@ -38,7 +38,7 @@ pub enum Policy {
 
 /// A datagram under way.
 #[derive(Clone, Debug)]
-pub struct Flying {
+pub(crate) struct Flying {
     pub at: Instant,
     pub from: SocketAddr,
     pub to: SocketAddr,
@@ -47,9 +47,9 @@ pub struct Flying {
 }
 
 /// What the link does with a datagram: `None` drops it.
-pub type Link = Box<dyn FnMut(&mut Flying) -> bool>;
+pub(crate) type Link = Box<dyn FnMut(&mut Flying) -> bool>;
 
-pub struct Pair {
+pub(crate) struct Pair {
     pub now: Instant,
     pub client: End,
     pub server: End,
@@ -63,7 +63,7 @@ pub struct Pair {
 }
 
 /// TLS of both sides over one self-signed certificate.
-pub fn tls() -> (Arc<dyn ClientTls>, Arc<dyn ServerTls>) {
+pub(crate) fn tls() -> (Arc<dyn ClientTls>, Arc<dyn ServerTls>) {
     let (identity, roots) = tq_tls::self_signed(&["localhost"]).expect("a certificate");
     let client = tq_tls::ClientConfig::with_roots(roots).alpn(["test"]).build().expect("client TLS");
     let server =
@@ -78,7 +78,7 @@ impl Default for Pair {
 }
 
 impl Pair {
-    pub fn new(client: TransportConfig, server: TransportConfig) -> Self {
+    pub(crate) fn new(client: TransportConfig, server: TransportConfig) -> Self {
         let (client_tls, server_tls) = tls();
         let end = |address: &str, config| End {
             endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(AwsLc)),
@@ -109,12 +109,12 @@ impl Pair {
 
 impl Pair {
     /// Starts a connection from the client.
-    pub fn connect(&mut self) -> Handle {
+    pub(crate) fn connect(&mut self) -> Handle {
         let config = ClientConfig::new(Arc::clone(&self.tls), Arc::clone(&self.client_transport));
         self.connect_with(&config)
     }
 
-    pub fn connect_with(&mut self, config: &ClientConfig) -> Handle {
+    pub(crate) fn connect_with(&mut self, config: &ClientConfig) -> Handle {
         let remote = self.server.address;
         let (handle, connection) = self
             .client
@@ -126,7 +126,7 @@ impl Pair {
     }
 
     /// Connects and waits until both ends are confirmed; returns both handles.
-    pub fn connected(&mut self) -> (Handle, Handle) {
+    pub(crate) fn connected(&mut self) -> (Handle, Handle) {
         let client = self.connect();
         self.drive_for(Duration::from_secs(5), |pair| {
             pair.client.has(client, &Event::Confirmed) && !pair.server.accepted.is_empty()
@@ -136,16 +136,16 @@ impl Pair {
         (client, server)
     }
 
-    pub fn client(&mut self, handle: Handle) -> &mut Connection {
+    pub(crate) fn client(&mut self, handle: Handle) -> &mut Connection {
         self.client.connections.get_mut(&handle).expect("a connection")
     }
 
-    pub fn server(&mut self, handle: Handle) -> &mut Connection {
+    pub(crate) fn server(&mut self, handle: Handle) -> &mut Connection {
         self.server.connections.get_mut(&handle).expect("a connection")
     }
 
     /// Lets both ends send what they have, without letting time pass.
-    pub fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         for side in 0..2 {
             let end = if side == 0 { &mut self.client } else { &mut self.server };
             let to_flight = end.transmit(self.now);
@@ -155,7 +155,7 @@ impl Pair {
         }
     }
 
-    pub fn launch(&mut self, side: usize, transmit: &Transmit, bytes: &[u8]) {
+    pub(crate) fn launch(&mut self, side: usize, transmit: &Transmit, bytes: &[u8]) {
         let from = if side == 0 { self.client.address } else { self.server.address };
         for bytes in bytes.chunks(transmit.segment.unwrap_or(bytes.len().max(1))) {
             self.sent[side] += bytes.len() as u64;
@@ -171,7 +171,7 @@ impl Pair {
 
     /// One step: send, move the clock to what happens next, deliver. `false` if nothing is left to happen before
     /// `until`.
-    pub fn step(&mut self, until: Instant) -> bool {
+    pub(crate) fn step(&mut self, until: Instant) -> bool {
         self.flush();
         let next = self
             .flying
@@ -208,7 +208,7 @@ impl Pair {
     }
 
     /// Steps until `done` or for at most `limit` of virtual time.
-    pub fn drive_for(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
+    pub(crate) fn drive_for(&mut self, limit: Duration, mut done: impl FnMut(&mut Self) -> bool) {
         let until = self.now + limit;
         let mut steps = 0u32;
         while !done(self) && self.step(until) {
@@ -218,17 +218,17 @@ impl Pair {
     }
 
     /// Lets `time` pass.
-    pub fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         self.drive_for(time, |_| false);
     }
 }
 
 impl End {
-    pub fn has(&self, handle: Handle, event: &Event) -> bool {
+    pub(crate) fn has(&self, handle: Handle, event: &Event) -> bool {
         self.events.iter().any(|(of, what)| *of == handle && what == event)
     }
 
-    pub fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.connections.values().filter_map(Connection::deadline).min()
     }
 
@@ -242,7 +242,7 @@ impl End {
     }
 
     /// Tells the endpoint what it must know and keeps what applications would hear.
-    pub fn collect(&mut self) {
+    pub(crate) fn collect(&mut self) {
         let mut gone = Vec::new();
         for (handle, connection) in &mut self.connections {
             while let Some(event) = connection.poll_endpoint_event() {
