@@ -75,8 +75,9 @@ impl Seen {
 /// An index into [`NAMES`], and the version of a long header.
 fn kind(datagram: &[u8]) -> (usize, Option<u32>) {
     match datagram {
-        [first, ..] if first & 0xc0 == 0x40 => (5, None),
-        [first, a, b, c, d, ..] if first & 0x80 != 0 => {
+        // The fixed bit may be greased (RFC 9287).
+        [first, ..] if first & 0x80 == 0 => (5, None),
+        [first, a, b, c, d, ..] => {
             let version = u32::from_be_bytes([*a, *b, *c, *d]);
             let kind = match version {
                 0 => 4,
