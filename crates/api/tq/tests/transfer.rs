@@ -41,7 +41,7 @@ fn ten_megabytes_go_up_and_down() {
         assert!(back == data, "the bytes are the same");
         assert_eq!(sending.await.unwrap(), None, "all of it was acknowledged");
         let stats = client.stats();
-        assert!(stats.counters.stream_bytes_sent >= 10_000_000);
+        assert!(stats.counters.bytes_sent >= 10_000_000);
         assert!(stats.paths[0].srtt < Duration::from_secs(1));
     });
 }
@@ -90,6 +90,7 @@ fn tokio_can_copy_streams() {
             let (mut send, mut recv) = server.accept_bi().await.unwrap();
             tokio::io::copy(&mut recv, &mut send).await.unwrap();
             send.shutdown().await.unwrap();
+            send.stopped().await.unwrap();
         });
         let (mut send, mut recv) = client.open_bi().await.unwrap();
         AsyncWriteExt::write_all(&mut send, b"through tokio").await.unwrap();
