@@ -308,7 +308,9 @@ impl Connection {
         let odcid = self.hs.odcid;
         self.install_initial(&odcid);
         let params = self.local_params_encoded();
-        self.hs.session = Some(tls.start(self.version, server_name, &params)?);
+        // A reserved version is only there to be refused; the bytes in it are laid out as in v1.
+        let version = if self.version.is_reserved() { Version::V1 } else { self.version };
+        self.hs.session = Some(tls.start(version, server_name, &params)?);
         self.paths[0].validation.set_validated();
         self.drive_tls(now).map_err(|error| StartError(error.to_string()))
     }

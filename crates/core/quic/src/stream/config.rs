@@ -1,5 +1,7 @@
 //! What an endpoint grants its peers and its applications. Numbers only; nothing here decides.
 
+use tq_wire::{TransportParameters, VARINT_MAX};
+
 /// Limits of the streams of one connection. All sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamConfig {
@@ -35,5 +37,18 @@ impl Default for StreamConfig {
             send_buffer: 64 << 20,
             fair: true,
         }
+    }
+}
+
+impl StreamConfig {
+    /// Says so in our transport parameters.
+    pub(crate) fn declare(&self, params: &mut TransportParameters) {
+        let window = self.stream_window.min(VARINT_MAX);
+        params.initial_max_data = self.connection_window.min(VARINT_MAX);
+        params.initial_max_stream_data_bidi_local = window;
+        params.initial_max_stream_data_bidi_remote = window;
+        params.initial_max_stream_data_uni = window;
+        params.initial_max_streams_bidi = self.max_bidi.min(super::count::MOST);
+        params.initial_max_streams_uni = self.max_uni.min(super::count::MOST);
     }
 }

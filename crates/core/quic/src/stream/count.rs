@@ -2,7 +2,7 @@
 //! (RFC 9000 §4.6). Knows numbers, never streams.
 
 /// Most streams of a kind there can be.
-const MOST: u64 = 1 << 60;
+pub(super) const MOST: u64 = 1 << 60;
 
 /// Streams we open.
 #[derive(Clone, Debug, Default)]

@@ -26,7 +26,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) const fn new(size: u64) -> Self {
+    pub(super) fn new(size: u64) -> Self {
+        let size = size.min(tq_wire::VARINT_MAX);
         Self { limit: size, size, moved: None }
     }
 

@@ -57,7 +57,7 @@ impl Streams {
 
     /// RESET_STREAM_AT (reliable reset §4): bytes below the reliable size are still delivered.
     pub(crate) fn on_reset_at(&mut self, f: &frame::ResetStreamAt) -> Result<(), TransportError> {
-        self.reset_by_peer(f.id, f.code, f.final_size, Some(f.reliable_size))
+        self.reset_by_peer(f.id, f.code, f.final_size, Some(f.reliable_size.min(f.final_size)))
     }
 
     fn reset_by_peer(

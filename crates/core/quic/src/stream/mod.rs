@@ -118,7 +118,7 @@ impl Streams {
     }
 
     /// 0-RTT was rejected: whatever was written goes again, from offset 0 and under the limits of the next
-    /// [`Streams::on_params`]. Ids stay.
+    /// [`Streams::on_params`]. Ids stay. Nothing can have been acknowledged before.
     pub(crate) fn reset_sent_state(&mut self) {
         self.outbound.sent = 0;
         self.outbound.told = None;

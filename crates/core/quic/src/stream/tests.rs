@@ -3,6 +3,7 @@
 mod blocked;
 mod delivery;
 mod flow;
+mod hostile;
 mod priority;
 mod reset;
 mod scale;
@@ -22,15 +23,9 @@ use crate::token::{Token, Tokens};
 
 /// What an endpoint with this configuration declares.
 fn params(config: &StreamConfig) -> TransportParameters {
-    TransportParameters {
-        initial_max_data: config.connection_window,
-        initial_max_stream_data_bidi_local: config.stream_window,
-        initial_max_stream_data_bidi_remote: config.stream_window,
-        initial_max_stream_data_uni: config.stream_window,
-        initial_max_streams_bidi: config.max_bidi,
-        initial_max_streams_uni: config.max_uni,
-        ..TransportParameters::default()
-    }
+    let mut params = TransportParameters::default();
+    config.declare(&mut params);
+    params
 }
 
 /// Client and server of the same configuration that know each other's limits.
