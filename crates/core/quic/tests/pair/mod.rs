@@ -70,7 +70,7 @@ pub struct Pair {
     pub client_transport: Arc<TransportConfig>,
     pub sent: [u64; 2],
     pub datagrams: [u64; 2],
-    launched: u64,
+    pub launched: u64,
 }
 
 /// TLS of both sides over one self-signed certificate.
@@ -113,7 +113,7 @@ impl Pair {
             client_transport: Arc::new(client),
             sent: [0; 2],
             datagrams: [0; 2],
-            launched: 0,
+            pub launched: 0,
         };
         pair.server.endpoint.set_server(Some(Arc::clone(&pair.server_config)));
         pair
