@@ -113,7 +113,7 @@ impl Pair {
             client_transport: Arc::new(client),
             sent: [0; 2],
             datagrams: [0; 2],
-            pub launched: 0,
+            launched: 0,
         };
         pair.server.endpoint.set_server(Some(Arc::clone(&pair.server_config)));
         pair
