@@ -148,6 +148,12 @@ impl Connection {
             let why = "version_information: chosen version is not among the available ones";
             return Err(TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why));
         }
+        if self.hs.negotiated {
+            let best = self.shared.versions.iter().find(|ours| info.available.contains(ours));
+            if best != Some(&self.version) {
+                return wrong("version_information offers better than the Version Negotiation did");
+            }
+        }
         Ok(())
     }
 
