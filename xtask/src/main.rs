@@ -19,7 +19,8 @@ cargo xtask COMMAND
 
   check [PART...]    fmt, clippy, layers, licences, tidy, nostd; all of them when none is named
   test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
-  interop [--all]    peers only: a subset, or every case
+  interop [--subset] [--case NAME] [--peer NAME] [--write]
+                     other QUIC stacks only: every cell of the matrix, or those named; --write renews docs/interop.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
   help               this text
 
@@ -33,8 +34,7 @@ fn main() -> ExitCode {
         ["check", parts @ ..] => check::run(parts).map(|()| true),
         ["test"] => test::run(false),
         ["test", "--fast"] => test::run(true),
-        ["interop"] => interop::command(true),
-        ["interop", "--all"] => interop::command(false),
+        ["interop", words @ ..] => interop::command(words),
         ["demo"] => demo::run(false).map(|()| true),
         ["demo", "--keep"] => demo::run(true).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {
