@@ -57,7 +57,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let connection = connected.map_err(|error| match (is_about_trust(&error), pin) {
         (false, _) => error,
         (true, Some(_)) => error.context("the server has another key than the one pinned"),
-        (true, None) => error.context("give the fingerprint that the server prints as --pin, or its roots as --ca"),
+        (true, None) => {
+            error.context("give the fingerprint that the server prints as --pin, or its roots as --ca")
+        }
     })?;
     let (mut send, mut recv) = connection.open_bi().await?;
     send.write_all(name.as_bytes()).await?;

@@ -41,7 +41,16 @@ fn names_lead_to_files_below_the_root() {
 fn no_name_leads_out_of_the_root() {
     let tree = Tree::new("out");
     let secret = tree.0.join("secret");
-    let names = ["../secret", "folder/../../secret", "out", "/etc/passwd", secret.to_str().unwrap(), "", ".", "folder"];
+    let names = [
+        "../secret",
+        "folder/../../secret",
+        "out",
+        "/etc/passwd",
+        secret.to_str().unwrap(),
+        "",
+        ".",
+        "folder",
+    ];
     for name in names {
         let reason = resolve(&tree.root(), name.as_bytes()).unwrap_err();
         assert_eq!(reason, format!("no file {name:?} here"), "no reason tells what exists");

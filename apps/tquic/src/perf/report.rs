@@ -184,7 +184,10 @@ fn rate(what: &str, r: &RateReport) -> String {
 }
 
 fn path(common: &Common) -> String {
-    format!("RTT {:.3} ms, UDP payload {}, {} packets lost here", common.rtt_ms, common.mtu, common.packets_lost)
+    format!(
+        "RTT {:.3} ms, UDP payload {}, {} packets lost here",
+        common.rtt_ms, common.mtu, common.packets_lost
+    )
 }
 
 #[cfg(test)]

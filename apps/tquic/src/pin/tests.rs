@@ -11,8 +11,14 @@ fn what_is_printed_can_be_read_back() {
 #[test]
 fn anything_else_is_refused_with_the_form() {
     let good = Pin([0xab; 32]).to_string();
-    for wrong in ["", "ed25519:", &good[..good.len() - 1], &good[8..], &good.replace('a', "g"), &good.replace('a', "ä")]
-    {
+    for wrong in [
+        "",
+        "ed25519:",
+        &good[..good.len() - 1],
+        &good[8..],
+        &good.replace('a', "g"),
+        &good.replace('a', "ä"),
+    ] {
         let error = wrong.parse::<Pin>().unwrap_err();
         assert!(error.contains("64 hex digits"), "{wrong}: {error}");
     }

@@ -53,10 +53,7 @@ fn dropping_the_last_handle_closes_with_code_zero() {
         drop((client, copy));
         assert_eq!(server.close_reason(), None, "a stream still holds it");
         drop(stream);
-        assert_eq!(
-            server.closed().await,
-            ConnectionError::PeerApplication { code: 0, reason: Vec::new() }
-        );
+        assert_eq!(server.closed().await, ConnectionError::PeerApplication { code: 0, reason: Vec::new() });
     });
 }
 
@@ -118,7 +115,10 @@ fn a_handshake_with_nobody_can_be_given_up() {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let client = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let connecting = client.connect_with(&config, silent.local_addr().unwrap(), "localhost").unwrap();
-        assert!(timeout(Duration::from_millis(300), connecting).await.is_err(), "the core would wait for 30 s");
+        assert!(
+            timeout(Duration::from_millis(300), connecting).await.is_err(),
+            "the core would wait for 30 s"
+        );
         client.wait_idle().await;
         let (mut datagrams, mut buffer) = (0, [0; 2000]);
         while silent.try_recv(&mut buffer).is_ok() {
@@ -170,7 +170,8 @@ fn no_protocol_in_common_fails_with_its_alert() {
         let key = tls::RawIdentity::generate();
         let other = tls::ClientConfig::pinned_key(key.spki()).alpn(["other"]);
         let show = tls::ServerConfig::new().raw_key(key).alpn(["test"]);
-        let server = Endpoint::server(tq::ServerConfig::new(show).unwrap(), "127.0.0.1:0".parse().unwrap()).unwrap();
+        let server =
+            Endpoint::server(tq::ServerConfig::new(show).unwrap(), "127.0.0.1:0".parse().unwrap()).unwrap();
         let client = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let config = ClientConfig::new(other).unwrap();
         let connecting = client.connect_with(&config, server.local_addr(), "localhost").unwrap();
@@ -189,7 +190,8 @@ fn both_ends_know_each_other_by_raw_key() {
             .raw_key(server_key.clone())
             .clients(tls::ClientAuth::raw_keys(move |spki| spki == known))
             .alpn(["test"]);
-        let trust = tls::ClientConfig::pinned_key(server_key.spki()).raw_key(client_key.clone()).alpn(["test"]);
+        let trust =
+            tls::ClientConfig::pinned_key(server_key.spki()).raw_key(client_key.clone()).alpn(["test"]);
         let any = "127.0.0.1:0".parse().unwrap();
         let pair = Pair {
             server: Endpoint::server(tq::ServerConfig::new(show).unwrap(), any).unwrap(),
@@ -289,7 +291,10 @@ fn misuse_is_explained_before_any_packet_is_sent() {
         let (config, _) = configs(|_| {});
         let client = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let to = |addr: &str| client.connect_with(&config, addr.parse().unwrap(), "localhost").map(drop);
-        assert_eq!(client.connect("127.0.0.1:1".parse().unwrap(), "x").map(drop), Err(ConnectError::NoClientConfig));
+        assert_eq!(
+            client.connect("127.0.0.1:1".parse().unwrap(), "x").map(drop),
+            Err(ConnectError::NoClientConfig)
+        );
         for nowhere in ["127.0.0.1:0", "0.0.0.0:443", "[::1]:443", "224.0.0.1:443"] {
             assert!(matches!(to(nowhere), Err(ConnectError::InvalidRemote(_))), "{nowhere}");
         }
@@ -331,7 +336,11 @@ fn every_connection_can_have_a_subscriber() {
             None
         };
         let pair = Pair {
-            server: Endpoint::builder().server(server_config).subscribers(Arc::new(subscribers)).bind(any).unwrap(),
+            server: Endpoint::builder()
+                .server(server_config)
+                .subscribers(Arc::new(subscribers))
+                .bind(any)
+                .unwrap(),
             client: Endpoint::client(any).unwrap(),
         };
         pair.client.set_client_config(client_config);

@@ -6,8 +6,7 @@ const COMMON: Common =
 #[test]
 fn rates_are_per_gigabyte_of_payload() {
     let time = Duration::from_secs(2);
-    let report =
-        Report::Bulk(BulkReport::new(false, 1, Algorithm::Cubic, 2_000_000_000, time, COMMON));
+    let report = Report::Bulk(BulkReport::new(false, 1, Algorithm::Cubic, 2_000_000_000, time, COMMON));
     let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
     assert_eq!(json["schema"], 1);
     assert_eq!(json["measured"], "bulk");

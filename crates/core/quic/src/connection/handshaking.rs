@@ -16,6 +16,9 @@ use crate::space::Space;
 /// Packets kept until their keys arrive; an honest flight has no more (quiche: 10).
 const MAX_BUFFERED: usize = 10;
 
+/// Longest token taken from a server: a longer one would leave an Initial of 1200 bytes no room for CRYPTO.
+pub(crate) const MAX_TOKEN: usize = 900;
+
 /// What only the handshake needs.
 pub(crate) struct Handshaking {
     pub(crate) session: Option<Box<dyn Session>>,
@@ -36,6 +39,8 @@ pub(crate) struct Handshaking {
     pub(crate) write_level: Level,
     /// A packet of the peer was authenticated: Retry and Version Negotiation are too late.
     pub(crate) heard: bool,
+    /// The version was chosen from a Version Negotiation packet.
+    pub(crate) negotiated: bool,
     pub(crate) params_seen: bool,
     pub(crate) data_told: bool,
     pub(crate) complete: bool,
@@ -65,6 +70,7 @@ impl Handshaking {
             token: Vec::new(),
             write_level: Level::Initial,
             heard: false,
+            negotiated: false,
             params_seen: false,
             data_told: false,
             complete: false,
@@ -130,11 +136,12 @@ impl Connection {
     }
 
     fn after_tls(&mut self, now: Instant, session: &dyn Session) -> Result<(), TransportError> {
-        if !self.hs.params_seen {
-            if let Some(params) = session.peer_params() {
-                self.hs.params_seen = true;
-                self.on_peer_params(now, params)?;
-            }
+        // A client's TLS may remember parameters of the session it resumes; those of this one are certain to have come
+        // when the server's Finished has, and with it the 1-RTT keys.
+        let current = self.side.is_server() || self.keys.one_rtt.is_some();
+        if let Some(params) = session.peer_params().filter(|_| current && !self.hs.params_seen) {
+            self.hs.params_seen = true;
+            self.on_peer_params(now, params)?;
         }
         if !self.hs.data_told && session.alpn().is_some() {
             self.hs.data_told = true;
@@ -236,7 +243,7 @@ impl Connection {
         packet: &[u8],
     ) -> Result<(), DropReason> {
         let unusable = self.side.is_server() || self.hs.heard || self.hs.retry_scid.is_some();
-        if unusable || token.is_empty() || self.peer_cid(0) == Some(scid) {
+        if unusable || token.is_empty() || token.len() > MAX_TOKEN || self.peer_cid(0) == Some(scid) {
             return Err(DropReason::BadRetry);
         }
         let (body, tag) = packet.split_at(packet.len() - tq_crypto::TAG_LEN);
@@ -266,7 +273,8 @@ impl Connection {
     pub(crate) fn on_version_negotiation(&mut self, now: Instant, versions: &[u8]) -> Result<(), DropReason> {
         let offered =
             || versions.chunks_exact(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])));
-        let late = self.side.is_server() || self.hs.heard || self.hs.retry_scid.is_some();
+        let late =
+            self.side.is_server() || self.hs.heard || self.hs.negotiated || self.hs.retry_scid.is_some();
         if late || offered().any(|version| version == self.version) {
             return Err(DropReason::BadVersionNegotiation);
         }
@@ -286,6 +294,7 @@ impl Connection {
     fn restart_with(&mut self, now: Instant, version: Version) -> bool {
         let Some((tls, name)) = self.hs.client.clone() else { return false };
         self.version = version;
+        self.hs.negotiated = true;
         let params = self.local_params_encoded();
         let Ok(session) = tls.start(version, &name, &params) else { return false };
         self.hs.session = Some(session);
@@ -308,9 +317,12 @@ impl Connection {
         let odcid = self.hs.odcid;
         self.install_initial(&odcid);
         let params = self.local_params_encoded();
-        // A reserved version is only there to be refused; the bytes in it are laid out as in v1.
-        let version = if self.version.is_reserved() { Version::V1 } else { self.version };
-        self.hs.session = Some(tls.start(version, server_name, &params)?);
+        // No TLS knows a reserved version; its ClientHello only has to look like one until the server negotiates.
+        let spoken = match self.shared.versions.first() {
+            Some(first) if self.version.is_reserved() => *first,
+            _ => self.version,
+        };
+        self.hs.session = Some(tls.start(spoken, server_name, &params)?);
         self.paths[0].validation.set_validated();
         self.drive_tls(now).map_err(|error| StartError(error.to_string()))
     }

@@ -22,7 +22,7 @@ use tq_wire::{Cid, Side};
 use self::reset::ResetLimiter;
 use self::route::Routes;
 use crate::config::{ClientConfig, EndpointConfig, MIN_MTU, ServerConfig};
-use crate::connection::handshaking::Handshaking;
+use crate::connection::handshaking::{Handshaking, MAX_TOKEN};
 use crate::connection::{Connection, EndpointEvent, Init, RecvMeta, Transmit};
 use crate::handshake::StartError;
 use crate::path::Tuple;
@@ -245,6 +245,9 @@ impl Endpoint {
     }
 
     fn keep_token(&mut self, name: String, token: Vec<u8>) {
+        if token.len() > MAX_TOKEN {
+            return;
+        }
         if self.tokens.len() >= TOKEN_SERVERS && !self.tokens.contains_key(&name) {
             self.tokens.pop_first();
         }

@@ -1,5 +1,6 @@
 //! Address validation tokens: sealed, so that nobody can make or read them, and bound to address, time and kind
-//! (RFC 9000 §8.1.3, §8.1.4; threat 4).
+//! (RFC 9000 §8.1.3, §8.1.4; threat 4). Only the kind is in the clear (and authenticated), so that a Retry token that
+//! does not open is told from a token that may be somebody else's.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
@@ -14,8 +15,12 @@ use crate::shared::Shared;
 const RETRY: u8 = 1;
 const NEW_TOKEN: u8 = 2;
 const NONCE: usize = 12;
-/// Longest token of ours: nonce, kind, time, address, port, two ids, tag.
-const MAX_LEN: usize = NONCE + 1 + 8 + 17 + 2 + 2 * 21 + TAG_LEN;
+/// Kind and nonce.
+const HEAD: usize = 1 + NONCE;
+/// Longest token of ours: head, time, address, port, two ids, tag.
+const MAX_LEN: usize = HEAD + 8 + 17 + 2 + 2 * 21 + TAG_LEN;
+/// Shortest Retry token of ours: an IPv4 address, ids of 8 and 4 bytes.
+const MIN_RETRY_LEN: usize = HEAD + 8 + 5 + 2 + 9 + 5 + TAG_LEN;
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,6 @@ impl Token {
     }
 
     fn encode(&self, w: &mut Writer<'_>) {
-        w.u8(if self.kind == Kind::New { NEW_TOKEN } else { RETRY });
         w.slice(&self.issued.as_nanos().to_be_bytes());
         match self.ip {
             IpAddr::V4(ip) => {
@@ -77,9 +81,8 @@ impl Token {
         }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, UnexpectedEnd> {
+    fn decode(kind: u8, bytes: &[u8]) -> Result<Self, UnexpectedEnd> {
         let mut r = Reader::new(bytes);
-        let kind = r.u8()?;
         let issued = Instant::from_nanos(u64::from_be_bytes(r.array()?));
         let ip: IpAddr = match r.u8()? {
             4 => r.array::<4>()?.into(),
@@ -103,15 +106,16 @@ impl Shared {
     /// A token as bytes.
     pub(crate) fn seal_token(&self, token: &Token) -> Vec<u8> {
         let mut out = vec![0; MAX_LEN];
-        self.entropy.fill(&mut out[..NONCE]);
-        let mut w = Writer::new(&mut out[NONCE..]);
+        self.entropy.fill(&mut out[1..HEAD]);
+        out[0] = if token.kind == Kind::New { NEW_TOKEN } else { RETRY };
+        let mut w = Writer::new(&mut out[HEAD..]);
         token.encode(&mut w);
-        let end = NONCE + w.len() + TAG_LEN;
+        let end = HEAD + w.len() + TAG_LEN;
         out.truncate(end);
         let mut nonce = [0; NONCE];
-        nonce.copy_from_slice(&out[..NONCE]);
+        nonce.copy_from_slice(&out[1..HEAD]);
         let key = self.crypto.packet_key(Suite::Aes256Gcm, &self.token_key, nonce);
-        key.seal(PathId::ZERO, 0, NONCE, &mut out);
+        key.seal(PathId::ZERO, 0, HEAD, &mut out);
         out
     }
 
@@ -124,7 +128,10 @@ impl Shared {
         dcid: &Cid,
         (retry_life, new_life): (Duration, Duration),
     ) -> Verdict {
-        let Some(token) = self.open_token(bytes) else { return Verdict::Useless };
+        let Some(token) = self.open_token(bytes) else {
+            let of_retry = bytes.first() == Some(&RETRY) && (MIN_RETRY_LEN..=MAX_LEN).contains(&bytes.len());
+            return if of_retry { Verdict::Invalid } else { Verdict::Useless };
+        };
         let age = now.saturating_since(token.issued);
         match token.kind {
             Kind::Retry { port, odcid, scid } => {
@@ -140,10 +147,12 @@ impl Shared {
         if bytes.len() > MAX_LEN {
             return None;
         }
-        let nonce = *bytes.first_chunk::<NONCE>()?;
-        let mut body = bytes[NONCE..].to_vec();
+        let head = *bytes.first_chunk::<HEAD>()?;
+        let mut nonce = [0; NONCE];
+        nonce.copy_from_slice(&head[1..]);
+        let mut body = bytes[HEAD..].to_vec();
         let key = self.crypto.packet_key(Suite::Aes256Gcm, &self.token_key, nonce);
-        let len = key.open(PathId::ZERO, 0, &nonce, &mut body).ok()?;
-        Token::decode(&body[..len]).ok()
+        let len = key.open(PathId::ZERO, 0, &head, &mut body).ok()?;
+        Token::decode(head[0], &body[..len]).ok()
     }
 }

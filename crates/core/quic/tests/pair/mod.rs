@@ -1,5 +1,5 @@
 //! Two endpoints, a virtual clock and a link that can be told what to do. No sockets, no sleeping.
-#![allow(dead_code, reason = "each test file uses what it needs")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses what it needs")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -9,13 +9,18 @@ use tq_quic::handshake::{ClientTls, ServerTls};
 use tq_quic::time::{Duration, Instant};
 use tq_quic::wire::Ecn;
 use tq_quic::{
-    ClientConfig, Connection, Endpoint, EndpointConfig, Event, Handle, Incoming, RecvMeta, Route,
-    ServerConfig, Transmit, TransportConfig,
+    ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, Event, Handle, Incoming, RecvMeta,
+    Route, ServerConfig, Transmit, TransportConfig,
 };
 use tq_tls::AwsLc;
 
 pub const CLIENT: &str = "192.0.2.1:4000";
 pub const SERVER: &str = "192.0.2.2:443";
+
+pub mod flow;
+pub mod link;
+pub mod plain;
+pub mod raw;
 
 /// One end.
 pub struct End {
@@ -26,6 +31,9 @@ pub struct End {
     pub events: Vec<(Handle, Event)>,
     /// What a server does with strangers.
     pub policy: fn(&Incoming) -> Policy,
+    /// Largest number of segments asked of `transmit`.
+    pub segments: usize,
+    buf: Vec<u8>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,7 +54,7 @@ pub struct Flying {
     pub bytes: Vec<u8>,
 }
 
-/// What the link does with a datagram: `None` drops it.
+/// What the link does with a datagram, which it may change; `false` drops it.
 pub type Link = Box<dyn FnMut(&mut Flying) -> bool>;
 
 pub struct Pair {
@@ -54,12 +62,15 @@ pub struct Pair {
     pub client: End,
     pub server: End,
     pub delay: Duration,
-    pub flying: Vec<Flying>,
+    /// By arrival, then by departure.
+    pub flying: BTreeMap<(Instant, u64), Flying>,
     pub link: Link,
     pub tls: Arc<dyn ClientTls>,
+    pub server_config: Arc<ServerConfig>,
     pub client_transport: Arc<TransportConfig>,
     pub sent: [u64; 2],
     pub datagrams: [u64; 2],
+    pub launched: u64,
 }
 
 /// TLS of both sides over one self-signed certificate.
@@ -79,30 +90,32 @@ impl Default for Pair {
 
 impl Pair {
     pub fn new(client: TransportConfig, server: TransportConfig) -> Self {
+        Self::with(client, server, EndpointConfig::default(), EndpointConfig::default())
+    }
+
+    pub fn with(
+        client: TransportConfig,
+        server: TransportConfig,
+        client_endpoint: EndpointConfig,
+        server_endpoint: EndpointConfig,
+    ) -> Self {
         let (client_tls, server_tls) = tls();
-        let end = |address: &str, config| End {
-            endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(AwsLc)),
-            address: address.parse().expect("an address"),
-            connections: BTreeMap::new(),
-            accepted: VecDeque::new(),
-            events: Vec::new(),
-            policy: |_| Policy::Accept,
-        };
+        let server_config = Arc::new(ServerConfig { tls: server_tls, transport: Arc::new(server) });
         let mut pair = Self {
             now: Instant::from_nanos(1_000_000_000),
-            client: end(CLIENT, EndpointConfig::default()),
-            server: end(SERVER, EndpointConfig::default()),
+            client: End::new(CLIENT, client_endpoint),
+            server: End::new(SERVER, server_endpoint),
             delay: Duration::from_millis(10),
-            flying: Vec::new(),
+            flying: BTreeMap::new(),
             link: Box::new(|_| true),
             tls: client_tls,
+            server_config,
             client_transport: Arc::new(client),
             sent: [0; 2],
             datagrams: [0; 2],
+            launched: 0,
         };
-        pair.server
-            .endpoint
-            .set_server(Some(Arc::new(ServerConfig { tls: server_tls, transport: Arc::new(server) })));
+        pair.server.endpoint.set_server(Some(Arc::clone(&pair.server_config)));
         pair
     }
 }
@@ -164,38 +177,31 @@ impl Pair {
             let mut flying =
                 Flying { at, from, to: transmit.remote, ecn: transmit.ecn, bytes: bytes.to_vec() };
             if (self.link)(&mut flying) {
-                self.flying.push(flying);
+                self.inject(flying);
             }
         }
+    }
+
+    /// Puts a datagram on its way past the link, also one nobody sent.
+    pub fn inject(&mut self, flying: Flying) {
+        self.launched += 1;
+        self.flying.insert((flying.at, self.launched), flying);
     }
 
     /// One step: send, move the clock to what happens next, deliver. `false` if nothing is left to happen before
     /// `until`.
     pub fn step(&mut self, until: Instant) -> bool {
         self.flush();
-        let next = self
-            .flying
-            .iter()
-            .map(|flying| flying.at)
-            .chain(self.client.deadline())
-            .chain(self.server.deadline())
-            .min();
+        let first = self.flying.first_key_value().map(|((at, _), _)| *at);
+        let next = first.into_iter().chain(self.client.deadline()).chain(self.server.deadline()).min();
         let Some(next) = next.filter(|next| *next <= until) else {
             self.now = until;
             return false;
         };
         self.now = self.now.max(next);
         let now = self.now;
-        let mut due: Vec<Flying> = Vec::new();
-        self.flying.retain(|flying| {
-            let arrived = flying.at <= now;
-            if arrived {
-                due.push(flying.clone());
-            }
-            !arrived
-        });
-        due.sort_by_key(|flying| flying.at);
-        for flying in due {
+        while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= now) {
+            let flying = entry.remove();
             let side = usize::from(flying.to == self.server.address);
             let end = if side == 0 { &mut self.client } else { &mut self.server };
             if let Some((transmit, reply)) = end.receive(now, &flying) {
@@ -224,6 +230,27 @@ impl Pair {
 }
 
 impl End {
+    pub fn new(address: &str, config: EndpointConfig) -> Self {
+        Self {
+            endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(AwsLc)),
+            address: address.parse().expect("an address"),
+            connections: BTreeMap::new(),
+            accepted: VecDeque::new(),
+            events: Vec::new(),
+            policy: |_| Policy::Accept,
+            segments: 44,
+            buf: vec![0; tq_quic::TRANSMIT_BUFFER],
+        }
+    }
+
+    /// How a connection ended, if the application was told.
+    pub fn closed(&self, handle: Handle) -> Option<&ConnectionError> {
+        self.events.iter().find_map(|(of, event)| match event {
+            Event::Closed(error) if *of == handle => Some(error),
+            _ => None,
+        })
+    }
+
     pub fn has(&self, handle: Handle, event: &Event) -> bool {
         self.events.iter().any(|(of, what)| *of == handle && what == event)
     }
@@ -263,9 +290,9 @@ impl End {
     fn transmit(&mut self, now: Instant) -> Vec<(Transmit, Vec<u8>)> {
         self.collect();
         let mut out = Vec::new();
-        let mut buf = vec![0; tq_quic::TRANSMIT_BUFFER];
+        let buf = &mut self.buf;
         for connection in self.connections.values_mut() {
-            while let Some(transmit) = connection.transmit(now, &mut buf, 44) {
+            while let Some(transmit) = connection.transmit(now, buf, self.segments) {
                 assert!(transmit.len > 0 && out.len() < 100_000, "transmit does not end");
                 out.push((transmit, buf[..transmit.len].to_vec()));
             }
