@@ -92,7 +92,9 @@ impl Drop for Incoming {
 
 impl std::fmt::Debug for Incoming {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Incoming").field("remote", &self.core.as_ref().map(tq_quic::Incoming::remote)).finish()
+        f.debug_struct("Incoming")
+            .field("remote", &self.core.as_ref().map(tq_quic::Incoming::remote))
+            .finish()
     }
 }
 

@@ -73,9 +73,9 @@ pub use send_stream::SendStream;
 pub use stats::{ConnectionStats, EndpointStats};
 
 pub use tq_event as event;
+pub use tq_quic as quic;
 pub use tq_quic::EndpointConfig;
 pub use tq_quic::handshake::PeerIdentity;
-pub use tq_quic as quic;
 pub use tq_tls as tls;
 pub use tq_udp as udp;
 pub use tq_wire::{Code, Dir, Side, StreamId, Version};

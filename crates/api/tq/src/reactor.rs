@@ -13,7 +13,10 @@ impl Descriptor for Socket {}
 impl Descriptor for Timer {}
 
 /// Registers with the reactor of the current runtime.
-#[allow(deprecated, reason = "`AsyncFd::register` is the same behind `unsafe`; `Descriptor` states its condition")]
+#[allow(
+    deprecated,
+    reason = "`AsyncFd::register` is the same behind `unsafe`; `Descriptor` states its condition"
+)]
 pub(crate) fn register<T: Descriptor>(descriptor: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::new(descriptor)
 }

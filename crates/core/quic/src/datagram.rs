@@ -201,21 +201,24 @@ impl Datagrams {
         (self.outbound.used - self.outbound.items.len() * OVERHEAD) as u64
     }
 
-    /// Writes DATAGRAM frames in order while they fit. One that fills the packet exactly goes without a length.
-    pub(crate) fn write(&mut self, p: &mut Payload<'_>) {
+    /// Writes DATAGRAM frames in order while they fit and says how many. One that fills the packet exactly goes without a length.
+    pub(crate) fn write(&mut self, p: &mut Payload<'_>) -> u64 {
+        let mut written = 0;
         while let Some(len) = self.next_len() {
             let explicit = 1 + varint_len(len as u64) + len <= p.room();
             if !explicit && 1 + len != p.room() {
-                return;
+                return written;
             }
-            let Some(data) = self.outbound.pop() else { return };
+            let Some(data) = self.outbound.pop() else { return written };
             p.out.varint(if explicit { kind::DATAGRAM_LEN } else { kind::DATAGRAM });
             if explicit {
                 p.out.varint(len as u64);
             }
             p.out.slice(&data);
             p.eliciting = true;
+            written += 1;
         }
+        written
     }
 
     /// Drops what waits in front and is larger than packets are now, so that it does not hold up the rest. To be

@@ -225,8 +225,7 @@ fn the_path_size_is_found() {
 
 #[test]
 fn a_narrow_path_is_found_and_not_exceeded() {
-    let mut pair = Pair::default();
-    pair.link = Box::new(|flying| flying.bytes.len() <= 1400);
+    let mut pair = Pair { link: Box::new(|flying| flying.bytes.len() <= 1400), ..Pair::default() };
     let (client, _) = pair.connected();
     pair.pass(Duration::from_secs(20));
     let mtu = pair.client(client).stats().paths[0].mtu;

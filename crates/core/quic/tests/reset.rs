@@ -106,7 +106,12 @@ fn resets_are_shorter_than_what_caused_them_and_nothing_small_causes_one() {
     for len in 1..1500usize {
         let mut reply = Vec::new();
         let mut datagram = stray(len, len as u64);
-        match server.endpoint.receive(now + Duration::from_secs(len as u64), &meta("192.0.2.9:9"), &mut datagram, &mut reply) {
+        match server.endpoint.receive(
+            now + Duration::from_secs(len as u64),
+            &meta("192.0.2.9:9"),
+            &mut datagram,
+            &mut reply,
+        ) {
             Route::Reply(transmit) => {
                 assert!(len >= 43, "{len} bytes were answered");
                 assert_eq!(transmit.len, reply.len());

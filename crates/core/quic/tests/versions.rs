@@ -102,10 +102,8 @@ fn the_servers_answer_names_its_versions_and_a_reserved_one_and_is_no_larger() {
     let Ok(Header::VersionNegotiation { versions, .. }) = Header::parse(&answer, 8) else {
         panic!("{answer:02x?}")
     };
-    let list: Vec<Version> = answer[versions]
-        .chunks(4)
-        .map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])))
-        .collect();
+    let list: Vec<Version> =
+        answer[versions].chunks(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]]))).collect();
     assert_eq!(list[..2], [Version::V2, Version::V1]);
     assert!(list[2].is_reserved(), "{list:?}");
     assert!(answer.len() < 100);

@@ -10,7 +10,8 @@ fn a_request_names_a_file_of_the_directory() {
 
 #[test]
 fn nothing_outside_the_directory_can_be_named() {
-    for request in ["GET /../x", "GET /..", "GET /", "GET /a/b", "GET //etc/passwd", "GET file", "PUT /x", "", "GET /\0"]
+    for request in
+        ["GET /../x", "GET /..", "GET /", "GET /a/b", "GET //etc/passwd", "GET file", "PUT /x", "", "GET /\0"]
     {
         assert_eq!(requested(Path::new("/www"), request.as_bytes()), None, "{request:?}");
     }

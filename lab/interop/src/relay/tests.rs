@@ -60,11 +60,8 @@ fn version_negotiation_is_never_corrupted() {
 #[tokio::test]
 async fn clients_are_told_apart_by_their_address() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let relay = Relay::bind(
-        "127.0.0.1:0".parse().unwrap(),
-        server.local_addr().unwrap(),
-        impairment(0.0, 0.0, 1),
-    );
+    let relay =
+        Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), impairment(0.0, 0.0, 1));
     let relay = relay.await.unwrap();
     let (address, counts) = (relay.local_addr().unwrap(), relay.counts());
     tokio::spawn(relay.run());
@@ -90,7 +87,8 @@ async fn clients_are_told_apart_by_their_address() {
 async fn a_delay_is_kept() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let slow = Impairment { delay: Duration::from_millis(30), ..impairment(0.0, 0.0, 1) };
-    let relay = Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), slow).await.unwrap();
+    let relay =
+        Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), slow).await.unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let start = Instant::now();
     client.send_to(b"x", relay.local_addr().unwrap()).await.unwrap();

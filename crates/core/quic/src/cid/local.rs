@@ -54,11 +54,11 @@ impl LocalCids {
     /// A packet arrived with this id.
     #[inline]
     pub(crate) fn on_used(&mut self, cid: &Cid) {
-        if let Some(issued) = self.issued.iter_mut().find(|issued| issued.cid == *cid) {
-            if !issued.used {
-                issued.used = true;
-                self.wasted = 0;
-            }
+        if let Some(issued) = self.issued.iter_mut().find(|issued| issued.cid == *cid)
+            && !issued.used
+        {
+            issued.used = true;
+            self.wasted = 0;
         }
     }
 

@@ -138,11 +138,10 @@ impl Connection {
     fn after_tls(&mut self, now: Instant, session: &dyn Session) -> Result<(), TransportError> {
         // A client's TLS may remember parameters of the session it resumes; those of this one are certain to have come
         // when the server's Finished has, and with it the 1-RTT keys.
-        if !self.hs.params_seen && (self.side.is_server() || self.keys.one_rtt.is_some()) {
-            if let Some(params) = session.peer_params() {
-                self.hs.params_seen = true;
-                self.on_peer_params(now, params)?;
-            }
+        let current = self.side.is_server() || self.keys.one_rtt.is_some();
+        if let Some(params) = session.peer_params().filter(|_| current && !self.hs.params_seen) {
+            self.hs.params_seen = true;
+            self.on_peer_params(now, params)?;
         }
         if !self.hs.data_told && session.alpn().is_some() {
             self.hs.data_told = true;

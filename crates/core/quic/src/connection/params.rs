@@ -68,19 +68,13 @@ impl Connection {
     }
 
     pub(crate) fn local_params(&self) -> TransportParameters {
-        let (config, stream) = (&self.config, &self.config.stream);
+        let config = &self.config;
         let server = self.side.is_server();
-        TransportParameters {
+        let mut params = TransportParameters {
             original_dcid: server.then_some(self.hs.odcid),
             max_idle_timeout: config.idle_timeout,
             stateless_reset_token: server.then(|| self.shared.reset_token(&self.hs.local_scid)),
             max_udp_payload_size: 65_527,
-            initial_max_data: stream.connection_window,
-            initial_max_stream_data_bidi_local: stream.stream_window,
-            initial_max_stream_data_bidi_remote: stream.stream_window,
-            initial_max_stream_data_uni: stream.stream_window,
-            initial_max_streams_bidi: stream.max_bidi,
-            initial_max_streams_uni: stream.max_uni,
             max_ack_delay: config.max_ack_delay,
             active_cid_limit: CID_POOL,
             initial_scid: Some(self.hs.local_scid),
@@ -94,7 +88,9 @@ impl Connection {
             min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
             ..TransportParameters::default()
-        }
+        };
+        config.stream.declare(&mut params);
+        params
     }
 
     /// Checks and applies the peer's parameters.

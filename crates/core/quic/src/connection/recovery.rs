@@ -144,12 +144,21 @@ impl Connection {
         let old = path.mtu.current();
         if let Some(size) = acked.probe_acked {
             if path.mtu.on_probe_acked(size, now) {
-                path.cc.on_mtu(size);
-                self.log_mtu(now, ix, old);
+                self.on_mtu_changed(now, ix, old);
             }
         } else if acked.bytes > acked.packets * u64::from(crate::config::MIN_MTU) {
             path.mtu.on_large_acked();
         }
+    }
+
+    /// The datagram size of a path is another: the window counts in it, and messages must fit.
+    pub(crate) fn on_mtu_changed(&mut self, now: Instant, ix: usize, old: u16) {
+        let path = &mut self.paths[ix];
+        path.cc.on_mtu(path.mtu.current());
+        if let Some(max) = self.max_datagram_size() {
+            self.datagrams.drop_larger(max);
+        }
+        self.log_mtu(now, ix, old);
     }
 
     /// Declares packets lost that are due (RFC 9002 §6.1).
@@ -188,8 +197,7 @@ impl Connection {
             let old = path.mtu.current();
             let large = lost.bytes > lost.packets * u64::from(crate::config::MIN_MTU);
             if large && path.mtu.on_large_lost(now) {
-                path.cc.on_mtu(path.mtu.current());
-                self.log_mtu(now, ix, old);
+                self.on_mtu_changed(now, ix, old);
             }
         }
         lost.tokens.drain(..).for_each(|token| self.on_token_lost(&token));
@@ -308,6 +316,9 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.pto_count += 1;
         path.probes[id.index()] = 2;
+        if path.pto_count >= 3 {
+            path.ecn.on_silence();
+        }
         self.last_activity = now;
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         for id in self.spaces_on(ix) {

@@ -21,6 +21,14 @@ pub struct Stats {
     pub backlog: u64,
     /// Key updates so far.
     pub key_generation: u64,
+    /// Streams open.
+    pub streams: usize,
+    /// Frames by which the peer said that our limits hold it back.
+    pub peer_blocked: u64,
+    /// Bytes of DATAGRAMs waiting to be sent.
+    pub datagram_backlog: u64,
+    /// DATAGRAMs dropped before they were sent because no packet can carry them any more.
+    pub datagrams_undeliverable: u64,
 }
 
 /// A snapshot of a path.
@@ -67,10 +75,16 @@ impl Connection {
     /// The numbers as they are now.
     pub fn stats(&self) -> Stats {
         let paths = (0..self.paths.len()).map(|ix| self.path_stats(ix)).collect();
+        let mut counters = self.counters;
+        counters.messages_dropped = self.datagrams.dropped();
         Stats {
-            counters: self.counters.clone(),
+            counters,
             paths,
             backlog: self.streams.backlog(),
+            streams: self.streams.len(),
+            peer_blocked: self.streams.peer_blocked(),
+            datagram_backlog: self.datagrams.backlog(),
+            datagrams_undeliverable: self.datagrams.undeliverable(),
             key_generation: self.keys.one_rtt.as_ref().map_or(0, |keys| keys.generation),
         }
     }

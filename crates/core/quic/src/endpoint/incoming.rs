@@ -134,6 +134,7 @@ impl Endpoint {
     /// # Errors
     /// There is no server configuration, or TLS cannot serve it, or the first datagram was a violation; then a close
     /// may be in `reply`.
+    #[expect(clippy::result_large_err, reason = "a failed accept is rare, and its parts are wanted")]
     pub fn accept(
         &mut self,
         now: Instant,

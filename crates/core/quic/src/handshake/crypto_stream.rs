@@ -48,11 +48,6 @@ impl CryptoStreams {
         self.levels[level as usize].recv.read(usize::MAX)
     }
 
-    /// Whether bytes of this level have arrived that could not be handed on yet.
-    pub(crate) fn is_pending(&self, level: Level) -> bool {
-        self.levels[level as usize].recv.buffered() > 0
-    }
-
     /// Queues bytes TLS wants sent.
     pub(crate) fn queue(&mut self, level: Level, bytes: &[u8]) {
         self.levels[level as usize].send.write_slice(bytes);

@@ -64,9 +64,12 @@ impl EcnPath {
         ce > 0
     }
 
-    /// All test packets were lost: the path may drop marked packets.
-    pub(crate) fn on_lost(&mut self, all_lost: bool) {
-        if all_lost && self.state == EcnState::Unknown && self.counts.is_zero() {
+    /// Probe timeouts in a row while no mark was ever confirmed: the path may drop marked packets.
+    pub(crate) fn on_silence(&mut self) {
+        if matches!(self.state, EcnState::Testing | EcnState::Unknown)
+            && self.sent > 0
+            && self.counts.is_zero()
+        {
             self.state = EcnState::Failed;
         }
     }

@@ -20,8 +20,6 @@ const BLACK_HOLE_LOSSES: u8 = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct Mtu {
     current: u16,
-    /// What was configured to start with.
-    initial: u16,
     max: u16,
     /// Smallest size known not to pass, one above `max` at first.
     too_big: u16,
@@ -39,7 +37,6 @@ impl Mtu {
         let max = max.max(initial);
         Self {
             current: initial,
-            initial,
             max,
             too_big: max.saturating_add(1),
             enabled,
@@ -152,10 +149,5 @@ impl Mtu {
     /// Whether no further probe is planned for now.
     pub(crate) fn is_done(&self, now: Instant) -> bool {
         self.next_probe(now).is_none() && self.probe.is_none()
-    }
-
-    /// What was configured to begin with.
-    pub(crate) fn initial(&self) -> u16 {
-        self.initial
     }
 }

@@ -119,7 +119,7 @@ impl Connection {
                 self.long(now, meta, kind, version, (&dcid, &scid), pn_offset, packet);
             }
             Header::Retry { scid, token, version, .. } if version == self.version => {
-                let outcome = self.on_retry(now, scid, &packet[token].to_vec(), packet);
+                let outcome = self.on_retry(now, scid, &packet[token], packet);
                 self.drop_if(now, outcome, packet.len());
             }
             Header::VersionNegotiation { dcid, scid, versions } => {
@@ -144,7 +144,6 @@ impl Connection {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one header")]
     fn long(
         &mut self,
         now: Instant,

@@ -35,6 +35,7 @@ impl Window {
         self.limit
     }
 
+    #[cfg(test)]
     pub(super) const fn size(&self) -> u64 {
         self.size
     }

@@ -194,8 +194,7 @@ impl Connection {
             let path = &mut self.paths[ix];
             let old = path.mtu.current();
             if path.mtu.on_too_big(size, now) {
-                path.cc.on_mtu(path.mtu.current());
-                self.log_mtu(now, ix, old);
+                self.on_mtu_changed(now, ix, old);
             }
         }
     }

@@ -34,9 +34,7 @@ impl Connection {
             self.fill_control(ix, payload);
         }
         if self.datagrams.wants() {
-            let before = payload.out.len();
-            self.datagrams.write(payload);
-            self.counters.messages_sent += u64::from(payload.out.len() > before);
+            self.counters.messages_sent += self.datagrams.write(payload);
         }
         self.streams.write_data(payload);
         self.fill_probe(SpaceId::App(ix), ix, payload);

@@ -44,14 +44,13 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
-        if ix == 0 && (self.initial.is_some() || self.handshake.is_some()) {
-            if let Some(transmit) = self.transmit_coalesced(now, buf) {
-                return Some(transmit);
-            }
+        if ix == 0
+            && (self.initial.is_some() || self.handshake.is_some())
+            && let Some(transmit) = self.transmit_coalesced(now, buf)
+        {
+            return Some(transmit);
         }
-        if self.keys.one_rtt.is_none() {
-            return None;
-        }
+        self.keys.one_rtt.as_ref()?;
         self.transmit_probing(now, ix, buf)
             .or_else(|| self.transmit_batch(now, ix, buf, max_segments))
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))

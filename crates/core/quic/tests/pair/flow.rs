@@ -63,7 +63,8 @@ impl Flow {
 
     /// Writes and reads what is possible now; `true` when all has arrived.
     pub fn work(&mut self, pair: &mut Pair) -> bool {
-        let ends = (pair.client.connections.get_mut(&self.client), pair.server.connections.get_mut(&self.server));
+        let ends =
+            (pair.client.connections.get_mut(&self.client), pair.server.connections.get_mut(&self.server));
         let (sender, receiver) = if self.from.is_client() { ends } else { (ends.1, ends.0) };
         if let Some(sender) = sender.filter(|connection| !connection.is_closed()) {
             pump(sender, self.id, &self.data, &mut self.at);

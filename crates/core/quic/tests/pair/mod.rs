@@ -9,8 +9,8 @@ use tq_quic::handshake::{ClientTls, ServerTls};
 use tq_quic::time::{Duration, Instant};
 use tq_quic::wire::Ecn;
 use tq_quic::{
-    ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, Event, Handle, Incoming, RecvMeta, Route,
-    ServerConfig, Transmit, TransportConfig,
+    ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig, Event, Handle, Incoming, RecvMeta,
+    Route, ServerConfig, Transmit, TransportConfig,
 };
 use tq_tls::AwsLc;
 
@@ -70,7 +70,7 @@ pub struct Pair {
     pub client_transport: Arc<TransportConfig>,
     pub sent: [u64; 2],
     pub datagrams: [u64; 2],
-    launched: u64,
+    pub launched: u64,
 }
 
 /// TLS of both sides over one self-signed certificate.
@@ -193,8 +193,7 @@ impl Pair {
     pub fn step(&mut self, until: Instant) -> bool {
         self.flush();
         let first = self.flying.first_key_value().map(|((at, _), _)| *at);
-        let next =
-            first.into_iter().chain(self.client.deadline()).chain(self.server.deadline()).min();
+        let next = first.into_iter().chain(self.client.deadline()).chain(self.server.deadline()).min();
         let Some(next) = next.filter(|next| *next <= until) else {
             self.now = until;
             return false;

@@ -186,11 +186,8 @@ impl Raw {
     pub fn client_with(transport: TransportConfig, params: TransportParameters) -> Self {
         let mut raw = Self::half_open_client(transport);
         raw.send(Level::Initial, &crypto(0, &message(SERVER_HELLO, b"")));
-        let params = TransportParameters {
-            initial_scid: Some(raw.scid),
-            original_dcid: Some(raw.odcid),
-            ..params
-        };
+        let params =
+            TransportParameters { initial_scid: Some(raw.scid), original_dcid: Some(raw.odcid), ..params };
         let mut flight = message(PARAMS, &encode(&params));
         flight.extend(message(FINISHED, b""));
         raw.send(Level::Handshake, &crypto(0, &flight));
@@ -320,7 +317,9 @@ impl Raw {
             let len = rest.len();
             while !rest.is_empty() {
                 let (level, pn_offset, end) = match Header::parse(rest, self.scid.len()) {
-                    Ok(Header::Long { kind: LongKind::Initial, pn_offset, end, .. }) => (Level::Initial, pn_offset, end),
+                    Ok(Header::Long { kind: LongKind::Initial, pn_offset, end, .. }) => {
+                        (Level::Initial, pn_offset, end)
+                    }
                     Ok(Header::Long { kind: LongKind::Handshake, pn_offset, end, .. }) => {
                         (Level::Handshake, pn_offset, end)
                     }

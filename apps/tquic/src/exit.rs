@@ -1,0 +1,39 @@
+//! From errors to exit codes.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use tq::ConnectionError;
+
+/// The other side was not reached, or was lost on the way.
+const UNREACHABLE: u8 = 3;
+
+/// Marks an error as: the other side was not reached, or was lost.
+#[derive(Debug)]
+pub(crate) struct Unreachable(pub(crate) String);
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+/// Prints what went wrong and says which exit code that is.
+pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("tquic: {error:#}");
+    if error.chain().any(is_unreachable) { UNREACHABLE.into() } else { ExitCode::FAILURE }
+}
+
+/// Whether this error means that nobody is there (any more), rather than that somebody said no.
+fn is_unreachable(error: &(dyn std::error::Error + 'static)) -> bool {
+    let lost = error.downcast_ref::<ConnectionError>().is_some_and(|error| {
+        matches!(
+            error,
+            ConnectionError::HandshakeTimeout | ConnectionError::IdleTimeout | ConnectionError::Reset
+        )
+    });
+    lost || error.is::<Unreachable>()
+}

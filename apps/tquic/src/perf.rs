@@ -1,0 +1,120 @@
+//! `tquic perf`: what two hosts and the way between them can do.
+//!
+//! Client and server speak `tq-perf`, which also tells the client how much CPU time the server spent. They use
+//! one well-known key pair: nobody is authenticated, for nothing of value is transferred.
+
+mod bulk;
+mod client;
+mod handshakes;
+mod protocol;
+mod report;
+mod requests;
+mod server;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use tq::TransportConfig;
+use tq::quic::cc::Algorithm;
+use tq::tls::RawIdentity;
+
+/// Seed of the key pair everybody knows.
+const SEED: [u8; 32] = *b"tq-perf measures, nothing secret";
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Answer measurements until interrupted.
+    Server(ServerOptions),
+    /// Measure against a server.
+    Client(ClientOptions),
+}
+
+#[derive(Args)]
+pub(crate) struct ServerOptions {
+    /// Address and UDP port to listen on; port 0 lets the system choose.
+    #[arg(long, value_name = "ADDR", default_value = "[::]:4433")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+#[derive(Args)]
+pub(crate) struct ClientOptions {
+    /// Server, HOST:PORT.
+    #[arg(value_name = "ADDR")]
+    addr: String,
+    /// Measure for so many seconds.
+    #[arg(long, value_name = "S", default_value = "5", value_parser = seconds)]
+    duration: Duration,
+    /// Measure until so many bytes were transferred, all streams together.
+    #[arg(long, value_name = "N", conflicts_with_all = ["duration", "handshakes", "requests"])]
+    bytes: Option<u64>,
+    /// Send data to the server.
+    #[arg(long, conflicts_with_all = ["download", "handshakes", "requests"])]
+    upload: bool,
+    /// Receive data from the server: the default.
+    #[arg(long, conflicts_with_all = ["handshakes", "requests"])]
+    download: bool,
+    /// Streams at a time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    streams: u32,
+    /// Count full handshakes.
+    #[arg(long, conflicts_with = "requests")]
+    handshakes: bool,
+    /// Count requests and answers of SIZE bytes each, a stream for each pair.
+    #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(u32).range(0..=1 << 24))]
+    requests: Option<u32>,
+    /// Handshakes or requests under way at a time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    outstanding: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    tuning: Tuning,
+}
+
+/// Transport settings worth trying, of this end.
+#[derive(Args, Clone)]
+pub(crate) struct Tuning {
+    /// Congestion control: cubic or newreno.
+    #[arg(long, value_name = "NAME", default_value = "cubic", value_parser = algorithm)]
+    cc: Algorithm,
+    /// Largest UDP payload to try, bytes: 1472 for Ethernet over IPv4, 8952 for jumbo frames.
+    #[arg(long, value_name = "BYTES", default_value_t = 1452, value_parser = clap::value_parser!(u16).range(1200..=65507))]
+    mtu: u16,
+}
+
+impl Tuning {
+    fn apply(&self, transport: &mut TransportConfig) {
+        transport.congestion = self.cc;
+        transport.max_mtu = self.mtu;
+        transport.stream.max_bidi = 10_000;
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be more than 0".into()),
+    }
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    name.parse().map_err(|_| "known are cubic and newreno".into())
+}
+
+/// The key pair of every server.
+fn identity() -> RawIdentity {
+    RawIdentity::from_seed(SEED)
+}
+
+pub(crate) async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Server(options) => server::run(options).await,
+        Command::Client(options) => client::run(options).await,
+    }
+}

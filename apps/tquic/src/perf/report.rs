@@ -1,0 +1,194 @@
+//! What was measured, for people and as JSON.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+use tq::ConnectionStats;
+use tq::quic::cc::Algorithm;
+
+/// Version of the JSON.
+const SCHEMA: u32 = 1;
+
+/// What every report has.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Common {
+    /// CPU seconds of the processes over the measurement.
+    client_cpu_s: f64,
+    server_cpu_s: f64,
+    /// Of the first path, as the client sees it.
+    rtt_ms: f64,
+    mtu: u16,
+    /// Packets the client lost.
+    packets_lost: u64,
+}
+
+impl Common {
+    pub(super) fn new(client: Duration, server: Duration, stats: &ConnectionStats) -> Self {
+        let path = stats.paths.first();
+        Self {
+            client_cpu_s: client.as_secs_f64(),
+            server_cpu_s: server.as_secs_f64(),
+            rtt_ms: path.map_or(0.0, |path| path.srtt.as_secs_f64() * 1e3),
+            mtu: path.map_or(0, |path| path.mtu),
+            packets_lost: stats.counters.packets_lost,
+        }
+    }
+}
+
+/// A throughput.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct BulkReport {
+    direction: &'static str,
+    streams: u32,
+    cc: String,
+    bytes: u64,
+    seconds: f64,
+    gbit_per_s: f64,
+    /// CPU seconds per 1e9 payload bytes.
+    client_cpu_s_per_gb: f64,
+    server_cpu_s_per_gb: f64,
+    #[serde(flatten)]
+    common: Common,
+}
+
+impl BulkReport {
+    pub(super) fn new(
+        upload: bool,
+        streams: u32,
+        cc: Algorithm,
+        bytes: u64,
+        time: Duration,
+        common: Common,
+    ) -> Self {
+        let gigabytes = bytes as f64 / 1e9;
+        let seconds = time.as_secs_f64();
+        Self {
+            direction: if upload { "upload" } else { "download" },
+            streams,
+            cc: format!("{cc:?}").to_lowercase(),
+            bytes,
+            seconds,
+            gbit_per_s: per(gigabytes * 8.0, seconds),
+            client_cpu_s_per_gb: per(common.client_cpu_s, gigabytes),
+            server_cpu_s_per_gb: per(common.server_cpu_s, gigabytes),
+            common,
+        }
+    }
+}
+
+/// Handshakes or requests per second.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct RateReport {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u32>,
+    outstanding: u32,
+    count: u64,
+    seconds: f64,
+    per_s: f64,
+    /// CPU milliseconds of one.
+    client_cpu_ms: f64,
+    server_cpu_ms: f64,
+    #[serde(flatten)]
+    common: Common,
+}
+
+impl RateReport {
+    pub(super) fn new(
+        size: Option<u32>,
+        outstanding: u32,
+        count: u64,
+        time: Duration,
+        common: Common,
+    ) -> Self {
+        let seconds = time.as_secs_f64();
+        Self {
+            size,
+            outstanding,
+            count,
+            seconds,
+            per_s: per(count as f64, seconds),
+            client_cpu_ms: per(common.client_cpu_s * 1e3, count as f64),
+            server_cpu_ms: per(common.server_cpu_s * 1e3, count as f64),
+            common,
+        }
+    }
+}
+
+/// `amount` per `unit`, 0 of nothing.
+fn per(amount: f64, unit: f64) -> f64 {
+    if unit > 0.0 { amount / unit } else { 0.0 }
+}
+
+/// One measurement.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "measured", rename_all = "lowercase")]
+pub(super) enum Report {
+    Bulk(BulkReport),
+    Handshakes(RateReport),
+    Requests(RateReport),
+}
+
+#[derive(Serialize)]
+struct Versioned<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl Report {
+    /// To stdout.
+    pub(super) fn print(&self, json: bool) -> Result<()> {
+        let text = if json { self.json()? } else { self.text() };
+        println!("{text}");
+        Ok(())
+    }
+
+    fn json(&self) -> Result<String> {
+        Ok(serde_json::to_string(&Versioned { schema: SCHEMA, report: self })?)
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Bulk(r) => format!(
+                "{} of {:.3} GB in {:.2} s over {} stream(s), {}: {:.3} Gbit/s\n\
+                 CPU per GB: client {:.3} s, server {:.3} s\n{}",
+                r.direction,
+                r.bytes as f64 / 1e9,
+                r.seconds,
+                r.streams,
+                r.cc,
+                r.gbit_per_s,
+                r.client_cpu_s_per_gb,
+                r.server_cpu_s_per_gb,
+                path(&r.common)
+            ),
+            Self::Handshakes(r) => rate("handshakes", r),
+            Self::Requests(r) => rate(&format!("requests of {} bytes", r.size.unwrap_or(0)), r),
+        }
+    }
+}
+
+fn rate(what: &str, r: &RateReport) -> String {
+    format!(
+        "{} {what} in {:.2} s, {} at a time: {:.0} per second\n\
+         CPU of each: client {:.3} ms, server {:.3} ms\n{}",
+        r.count,
+        r.seconds,
+        r.outstanding,
+        r.per_s,
+        r.client_cpu_ms,
+        r.server_cpu_ms,
+        path(&r.common)
+    )
+}
+
+fn path(common: &Common) -> String {
+    format!(
+        "RTT {:.3} ms, UDP payload {}, {} packets lost here",
+        common.rtt_ms, common.mtu, common.packets_lost
+    )
+}
+
+#[cfg(test)]
+mod tests;
