@@ -20,7 +20,8 @@ pub(super) async fn run(options: ServerOptions) -> Result<()> {
     let ServerOptions { listen, tuning } = options;
     let identity = identity();
     let pin = Pin::of(&identity);
-    let mut config = ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]).key_log(true))?;
+    let mut config =
+        ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]).key_log(true))?;
     config.transport(|transport| tuning.apply(transport));
     let endpoint = Endpoint::server(config, listen).with_context(|| format!("cannot listen on {listen}"))?;
     println!("listening on {}, key fingerprint {pin}", endpoint.local_addr());
