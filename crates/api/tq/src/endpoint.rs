@@ -298,10 +298,9 @@ impl Inner {
         side: Side,
         remote: SocketAddr,
     ) -> Hold {
-        if let Some(subscribers) = &self.subscribers {
-            if let Some(subscriber) = subscribers.subscriber(&NewConnection { side, remote }) {
-                core.set_subscriber(state.latest, subscriber);
-            }
+        let subscribers = self.subscribers.as_ref();
+        if let Some(subscriber) = subscribers.and_then(|s| s.subscriber(&NewConnection { side, remote })) {
+            core.set_subscriber(state.latest, subscriber);
         }
         let shared = Shared::new(key, side, core, Arc::clone(&self.queue));
         let index = key.0 as usize;
