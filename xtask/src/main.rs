@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+mod bench;
 mod check;
 mod demo;
 mod interop;
@@ -21,6 +22,7 @@ cargo xtask COMMAND
   test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
   interop [--all]    peers only: a subset, or every case
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
+  bench [--json]     bulk transfer beside quinn, five rounds in alternating order
   help               this text
 
 With CI set in the environment Cargo.lock is never changed (--locked).";
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         ["test", "--fast"] => test::run(true),
         ["interop"] => interop::command(true),
         ["interop", "--all"] => interop::command(false),
+        ["bench"] => bench::run(5, 4, false).map(|()| true),
+        ["bench", "--json"] => bench::run(5, 4, true).map(|()| true),
         ["demo"] => demo::run(false).map(|()| true),
         ["demo", "--keep"] => demo::run(true).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {

@@ -69,8 +69,11 @@ impl Endpoint {
         else {
             return Route::Drop(DropReason::UnknownConnection);
         };
-        if self.server.is_none() {
+        let Some(server) = &self.server else {
             return Route::Drop(DropReason::UnknownConnection);
+        };
+        if datagram[0] & header::FIXED_BIT == 0 && !server.transport.grease {
+            return Route::Drop(DropReason::FixedBit);
         }
         // RFC 9000 §14.1, §7.2
         if datagram.len() < usize::from(MIN_MTU) {
