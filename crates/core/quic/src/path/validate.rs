@@ -36,7 +36,14 @@ struct Challenge {
 impl Validation {
     /// Nothing known.
     pub(crate) fn new() -> Self {
-        Self { validated: false, received: 0, sent: 0, challenge: None, responses: VecDeque::new(), answered: 0 }
+        Self {
+            validated: false,
+            received: 0,
+            sent: 0,
+            challenge: None,
+            responses: VecDeque::new(),
+            answered: 0,
+        }
     }
 
     /// The address is proven.

@@ -150,11 +150,13 @@ impl Connection {
         }
         let budget = self.budget(now, ix)?;
         let limit = budget.total.min(usize::from(MIN_MTU));
-        let answers = if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
+        let answers =
+            if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
         let mut challenge = [0; 8];
         self.shared.entropy.fill(&mut challenge);
-        let fill =
-            |c: &mut Self, p: &mut crate::payload::Payload<'_>| c.fill_validation(now, ix, challenge, answers, p);
+        let fill = |c: &mut Self, p: &mut crate::payload::Payload<'_>| {
+            c.fill_validation(now, ix, challenge, answers, p)
+        };
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
         if challenging || answers > 1 {
             self.pad(buf, &mut draft, limit);
