@@ -36,7 +36,14 @@ struct Challenge {
 impl Validation {
     /// Nothing known.
     pub(crate) fn new() -> Self {
-        Self { validated: false, received: 0, sent: 0, challenge: None, responses: VecDeque::new(), answered: 0 }
+        Self {
+            validated: false,
+            received: 0,
+            sent: 0,
+            challenge: None,
+            responses: VecDeque::new(),
+            answered: 0,
+        }
     }
 
     /// The address is proven.
@@ -78,6 +85,10 @@ impl Validation {
             interval: 3 * srtt,
             give_up_at: now + (3 * pto).max(Duration::from_secs(3)),
         });
+    }
+
+    pub(crate) fn is_challenging(&self) -> bool {
+        self.challenge.is_some()
     }
 
     pub(crate) fn wants_challenge(&self) -> bool {

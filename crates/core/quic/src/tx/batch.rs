@@ -36,7 +36,7 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
-        if !self.may_send_app() {
+        if !self.may_send_app() || self.paths[ix].is_blocked() {
             return None;
         }
         let mut budget = self.budget(now, ix)?;
@@ -150,13 +150,16 @@ impl Connection {
         }
         let budget = self.budget(now, ix)?;
         let limit = budget.total.min(usize::from(MIN_MTU));
-        let answers = if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
+        let answers =
+            if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
         let mut challenge = [0; 8];
         self.shared.entropy.fill(&mut challenge);
-        let fill =
-            |c: &mut Self, p: &mut crate::payload::Payload<'_>| c.fill_validation(now, ix, challenge, answers, p);
+        let fill = |c: &mut Self, p: &mut crate::payload::Payload<'_>| {
+            c.fill_validation(now, ix, challenge, answers, p)
+        };
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
-        if challenging || answers > 1 {
+        // a challenge that cannot be full size is small, so that it can be repeated
+        if (challenging || answers > 1) && limit == usize::from(MIN_MTU) {
             self.pad(buf, &mut draft, limit);
         }
         let len = draft.seal.packet.end;
