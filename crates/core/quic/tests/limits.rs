@@ -131,7 +131,12 @@ fn a_flood_of_challenges_costs_no_memory_and_no_more_than_it_brings() {
         raw.frames(&[Frame::PathChallenge(n.to_be_bytes())]);
     }
     assert_eq!(raw.violation(), None);
-    assert!(raw.sent - sent <= raw.received - received, "{} for {}", raw.sent - sent, raw.received - received);
+    assert!(
+        raw.sent - sent <= raw.received - received,
+        "{} for {}",
+        raw.sent - sent,
+        raw.received - received
+    );
     assert!(raw.packets().iter().any(|packet| packet.datagram >= 1200), "honest ones are expanded");
 }
 

@@ -68,7 +68,9 @@ fn frames_are_only_taken_from_packets_that_may_carry_them() {
     let kinds: Vec<u64> = all_frames().iter().map(Frame::kind).collect();
     assert!(kinds.len() >= 34);
     for frame in all_frames() {
-        for (level, packet) in [(Level::Initial, PacketKind::Initial), (Level::Handshake, PacketKind::Handshake)] {
+        for (level, packet) in
+            [(Level::Initial, PacketKind::Initial), (Level::Handshake, PacketKind::Handshake)]
+        {
             let mut raw = Raw::half_open_server(TransportConfig::default(), params());
             // RFC 9000 §12.4 table 3
             let allowed = matches!(frame, Frame::Padding(_) | Frame::Ping | Frame::Crypto(_))
@@ -154,12 +156,8 @@ fn reserved_bits_are_a_violation_but_only_in_authentic_packets() {
 fn empty_datagrams_are_counted_and_nothing_else() {
     let mut raw = Raw::server();
     let sent = raw.sent;
-    let meta = tq_quic::RecvMeta {
-        remote: raw.me,
-        local_ip: None,
-        socket: 0,
-        ecn: tq_quic::wire::Ecn::NotEct,
-    };
+    let meta =
+        tq_quic::RecvMeta { remote: raw.me, local_ip: None, socket: 0, ecn: tq_quic::wire::Ecn::NotEct };
     for _ in 0..1000 {
         raw.deliver(Vec::new());
         let now = raw.now;
