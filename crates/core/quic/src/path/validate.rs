@@ -87,6 +87,10 @@ impl Validation {
         });
     }
 
+    pub(crate) fn is_challenging(&self) -> bool {
+        self.challenge.is_some()
+    }
+
     pub(crate) fn wants_challenge(&self) -> bool {
         self.challenge.as_ref().is_some_and(|challenge| challenge.pending)
     }

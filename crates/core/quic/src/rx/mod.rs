@@ -240,12 +240,19 @@ impl Connection {
         self.log_received(now, opened, meta.ecn, packet.len(), payload);
         self.hs.heard = true;
         match self.frames(now, meta, opened, payload) {
-            Ok(outcome) => self.after_packet(now, meta, opened, outcome),
+            Ok(outcome) => self.after_packet(now, meta, opened, outcome, packet.len()),
             Err(error) => self.fail(now, error),
         }
     }
 
-    fn after_packet(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, outcome: frames::Outcome) {
+    fn after_packet(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        opened: &Opened,
+        outcome: frames::Outcome,
+        size: usize,
+    ) {
         if self.end.is_over() {
             return;
         }
@@ -261,7 +268,11 @@ impl Connection {
             self.discard_level(now, SpaceId::Initial);
         }
         if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
-            self.on_new_address(now, meta, opened.ix, highest && !outcome.probing_only);
+            // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
+            // follows, only on the newest packet that is not a probe.
+            if self.side.is_server() && highest && !outcome.probing_only {
+                self.rebind(now, meta, opened.ix, size);
+            }
         }
         if outcome.crypto
             && let Err(error) = self.feed(now, opened.space)
@@ -283,14 +294,5 @@ impl Connection {
     pub(crate) fn drop_packet(&mut self, now: Instant, reason: DropReason, size: usize) {
         self.counters.drop_packet(reason);
         self.log_dropped(now, reason, size);
-    }
-
-    /// A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
-    /// follows, only on the newest packet that is not a probe.
-    fn on_new_address(&mut self, now: Instant, meta: &RecvMeta, ix: usize, follow: bool) {
-        if self.side.is_client() || !follow {
-            return;
-        }
-        self.rebind(now, meta, ix);
     }
 }

@@ -36,7 +36,7 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
-        if !self.may_send_app() {
+        if !self.may_send_app() || self.paths[ix].is_blocked() {
             return None;
         }
         let mut budget = self.budget(now, ix)?;
@@ -158,7 +158,8 @@ impl Connection {
             c.fill_validation(now, ix, challenge, answers, p)
         };
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
-        if challenging || answers > 1 {
+        // a challenge that cannot be full size is small, so that it can be repeated
+        if (challenging || answers > 1) && limit == usize::from(MIN_MTU) {
             self.pad(buf, &mut draft, limit);
         }
         let len = draft.seal.packet.end;
