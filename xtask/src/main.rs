@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+mod bench;
 mod check;
 mod demo;
 mod interop;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   interop [--subset] [--case NAME] [--peer NAME] [--write]
                      other QUIC stacks only: every cell of the matrix, or those named; --write renews docs/interop.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
+  bench [--json]     bulk transfer beside quinn, five rounds in alternating order
   help               this text
 
 With CI set in the environment Cargo.lock is never changed (--locked).";
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(false),
         ["test", "--fast"] => test::run(true),
         ["interop", words @ ..] => interop::command(words),
+        ["bench"] => bench::run(5, 4, false).map(|()| true),
+        ["bench", "--json"] => bench::run(5, 4, true).map(|()| true),
         ["demo"] => demo::run(false).map(|()| true),
         ["demo", "--keep"] => demo::run(true).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {

@@ -37,3 +37,6 @@ fn is_unreachable(error: &(dyn std::error::Error + 'static)) -> bool {
     });
     lost || error.is::<Unreachable>()
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ mod cpu;
 mod exit;
 mod files;
 mod get;
+mod host;
 mod perf;
 mod pin;
 mod progress;

@@ -5,16 +5,14 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use tq::{Bytes, Connection, Endpoint, RecvStream, SendStream, ServerConfig, tls};
+use tq::{Bytes, RecvStream, SendStream, ServerConfig, tls};
 
-use crate::files;
 use crate::pin::Pin;
+use crate::{files, host};
 
 /// Bytes read from a file at a time, and how many such blocks may wait to be sent.
 const BLOCK: usize = 1 << 20;
@@ -23,8 +21,6 @@ const BLOCKS: usize = 4;
 const STREAMS: u64 = 64;
 /// Code of a stream whose file cannot be read to its end.
 const BROKEN: u64 = 1;
-/// How long clients are given to hear that the server stops.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -56,49 +52,19 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     };
     let mut config = ServerConfig::new(settings)?;
     config.transport(|transport| transport.stream.max_bidi = STREAMS);
-    let endpoint = Endpoint::server(config, listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let endpoint = host::bind(config, listen)?;
     match shown {
         Some(pin) => println!("listening on {}, key fingerprint {pin}", endpoint.local_addr()),
         None => println!("listening on {}", endpoint.local_addr()),
     }
-    tokio::select! {
-        () = accept(&endpoint, dir.into()) => {}
-        signal = tokio::signal::ctrl_c() => signal?,
-    }
-    endpoint.close(0, b"the server stops");
-    let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
-    Ok(())
-}
-
-async fn accept(endpoint: &Endpoint, root: Arc<Path>) {
-    while let Some(incoming) = endpoint.accept().await {
-        let root = Arc::clone(&root);
-        tokio::spawn(async move {
-            let remote = incoming.remote_address();
-            match incoming.await {
-                Ok(connection) => converse(connection, root).await,
-                Err(error) => eprintln!("{remote}: {error}"),
-            }
-        });
-    }
-}
-
-async fn converse(connection: Connection, root: Arc<Path>) {
-    let remote = connection.remote_address();
-    while let Ok((send, recv)) = connection.accept_bi().await {
-        let root = Arc::clone(&root);
-        tokio::spawn(async move {
-            if let Err(error) = answer(&root, send, recv).await {
-                eprintln!("{remote}: {error:#}");
-            }
-        });
-    }
+    let root: Arc<Path> = dir.into();
+    host::serve(&endpoint, move |send, recv| answer(Arc::clone(&root), send, recv)).await
 }
 
 /// Answers one request.
-async fn answer(root: &Path, mut send: SendStream, mut recv: RecvStream) -> Result<()> {
+async fn answer(root: Arc<Path>, mut send: SendStream, mut recv: RecvStream) -> Result<()> {
     let name = recv.read_to_end(files::NAME).await?;
-    let opened = files::resolve(root, &name).and_then(|path| {
+    let opened = files::resolve(&root, &name).and_then(|path| {
         let file = File::open(&path).map_err(|error| format!("the file cannot be read: {error}"))?;
         let size = file.metadata().map_err(|error| format!("the file cannot be read: {error}"))?.len();
         Ok((file, size))

@@ -7,29 +7,31 @@ use tq::{ClientConfig, Connection, Endpoint, tls};
 
 use super::protocol::{ALPN, Order};
 use super::report::{Common, Report};
-use super::{ClientOptions, bulk, handshakes, identity, requests};
+use super::{ClientOptions, Tuning, bulk, handshakes, identity, requests};
 use crate::cpu;
 use crate::remote::Remote;
 
 /// Everything needed to connect, as often as wanted.
 #[derive(Clone)]
 pub(super) struct Target {
-    pub(super) remote: Remote,
-    pub(super) endpoint: Endpoint,
-    pub(super) config: ClientConfig,
+    remote: Remote,
+    endpoint: Endpoint,
+    tuning: Tuning,
 }
 
 impl Target {
+    /// A connection with a configuration of its own, which knows no earlier session to resume.
     pub(super) async fn connect(&self) -> Result<Connection> {
-        self.remote.connect(&self.endpoint, &self.config).await
+        let trust = tls::ClientConfig::pinned_key(identity().spki()).alpn([ALPN]).key_log(true);
+        let mut config = ClientConfig::new(trust)?;
+        config.transport(|transport| self.tuning.apply(transport));
+        self.remote.connect(&self.endpoint, &config).await
     }
 }
 
 pub(super) async fn run(options: ClientOptions) -> Result<()> {
     let remote = Remote::resolve(&options.addr).await?;
-    let mut config = ClientConfig::new(tls::ClientConfig::pinned_key(identity().spki()).alpn([ALPN]))?;
-    config.transport(|transport| options.tuning.apply(transport));
-    let target = Target { endpoint: remote.endpoint()?, remote, config };
+    let target = Target { endpoint: remote.endpoint()?, remote, tuning: options.tuning.clone() };
     let connection = target.connect().await?;
     let meter = Meter::start(&connection).await?;
     let report = if options.handshakes {

@@ -31,7 +31,9 @@ pub(super) async fn run(target: &Target, duration: Duration, outstanding: u32) -
         workers.spawn(async move {
             let mut count = 0;
             while start.elapsed() < duration {
-                target.connect().await?.close(0, b"counted");
+                let connection = target.connect().await?;
+                connection.confirmed().await?;
+                connection.close(0, b"counted");
                 count += 1;
             }
             anyhow::Ok(count)

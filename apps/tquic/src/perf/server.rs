@@ -1,62 +1,26 @@
 //! The answering end.
 
-use std::time::Duration;
-
-use anyhow::{Context, Result};
-use tokio::time::timeout;
-use tq::{Bytes, Connection, Endpoint, RecvStream, SendStream, ServerConfig, WriteError, tls};
+use anyhow::Result;
+use tq::{Bytes, RecvStream, SendStream, ServerConfig, WriteError, tls};
 
 use super::protocol::{ALPN, ORDER, Order};
 use super::{ServerOptions, identity};
-use crate::cpu;
 use crate::pin::Pin;
+use crate::{cpu, host};
 
 /// What downloads are cut from.
 static BLOCK: [u8; 1 << 20] = [0x5a; 1 << 20];
-/// How long clients are given to hear that the server stops.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(options: ServerOptions) -> Result<()> {
     let ServerOptions { listen, tuning } = options;
     let identity = identity();
     let pin = Pin::of(&identity);
-    let mut config = ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]))?;
+    let mut config =
+        ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]).key_log(true))?;
     config.transport(|transport| tuning.apply(transport));
-    let endpoint = Endpoint::server(config, listen).with_context(|| format!("cannot listen on {listen}"))?;
+    let endpoint = host::bind(config, listen)?;
     println!("listening on {}, key fingerprint {pin}", endpoint.local_addr());
-    tokio::select! {
-        () = accept(&endpoint) => {}
-        signal = tokio::signal::ctrl_c() => signal?,
-    }
-    endpoint.close(0, b"the server stops");
-    let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
-    Ok(())
-}
-
-async fn accept(endpoint: &Endpoint) {
-    while let Some(incoming) = endpoint.accept().await {
-        tokio::spawn(async move {
-            let remote = incoming.remote_address();
-            match incoming.await {
-                Ok(connection) => converse(connection).await,
-                Err(error) => eprintln!("{remote}: {error}"),
-            }
-        });
-    }
-}
-
-async fn converse(connection: Connection) {
-    let remote = connection.remote_address();
-    while let Ok((send, recv)) = connection.accept_bi().await {
-        let connection = connection.clone();
-        tokio::spawn(async move {
-            if let Err(error) = answer(send, recv).await
-                && connection.close_reason().is_none()
-            {
-                eprintln!("{remote}: {error:#}");
-            }
-        });
-    }
+    host::serve(&endpoint, answer).await
 }
 
 /// Does what one stream asks for.

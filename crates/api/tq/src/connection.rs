@@ -126,6 +126,17 @@ impl Connection {
         self.shared().close(code, reason);
     }
 
+    /// Waits until both ends know that the handshake is complete (RFC 9001 §4.1.2). A client that closes before
+    /// may leave the server with half a handshake; one that exchanged data need not wait for this.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection ended first.
+    pub async fn confirmed(&self) -> Result<(), ConnectionError> {
+        self.wait(|shared| &shared.signals.confirmed, |state| state.confirmed.then_some(())).await
+    }
+
     /// Waits until the connection ends, for whatever reason, and tells it.
     ///
     /// Cancel-safe.

@@ -298,10 +298,9 @@ impl Inner {
         side: Side,
         remote: SocketAddr,
     ) -> Hold {
-        if let Some(subscribers) = &self.subscribers {
-            if let Some(subscriber) = subscribers.subscriber(&NewConnection { side, remote }) {
-                core.set_subscriber(state.latest, subscriber);
-            }
+        let subscribers = self.subscribers.as_ref();
+        if let Some(subscriber) = subscribers.and_then(|s| s.subscriber(&NewConnection { side, remote })) {
+            core.set_subscriber(state.latest, subscriber);
         }
         let shared = Shared::new(key, side, core, Arc::clone(&self.queue));
         let index = key.0 as usize;
@@ -324,11 +323,15 @@ impl Inner {
         }
         if state.waiting.len() >= self.incoming_limit {
             state.stats.ignored += 1;
-            return;
+            return state.core.ignore(&incoming);
         }
         state.waiting.push_back(incoming);
         drop(state);
         self.incoming.notify_waiters();
+    }
+
+    pub(crate) fn ignore(&self, incoming: &tq_quic::Incoming) {
+        lock(&self.state).core.ignore(incoming);
     }
 
     pub(crate) fn refuse(&self, incoming: tq_quic::Incoming) {

@@ -79,13 +79,17 @@ impl SendStream {
         Ok(())
     }
 
-    /// Ends the stream after what was written. Does not wait: see [`SendStream::stopped`] for that.
+    /// Ends the stream after what was written. Does not wait: see [`SendStream::stopped`] for that. If the peer
+    /// wants no more of it, that is as good as finished.
     ///
     /// # Errors
     /// It was finished or reset already, or the connection ended.
     pub fn finish(&mut self) -> Result<(), ClosedStream> {
         let id = self.id;
-        self.connection.shared().act(|state| state.core.finish(id)).map_err(|_| ClosedStream)
+        self.connection.shared().act(|state| match state.core.finish(id) {
+            Err(_) if !matches!(state.wakers.outcome(id), Some(Outcome::Stopped(_))) => Err(ClosedStream),
+            _ => Ok(()),
+        })
     }
 
     /// Gives up: the peer is told `code` and may never see what was written. `code` is cut to 2^62-1.

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) error: Option<ConnectionError>,
     /// Whether the handshake completed.
     pub(crate) connected: bool,
+    /// Whether it is known to have completed at both ends.
+    pub(crate) confirmed: bool,
     /// The one `Connecting`.
     pub(crate) connecting: Option<Waker>,
     /// Whether the driver has it on its list.
@@ -55,6 +57,7 @@ pub(crate) struct Signals {
     pub(crate) incoming: [Notify; 2],
     pub(crate) datagram: Notify,
     pub(crate) datagram_room: Notify,
+    pub(crate) confirmed: Notify,
     pub(crate) closed: Notify,
 }
 
@@ -70,6 +73,7 @@ impl Shared {
             wakers: Wakers::new(side),
             error: None,
             connected: false,
+            confirmed: false,
             connecting: None,
             queued: false,
             held: None,
@@ -138,6 +142,10 @@ impl State {
                     self.connected = true;
                     woken.tasks.extend(self.connecting.take());
                 }
+                Event::Confirmed => {
+                    self.confirmed = true;
+                    woken.confirmed = true;
+                }
                 Event::Stream(event) => self.on_stream(event, woken),
                 Event::DatagramReceived => woken.datagram = true,
                 Event::DatagramSpace => woken.datagram_room = true,
@@ -178,6 +186,7 @@ impl State {
             incoming: [true; 2],
             datagram: true,
             datagram_room: true,
+            confirmed: true,
             closed: true,
         };
     }
@@ -191,6 +200,7 @@ pub(crate) struct Woken {
     incoming: [bool; 2],
     datagram: bool,
     datagram_room: bool,
+    confirmed: bool,
     closed: bool,
 }
 
@@ -206,6 +216,7 @@ impl Woken {
         }
         notify(&mut self.datagram, &signals.datagram);
         notify(&mut self.datagram_room, &signals.datagram_room);
+        notify(&mut self.confirmed, &signals.confirmed);
         notify(&mut self.closed, &signals.closed);
     }
 }

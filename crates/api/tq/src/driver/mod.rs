@@ -5,6 +5,7 @@
 //! get their turn, never what a packet says or when it may leave. Between turns it sleeps on the sockets, the
 //! timer and the [`crate::queue::Queue`].
 
+mod buffers;
 mod receive;
 mod transmit;
 
@@ -18,12 +19,14 @@ use tokio::io::unix::AsyncFd;
 use tq_time::{Instant, Wheel};
 use tq_udp::{Clock, RecvBatch, Timer};
 
+use self::buffers::Buffers;
 use crate::endpoint::Inner;
 use crate::lock;
 use crate::reactor::register;
 use crate::shared::{Shared, Turn, Woken};
 
-pub(crate) use transmit::{Held, train};
+pub(crate) use self::buffers::Held;
+pub(crate) use self::transmit::train;
 
 /// Turns before other tasks of the thread get theirs.
 const TURNS: usize = 4;
@@ -39,9 +42,7 @@ pub(crate) struct Driver {
     armed: Option<Instant>,
     batch: RecvBatch,
     /// Where connections put their packets.
-    buffer: Box<[u8]>,
-    /// Full buffers return here from connections that had to wait.
-    spare: Vec<Box<[u8]>>,
+    buffers: Buffers,
     /// Bytes of a stateless answer.
     reply: Vec<u8>,
     woken: Woken,
@@ -68,8 +69,7 @@ impl Driver {
             timer: register(Timer::new()?)?,
             armed: None,
             batch: RecvBatch::new(),
-            buffer: transmit::new_buffer(),
-            spare: Vec::new(),
+            buffers: Buffers::new(),
             reply: Vec::new(),
             woken: Woken::default(),
             cid_len,

@@ -20,19 +20,20 @@ use crate::shared::{Shared, Turn, Woken};
 const BATCHES: usize = 2;
 
 impl Driver {
-    /// Takes what has arrived, up to a limit; true if anything did.
+    /// Takes what has arrived, up to a limit. True if a socket said that there is something, be it so or not: only
+    /// asking again until it says no leaves our waker with it.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut heard = false;
         for index in 0..self.inner.sockets.len() {
             for _ in 0..BATCHES {
                 let Poll::Ready(ready) = self.inner.sockets[index].poll_read_ready(cx) else { break };
                 let mut guard = ready?;
+                heard = true;
                 // Errors here are about packets sent earlier (ICMP): the one reading must not care.
                 let count = guard.get_inner().recv(&mut self.batch).unwrap_or(0);
                 if count < RecvBatch::TRAINS {
                     guard.clear_ready();
                 }
-                heard |= count > 0;
                 let mut stage = Stage {
                     inner: &self.inner,
                     turn: &mut self.turn,
@@ -96,7 +97,7 @@ impl Stage<'_> {
         match route {
             Route::Incoming(incoming) => self.inner.knock(incoming),
             Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
-            Route::Drop(_) | Route::Connection(_) => {}
+            Route::Kept | Route::Drop(_) | Route::Connection(_) => {}
         }
         None
     }

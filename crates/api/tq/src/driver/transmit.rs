@@ -1,7 +1,7 @@
 //! From the connections to the sockets: one buffer, one system call per train of datagrams.
 //!
-//! Decides who sends next and how much per visit; keeps what may not leave yet (its departure time is ahead, or
-//! the socket is full) with its connection, which makes nothing new until that is gone. When a packet may leave
+//! Decides who sends next and how much per visit. What may not leave yet (its departure time is ahead, or the
+//! socket is full) stays with its connection, which makes nothing new until that is gone. When a packet may leave
 //! is the core's decision.
 
 use std::io;
@@ -23,23 +23,8 @@ use crate::shared::{Shared, State};
 const TRAINS: usize = 4;
 /// Visits before the sockets are read again.
 const VISITS: usize = 16;
-/// Room for the longest train.
-const BUFFER_LEN: usize = 1 << 16;
 /// A departure this close is now: no timer is so exact.
 const EARLY: Duration = Duration::from_micros(10);
-/// Trains up to this length are copied when they have to wait; longer ones take the buffer with them.
-const COPY: usize = 4096;
-/// Buffers kept for later.
-const SPARES: usize = 32;
-
-/// Sealed packets that wait.
-pub(crate) struct Held {
-    transmit: Transmit,
-    contents: Box<[u8]>,
-    /// Bytes that have left.
-    sent: usize,
-}
-
 /// What became of a train.
 enum Sent {
     /// It left, or is as good as lost.
@@ -48,10 +33,6 @@ enum Sent {
     TooBig(usize),
     /// The socket is full; this many bytes left.
     Full(usize),
-}
-
-pub(super) fn new_buffer() -> Box<[u8]> {
-    vec![0; BUFFER_LEN].into_boxed_slice()
 }
 
 /// A transmit as the socket wants it.
@@ -119,7 +100,7 @@ impl Driver {
                     state.core.on_too_big(now, size);
                 }
                 Sent::Full(sent) => {
-                    self.hold(&mut state, transmit, sent);
+                    state.held = Some(self.buffers.hold(transmit, sent));
                     return self.wait_for_socket(shared.clone(), transmit.socket);
                 }
             }
@@ -129,21 +110,21 @@ impl Driver {
         self.turn.push_back(shared);
     }
 
-    /// The next train of a connection in `self.buffer`, if it may leave now.
+    /// Puts the next train of a connection into the buffer, if it may leave now.
     fn prepare(&mut self, state: &mut State, now: Instant) -> Option<Transmit> {
         if let Some(held) = state.held.take() {
             if !due(&held.transmit, now) {
                 state.held = Some(held);
                 return None;
             }
-            return Some(self.unhold(held));
+            return Some(self.buffers.restore(held));
         }
         let max_segments = self.max_segments();
-        let transmit = state.core.transmit(now, &mut self.buffer, max_segments)?;
+        let transmit = state.core.transmit(now, self.buffers.current(), max_segments)?;
         if due(&transmit, now) {
             return Some(transmit);
         }
-        self.hold(state, transmit, 0);
+        state.held = Some(self.buffers.hold(transmit, 0));
         None
     }
 
@@ -170,37 +151,7 @@ impl Driver {
         self.inner.sockets.iter().map(|socket| socket.get_ref().max_segments()).min().unwrap_or(1)
     }
 
-    /// Keeps the train that is in `self.buffer`, `sent` bytes of which have left.
-    fn hold(&mut self, state: &mut State, transmit: Transmit, sent: usize) {
-        let contents = if transmit.len <= COPY {
-            self.buffer[..transmit.len].into()
-        } else {
-            let empty = self.spare.pop().unwrap_or_else(new_buffer);
-            std::mem::replace(&mut self.buffer, empty)
-        };
-        state.held = Some(Held { transmit, contents, sent });
-    }
-
-    /// Puts what is left of a held train into `self.buffer`.
-    fn unhold(&mut self, held: Held) -> Transmit {
-        let Held { mut transmit, contents, sent } = held;
-        let left = sent..transmit.len;
-        transmit.len = left.len();
-        if contents.len() < BUFFER_LEN {
-            self.buffer[..left.len()].copy_from_slice(&contents[left]);
-            return transmit;
-        }
-        let mut spare = std::mem::replace(&mut self.buffer, contents);
-        if sent > 0 {
-            self.buffer.copy_within(left, 0);
-        }
-        if self.spare.len() < SPARES {
-            self.spare.push(std::mem::take(&mut spare));
-        }
-        transmit
-    }
-
-    /// Sends what is in `self.buffer`.
+    /// Sends the train in the buffer.
     fn send(&mut self, transmit: &Transmit) -> Sent {
         let index = transmit.socket as usize;
         let Some((socket, blocked)) = self.inner.sockets.get(index).zip(self.blocked.get_mut(index)) else {
@@ -209,7 +160,7 @@ impl Driver {
         if blocked.full {
             return Sent::Full(0);
         }
-        let contents = &self.buffer[..transmit.len];
+        let contents = self.buffers.contents(transmit);
         match socket.get_ref().send(&train(transmit, contents)) {
             Ok(()) => Sent::Gone,
             Err(SendError::WouldBlock { sent }) => {

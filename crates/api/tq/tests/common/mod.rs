@@ -11,12 +11,12 @@ use tq::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig, tls}
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// A server that has not accepted anything, and a client that trusts it.
-pub struct Pair {
-    pub server: Endpoint,
-    pub client: Endpoint,
+pub(crate) struct Pair {
+    pub(crate) server: Endpoint,
+    pub(crate) client: Endpoint,
 }
 
-pub fn configs(transport: impl Fn(&mut TransportConfig)) -> (ClientConfig, ServerConfig) {
+pub(crate) fn configs(transport: impl Fn(&mut TransportConfig)) -> (ClientConfig, ServerConfig) {
     let key = tls::RawIdentity::generate();
     let trust = tls::ClientConfig::pinned_key(key.spki()).alpn(["test"]);
     let mut client = ClientConfig::new(trust).unwrap();
@@ -27,15 +27,15 @@ pub fn configs(transport: impl Fn(&mut TransportConfig)) -> (ClientConfig, Serve
 }
 
 impl Pair {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| {})
     }
 
-    pub fn with(transport: impl Fn(&mut TransportConfig)) -> Self {
+    pub(crate) fn with(transport: impl Fn(&mut TransportConfig)) -> Self {
         Self::on("127.0.0.1:0", transport)
     }
 
-    pub fn on(addr: &str, transport: impl Fn(&mut TransportConfig)) -> Self {
+    pub(crate) fn on(addr: &str, transport: impl Fn(&mut TransportConfig)) -> Self {
         let (client_config, server_config) = configs(transport);
         let server = Endpoint::server(server_config, addr.parse().unwrap()).unwrap();
         let client = Endpoint::client(addr.parse().unwrap()).unwrap();
@@ -44,7 +44,7 @@ impl Pair {
     }
 
     /// A connection, as the client and as the server have it.
-    pub async fn connect(&self) -> (Connection, Connection) {
+    pub(crate) async fn connect(&self) -> (Connection, Connection) {
         let connecting = self.client.connect(self.server.local_addr(), "localhost").unwrap();
         let accepting = async { self.server.accept().await.unwrap().await.unwrap() };
         let (client, server) = tokio::join!(connecting, accepting);
@@ -53,12 +53,12 @@ impl Pair {
 }
 
 /// Runs a test, but not for ever.
-pub fn run(test: impl Future<Output = ()>) {
+pub(crate) fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(LIMIT, test).await.expect("takes too long") });
 }
 
 /// Bytes that differ by place.
-pub fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + (i >> 8) * 7 + (i >> 16)) as u8).collect()
 }

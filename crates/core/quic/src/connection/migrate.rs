@@ -33,9 +33,12 @@ impl Connection {
         }
     }
 
-    /// The newest packet of a client came from `meta.remote`: follow it there, but trust the address only once it
-    /// has answered.
-    pub(crate) fn rebind(&mut self, now: Instant, meta: &RecvMeta, ix: usize) {
+    /// The newest packet of a client, of `size` bytes, came from `meta.remote`: follow it there, but trust the address
+    /// only once it has answered.
+    pub(crate) fn rebind(&mut self, now: Instant, meta: &RecvMeta, ix: usize, size: usize) {
+        if self.fallback.is_some_and(|fallback| fallback.tuple.remote == meta.remote) {
+            return self.fall_back(now, ix);
+        }
         let old = self.paths[ix].tuple;
         let tuple = Tuple { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket };
         if self.fallback.is_none() && self.paths[ix].validation.is_validated() {
@@ -45,7 +48,7 @@ impl Connection {
         let config = self.config.clone();
         let path = &mut self.paths[ix];
         path.reset_for_new_tuple(tuple, &config, now);
-        path.validation.unset(1200);
+        path.validation.unset(size as u64);
         path.validation.challenge(now, path.rtt.smoothed(), pto);
         let id = path.id;
         // A fresh id, so that the two addresses cannot be linked by watching (RFC 9000 §9.5).
@@ -58,17 +61,21 @@ impl Connection {
 
     /// The address of a path did not answer.
     pub(crate) fn on_validation_failed(&mut self, now: Instant, ix: usize) {
-        match self.fallback.take().filter(|fallback| fallback.path == self.paths[ix].id) {
-            Some(fallback) => {
-                let config = self.config.clone();
-                let path = &mut self.paths[ix];
-                path.reset_for_new_tuple(fallback.tuple, &config, now);
-                path.validation.set_validated();
-                self.announce_reset_token(ix);
-                self.log_path(now, ix);
-            }
-            None if self.side.is_server() => self.end_now(now, ConnectionError::IdleTimeout),
-            None => {}
+        match self.fallback {
+            Some(fallback) if fallback.path == self.paths[ix].id => self.fall_back(now, ix),
+            _ if self.side.is_server() => self.end_now(now, ConnectionError::IdleTimeout),
+            _ => {}
         }
+    }
+
+    /// Goes back to the last address that was proven; it still is.
+    fn fall_back(&mut self, now: Instant, ix: usize) {
+        let Some(fallback) = self.fallback.take() else { return };
+        let config = self.config.clone();
+        let path = &mut self.paths[ix];
+        path.reset_for_new_tuple(fallback.tuple, &config, now);
+        path.validation.set_validated();
+        self.announce_reset_token(ix);
+        self.log_path(now, ix);
     }
 }

@@ -74,7 +74,7 @@ impl Connection {
         if let Some((state, at)) = acked.rates.take() {
             path.rates.on_acked(now, acked.bytes, at, &state);
         }
-        if acked.new_largest && path.ecn.on_ack(acked.ect0, ack.ecn) {
+        if acked.new_largest && path.ecn.on_ack(id.index(), acked.ect0, ack.ecn) {
             self.counters.ecn_ce += 1;
             self.counters.congestion_events += 1;
             let at = acked.largest.map_or(now, |(_, at)| at);
@@ -278,7 +278,7 @@ impl Connection {
         if time.is_some() {
             return time;
         }
-        if path.amplification_budget() == 0 {
+        if path.is_blocked() {
             return None;
         }
         let probe = in_spaces()
@@ -316,7 +316,7 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.pto_count += 1;
         path.probes[id.index()] = 2;
-        if path.pto_count >= 3 {
+        if path.pto_count >= 2 {
             path.ecn.on_silence();
         }
         self.last_activity = now;

@@ -35,8 +35,9 @@ impl Connection {
         if self.end.is_over() {
             return table;
         }
+        let early = [&self.initial, &self.handshake].into_iter().flatten();
         let early =
-            [&self.initial, &self.handshake].into_iter().flatten().filter_map(|s| s.owed.deadline()).min();
+            early.filter_map(|space| space.owed.deadline()).min().filter(|_| !self.paths[0].is_blocked());
         let paths = (0..self.paths.len()).filter_map(|ix| self.path_deadline(ix)).min();
         [table, early, paths].into_iter().flatten().min()
     }
@@ -44,10 +45,9 @@ impl Connection {
     fn path_deadline(&self, ix: usize) -> Option<Instant> {
         let path = &self.paths[ix];
         let loss = self.loss_timer(ix).map(|(at, _)| at);
-        [loss, path.space.owed.deadline(), path.validation.deadline(), path.paced_until]
-            .into_iter()
-            .flatten()
-            .min()
+        // an ACK that may not be sent is no reason to wake up
+        let ack = path.space.owed.deadline().filter(|_| !path.is_blocked());
+        [loss, ack, path.validation.deadline(), path.paced_until].into_iter().flatten().min()
     }
 
     /// Time has passed: does what is due. Then drain events and transmits as after every call.

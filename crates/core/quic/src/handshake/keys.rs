@@ -40,6 +40,8 @@ pub(crate) struct OneRtt {
     pub(crate) not_before: Option<Instant>,
     /// Whether the peer has used the current phase.
     pub(crate) peer_seen: bool,
+    /// Whether an ACK went out since, sealed with the current key: only then may the peer update again.
+    pub(crate) answered: bool,
 }
 
 /// Which key to try for a packet.
@@ -67,6 +69,7 @@ impl OneRtt {
             acked: false,
             not_before: None,
             peer_seen: false,
+            answered: false,
         }
     }
 
@@ -102,7 +105,13 @@ impl OneRtt {
         self.sealed = 0;
         self.acked = false;
         self.peer_seen = false;
+        self.answered = false;
         self.retire_previous = None;
+    }
+
+    /// An ACK of 1-RTT packets goes out under the current key.
+    pub(crate) fn on_ack_written(&mut self) {
+        self.answered |= self.peer_seen;
     }
 
     /// Whether an update of our own is allowed now (RFC 9001 §6.1, §6.5).

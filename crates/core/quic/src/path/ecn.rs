@@ -10,6 +10,13 @@ const TEST_PACKETS: u64 = 10;
 #[derive(Clone, Debug)]
 pub(crate) struct EcnPath {
     state: EcnState,
+    /// By packet number space, as the counts of the peer are (RFC 9000 §13.4.1): Initial, Handshake, 1-RTT.
+    spaces: [Marked; 3],
+}
+
+/// Marks in one space.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marked {
     sent: u64,
     counts: EcnCounts,
 }
@@ -17,7 +24,7 @@ pub(crate) struct EcnPath {
 impl EcnPath {
     pub(crate) fn new(enabled: bool) -> Self {
         let state = if enabled { EcnState::Testing } else { EcnState::Failed };
-        Self { state, sent: 0, counts: EcnCounts::default() }
+        Self { state, spaces: Default::default() }
     }
 
     /// Whether to mark the next packet.
@@ -27,17 +34,19 @@ impl EcnPath {
     }
 
     /// A marked packet was sent.
-    pub(crate) fn on_sent(&mut self) {
-        self.sent += 1;
-        if self.state == EcnState::Testing && self.sent >= TEST_PACKETS {
+    pub(crate) fn on_sent(&mut self, space: usize) {
+        self.spaces[space].sent += 1;
+        let sent: u64 = self.spaces.iter().map(|space| space.sent).sum();
+        if self.state == EcnState::Testing && sent >= TEST_PACKETS {
             self.state = EcnState::Unknown;
         }
     }
 
     /// An ACK that raised the largest acknowledged number newly covers `marked` packets sent with ECT(0). Returns
     /// whether it reports new CE marks.
-    pub(crate) fn on_ack(&mut self, marked: u64, counts: Option<EcnCounts>) -> bool {
-        if self.state == EcnState::Failed || self.sent == 0 {
+    pub(crate) fn on_ack(&mut self, space: usize, marked: u64, counts: Option<EcnCounts>) -> bool {
+        let known = &mut self.spaces[space];
+        if self.state == EcnState::Failed || known.sent == 0 {
             return false;
         }
         let Some(counts) = counts else {
@@ -47,17 +56,18 @@ impl EcnPath {
             return false;
         };
         let grown = |new: u64, old: u64| new.checked_sub(old);
-        let (Some(ect0), Some(ce)) = (grown(counts.ect0, self.counts.ect0), grown(counts.ce, self.counts.ce))
+        let (Some(ect0), Some(ce)) =
+            (grown(counts.ect0, known.counts.ect0), grown(counts.ce, known.counts.ce))
         else {
             self.state = EcnState::Failed;
             return false;
         };
-        let too_many = counts.ect0.saturating_add(counts.ce) > self.sent;
+        let too_many = counts.ect0.saturating_add(counts.ce) > known.sent;
         if ect0 + ce < marked || counts.ect1 != 0 || too_many {
             self.state = EcnState::Failed;
             return false;
         }
-        self.counts = counts;
+        known.counts = counts;
         if marked > 0 {
             self.state = EcnState::Capable;
         }
@@ -67,8 +77,8 @@ impl EcnPath {
     /// Probe timeouts in a row while no mark was ever confirmed: the path may drop marked packets.
     pub(crate) fn on_silence(&mut self) {
         if matches!(self.state, EcnState::Testing | EcnState::Unknown)
-            && self.sent > 0
-            && self.counts.is_zero()
+            && self.spaces.iter().any(|space| space.sent > 0)
+            && self.spaces.iter().all(|space| space.counts.is_zero())
         {
             self.state = EcnState::Failed;
         }

@@ -17,11 +17,14 @@ use tq_time::Instant;
 use tq_wire::{Ecn, PathId};
 pub(crate) use validate::Validation;
 
-use crate::config::TransportConfig;
+use crate::config::{MIN_MTU, TransportConfig};
 use crate::space::Space;
 
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
 const MAX_BACKOFF: u32 = 10;
+
+/// An unproven address with less room than this gets nothing: an ACK may not fit.
+const SMALLEST_PACKET: u64 = 64;
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +112,13 @@ impl Path {
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
+    }
+
+    /// Whether nothing but a challenge may be sent before the peer is heard of again: there is no room for a packet, or
+    /// what room there is is kept to repeat the challenge.
+    pub(crate) fn is_blocked(&self) -> bool {
+        let least = if self.validation.is_challenging() { u64::from(MIN_MTU) } else { SMALLEST_PACKET };
+        self.validation.budget() < least
     }
 
     /// Mark for the next packet.

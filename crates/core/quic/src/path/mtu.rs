@@ -106,7 +106,8 @@ impl Mtu {
         if size > self.current || self.current == MIN_MTU {
             return false;
         }
-        self.current = MIN_MTU;
+        // what lies between is looked for at once
+        (self.current, self.next_at) = (MIN_MTU, None);
         true
     }
 

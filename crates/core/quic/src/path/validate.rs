@@ -18,6 +18,8 @@ pub(crate) struct Validation {
     sent: u64,
     challenge: Option<Challenge>,
     responses: VecDeque<[u8; 8]>,
+    /// Bytes of datagrams that carried responses.
+    answered: u64,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,14 @@ struct Challenge {
 impl Validation {
     /// Nothing known.
     pub(crate) fn new() -> Self {
-        Self { validated: false, received: 0, sent: 0, challenge: None, responses: VecDeque::new() }
+        Self {
+            validated: false,
+            received: 0,
+            sent: 0,
+            challenge: None,
+            responses: VecDeque::new(),
+            answered: 0,
+        }
     }
 
     /// The address is proven.
@@ -45,7 +54,8 @@ impl Validation {
 
     /// The address is not proven any more.
     pub(crate) fn unset(&mut self, received: u64) {
-        *self = Self { received, responses: core::mem::take(&mut self.responses), ..Self::new() };
+        let responses = core::mem::take(&mut self.responses);
+        *self = Self { received, responses, answered: self.answered, ..Self::new() };
     }
 
     pub(crate) fn is_validated(&self) -> bool {
@@ -75,6 +85,10 @@ impl Validation {
             interval: 3 * srtt,
             give_up_at: now + (3 * pto).max(Duration::from_secs(3)),
         });
+    }
+
+    pub(crate) fn is_challenging(&self) -> bool {
+        self.challenge.is_some()
     }
 
     pub(crate) fn wants_challenge(&self) -> bool {
@@ -112,8 +126,15 @@ impl Validation {
         self.responses.push_back(data);
     }
 
-    pub(crate) fn wants_response(&self) -> bool {
-        !self.responses.is_empty()
+    /// Bytes that responses may take now: half of what the path has brought, so that a flood of challenges is answered
+    /// with less than it costs (threat 8). An honest challenge fills a datagram and pays for a full answer.
+    pub(crate) fn answer_budget(&self, bytes_received: u64) -> u64 {
+        if self.responses.is_empty() { 0 } else { (bytes_received / 2).saturating_sub(self.answered) }
+    }
+
+    /// A datagram of `bytes` with responses went out.
+    pub(crate) fn on_answered(&mut self, bytes: usize) {
+        self.answered += bytes as u64;
     }
 
     pub(crate) fn next_response(&mut self) -> Option<[u8; 8]> {

@@ -6,7 +6,7 @@ mod open;
 
 use tq_event::DropReason;
 use tq_time::Instant;
-use tq_wire::header::{Header, LongKind};
+use tq_wire::header::{FIXED_BIT, Header, LongKind};
 use tq_wire::{Cid, Version};
 
 use crate::connection::{Connection, End, RecvMeta, SpaceId};
@@ -36,6 +36,9 @@ impl Connection {
             End::Closing(_) => return self.receive_closing(now, meta, datagram),
             End::Draining(_) | End::Drained(_) => return self.counters.drop_packet(DropReason::Closing),
         }
+        if self.side.is_client() && !self.is_known(meta) {
+            return self.drop_packet(now, DropReason::UnexpectedAddress, datagram.len());
+        }
         self.attribute(meta, datagram.len());
         self.split(now, meta, datagram);
         if !self.hs.waiting.is_empty() {
@@ -51,6 +54,12 @@ impl Connection {
         if let End::Closing(closing) = &mut self.end {
             closing.on_packet();
         }
+    }
+
+    /// Whether a server of ours is at this address: nobody else may speak for it (RFC 9000 §9).
+    fn is_known(&self, meta: &RecvMeta) -> bool {
+        let from = (meta.remote.ip(), meta.remote.port());
+        self.paths.iter().any(|path| (path.tuple.remote.ip(), path.tuple.remote.port()) == from)
     }
 
     /// Counts bytes for the path they came on, opened or not (RFC 9000 §8.1).
@@ -100,6 +109,11 @@ impl Connection {
 
     fn packet(&mut self, now: Instant, meta: &RecvMeta, header: Header, packet: &mut [u8]) {
         match header {
+            Header::Short { .. } | Header::Long { .. }
+                if packet[0] & FIXED_BIT == 0 && !self.config.grease =>
+            {
+                self.drop_packet(now, DropReason::FixedBit, packet.len());
+            }
             Header::Short { dcid, pn_offset } => self.short(now, meta, &dcid, pn_offset, packet),
             Header::Long { kind, version, dcid, scid, pn_offset, .. } => {
                 self.long(now, meta, kind, version, (&dcid, &scid), pn_offset, packet);
@@ -226,12 +240,19 @@ impl Connection {
         self.log_received(now, opened, meta.ecn, packet.len(), payload);
         self.hs.heard = true;
         match self.frames(now, meta, opened, payload) {
-            Ok(outcome) => self.after_packet(now, meta, opened, outcome),
+            Ok(outcome) => self.after_packet(now, meta, opened, outcome, packet.len()),
             Err(error) => self.fail(now, error),
         }
     }
 
-    fn after_packet(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, outcome: frames::Outcome) {
+    fn after_packet(
+        &mut self,
+        now: Instant,
+        meta: &RecvMeta,
+        opened: &Opened,
+        outcome: frames::Outcome,
+        size: usize,
+    ) {
         if self.end.is_over() {
             return;
         }
@@ -247,7 +268,11 @@ impl Connection {
             self.discard_level(now, SpaceId::Initial);
         }
         if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
-            self.on_new_address(now, meta, opened.ix, highest && !outcome.probing_only);
+            // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
+            // follows, only on the newest packet that is not a probe.
+            if self.side.is_server() && highest && !outcome.probing_only {
+                self.rebind(now, meta, opened.ix, size);
+            }
         }
         if outcome.crypto
             && let Err(error) = self.feed(now, opened.space)
@@ -269,14 +294,5 @@ impl Connection {
     pub(crate) fn drop_packet(&mut self, now: Instant, reason: DropReason, size: usize) {
         self.counters.drop_packet(reason);
         self.log_dropped(now, reason, size);
-    }
-
-    /// A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
-    /// follows, only on the newest packet that is not a probe.
-    fn on_new_address(&mut self, now: Instant, meta: &RecvMeta, ix: usize, follow: bool) {
-        if self.side.is_client() || !follow {
-            return;
-        }
-        self.rebind(now, meta, ix);
     }
 }

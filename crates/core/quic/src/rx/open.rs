@@ -127,8 +127,9 @@ impl Connection {
 
     /// The peer moved to the next key phase (RFC 9001 §6.2).
     fn on_peer_key_update(&mut self, now: Instant, ix: usize, pn: u64) -> Result<(), DropReason> {
-        let early = self.keys.one_rtt.as_ref().is_none_or(|keys| !keys.acked && keys.generation > 0);
+        let early = self.keys.one_rtt.as_ref().is_none_or(|keys| !keys.answered && keys.generation > 0);
         if !self.hs.complete || early {
+            // The peer may update once we have acknowledged a packet of the current phase (RFC 9001 §6.2).
             let why = "key update before the last one was acknowledged";
             self.fail(now, TransportError::new(Code::KEY_UPDATE_ERROR, 0, why));
             return Err(DropReason::Closing);

@@ -13,6 +13,9 @@ use crate::connection::{Connection, SpaceId, Transmit};
 /// A packet that falls short of the others by no more than this is padded to go on with the batch.
 const PAD_TO_GO_ON: usize = 64;
 
+/// A datagram with one PATH_RESPONSE is no longer than this unless it is expanded.
+const SMALLEST_ANSWER: u64 = 64;
+
 impl Connection {
     /// Whether path `ix` has 1-RTT frames to send; `data` if more than acknowledgements may go.
     pub(super) fn app_wants(&self, now: Instant, ix: usize, data: bool) -> bool {
@@ -33,7 +36,7 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
-        if !self.may_send_app() {
+        if !self.may_send_app() || self.paths[ix].is_blocked() {
             return None;
         }
         let mut budget = self.budget(now, ix)?;
@@ -139,19 +142,30 @@ impl Connection {
 
     /// A datagram with challenge and responses, expanded to prove the path's size (RFC 9000 §8.2.1).
     pub(super) fn transmit_probing(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
-        let validation = &self.paths[ix].validation;
-        if !self.may_send_app() || !(validation.wants_challenge() || validation.wants_response()) {
+        let path = &self.paths[ix];
+        let challenging = path.validation.wants_challenge();
+        let answer = path.validation.answer_budget(path.bytes_received);
+        if !self.may_send_app() || !challenging && answer < SMALLEST_ANSWER {
             return None;
         }
         let budget = self.budget(now, ix)?;
         let limit = budget.total.min(usize::from(MIN_MTU));
+        let answers =
+            if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
         let mut challenge = [0; 8];
         self.shared.entropy.fill(&mut challenge);
-        let fill =
-            |c: &mut Self, p: &mut crate::payload::Payload<'_>| c.fill_validation(now, ix, challenge, p);
+        let fill = |c: &mut Self, p: &mut crate::payload::Payload<'_>| {
+            c.fill_validation(now, ix, challenge, answers, p)
+        };
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
-        self.pad(buf, &mut draft, limit);
+        // a challenge that cannot be full size is small, so that it can be repeated
+        if (challenging || answers > 1) && limit == usize::from(MIN_MTU) {
+            self.pad(buf, &mut draft, limit);
+        }
         let len = draft.seal.packet.end;
+        if answers > 0 {
+            self.paths[ix].validation.on_answered(len);
+        }
         Some(self.finish_datagram(now, ix, buf, smallvec![draft], len))
     }
 

@@ -3,6 +3,7 @@
 
 use tq_time::Instant;
 
+use crate::config::MIN_MTU;
 use crate::connection::Connection;
 
 /// What may be sent on a path at this moment.
@@ -30,7 +31,12 @@ impl Connection {
     pub(super) fn budget(&mut self, now: Instant, ix: usize) -> Option<Budget> {
         let in_flight = self.in_flight(ix);
         let path = &mut self.paths[ix];
-        let mtu = usize::from(path.mtu.current());
+        // Probes are small, so that they arrive even if the path has come to carry less (RFC 8899 §4.3).
+        let mtu = match path.probes {
+            [0, 0, 0] => path.mtu.current(),
+            _ => path.mtu.current().min(MIN_MTU),
+        };
+        let mtu = usize::from(mtu);
         let total = usize::try_from(path.amplification_budget()).unwrap_or(usize::MAX);
         if total == 0 {
             return None;

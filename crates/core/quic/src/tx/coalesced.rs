@@ -12,6 +12,9 @@ use crate::handshake::Level;
 impl Connection {
     /// One datagram while Initial or Handshake keys are in use; `None` if neither has something to send.
     pub(super) fn transmit_coalesced(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        if self.paths[0].is_blocked() {
+            return None;
+        }
         let budget = self.budget(now, 0)?;
         let min = usize::from(MIN_MTU);
         let limit = budget.datagram.min(usize::from(self.paths[0].mtu.current()));
@@ -20,14 +23,11 @@ impl Connection {
         let mut at = 0;
         let mut must_pad = false;
         for id in [SpaceId::Initial, SpaceId::Handshake] {
-            let data = window >= min as u64 || self.paths[0].probes[id.index()] > 0;
+            // A server pads its ack-eliciting Initials, a client all of them; what cannot be padded waits.
+            let room = id != SpaceId::Initial || limit >= min;
+            let data = room && (window >= min as u64 || self.paths[0].probes[id.index()] > 0);
             if !self.early_wants(now, id, data) {
                 continue;
-            }
-            // A server pads its ack-eliciting Initials, a client all of them; what cannot be padded waits.
-            let pad = id == SpaceId::Initial && (self.side.is_client() || data && self.crypto_or_probe(id));
-            if pad && limit < min {
-                return None;
             }
             let Some(draft) =
                 self.draft(id, 0, buf, at, limit, |c, payload| c.fill_early(now, id, data, payload))

@@ -52,6 +52,11 @@ impl Connection {
         }
         if let Some(largest) = space.owed.write(now, &mut payload.out, None, 3) {
             payload.tokens.push(Token::Ack { path, largest });
+            if path.is_some()
+                && let Some(keys) = &mut self.keys.one_rtt
+            {
+                keys.on_ack_written();
+            }
             self.counters.acks_sent += 1;
         }
     }
@@ -114,6 +119,7 @@ impl Connection {
         now: Instant,
         ix: usize,
         challenge: [u8; 8],
+        answers: usize,
         payload: &mut Payload<'_>,
     ) {
         let path = &mut self.paths[ix];
@@ -123,7 +129,10 @@ impl Connection {
         {
             path.validation.on_challenge_sent(now, challenge);
         }
-        while payload.room() >= 9 {
+        for _ in 0..answers {
+            if payload.room() < 9 {
+                return;
+            }
             let Some(data) = path.validation.next_response() else { return };
             payload.frame(&Frame::PathResponse(data), None);
         }

@@ -189,7 +189,7 @@ impl Connection {
             path.cc.on_sent(now, size, in_flight_before, draft.seal.pn);
         }
         if ecn == Ecn::Ect0 {
-            path.ecn.on_sent();
+            path.ecn.on_sent(draft.space.index());
         }
         if draft.eliciting && !self.idle_armed_by_send {
             self.idle_armed_by_send = true;

@@ -24,6 +24,8 @@ use super::{CLIENT, End, Flying, SERVER};
 pub struct Tweak {
     /// Bits to set in the first octet.
     pub first: u8,
+    /// Bits to clear in it.
+    pub clear: u8,
     /// Key updates so far.
     pub generation: u64,
     /// Packet number to use instead of the next.
@@ -243,7 +245,7 @@ impl Raw {
             end = end.max(1200);
         }
         out.truncate(end);
-        out[0] |= tweak.first;
+        out[0] = (out[0] | tweak.first) & !tweak.clear;
         if let Some(at) = length_at {
             header::set_length(&mut out, at, end - header_len + 4);
         }

@@ -1,0 +1,70 @@
+//! What all servers of the tool do: accept, answer stream by stream, and stop when interrupted.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::time::timeout;
+use tq::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
+
+/// How long clients are given to hear that the server stops.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Listens.
+pub(crate) fn bind(config: ServerConfig, listen: SocketAddr) -> Result<Endpoint> {
+    Endpoint::server(config, listen).with_context(|| format!("cannot listen on {listen}"))
+}
+
+/// Answers every bidirectional stream of every client with `answer`, until SIGINT.
+pub(crate) async fn serve<A, F>(endpoint: &Endpoint, answer: A) -> Result<()>
+where
+    A: Fn(SendStream, RecvStream) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    tokio::select! {
+        () = accept(endpoint, answer) => {}
+        signal = tokio::signal::ctrl_c() => signal?,
+    }
+    endpoint.close(0, b"the server stops");
+    // Whoever does not answer by then is left behind.
+    let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
+    Ok(())
+}
+
+async fn accept<A, F>(endpoint: &Endpoint, answer: A)
+where
+    A: Fn(SendStream, RecvStream) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    while let Some(incoming) = endpoint.accept().await {
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let remote = incoming.remote_address();
+            match incoming.await {
+                Ok(connection) => converse(connection, answer).await,
+                Err(error) => eprintln!("{remote}: {error}"),
+            }
+        });
+    }
+}
+
+async fn converse<A, F>(connection: Connection, answer: A)
+where
+    A: Fn(SendStream, RecvStream) -> F,
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let remote = connection.remote_address();
+    while let Ok((send, recv)) = connection.accept_bi().await {
+        let connection = connection.clone();
+        let answer = answer(send, recv);
+        tokio::spawn(async move {
+            // A client may leave when it has what it wants.
+            if let Err(error) = answer.await
+                && connection.close_reason().is_none()
+            {
+                eprintln!("{remote}: {error:#}");
+            }
+        });
+    }
+}

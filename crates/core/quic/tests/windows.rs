@@ -1,0 +1,136 @@
+//! Flow control windows that tune themselves, and who goes first when there is less room than work.
+
+mod pair;
+
+use pair::Pair;
+use pair::flow::{Flow, drain, pattern, pump};
+use pair::link::bottleneck;
+use tq_quic::TransportConfig;
+use tq_quic::time::Duration;
+use tq_quic::wire::{Dir, Side, StreamId};
+
+#[test]
+fn windows_grow_to_what_a_long_fast_link_needs() {
+    // 100 Mbit/s with a round trip of 200 ms: 2.5 MB in flight, twice that in windows
+    let mut pair = Pair::default();
+    pair.delay = Duration::from_millis(100);
+    let (link, _) = bottleneck(12_500_000, 2_500_000, pair.delay, None);
+    pair.link = link;
+    let mut flow = Flow::connect(&mut pair, Side::Client, 400 << 20);
+    // slow start and the first window updates
+    flow.run_for(&mut pair, Duration::from_secs(5));
+    let before = flow.got.len();
+    flow.run_for(&mut pair, Duration::from_secs(10));
+    let share = (flow.got.len() - before) as f64 / 10.0 / 12.5e6;
+    assert!(share > 0.85, "{share:.3} of the rate");
+}
+
+#[test]
+fn a_reader_that_stops_holds_the_sender_within_the_window() {
+    let mut pair = Pair::default();
+    let (client, server) = pair.connected();
+    let id = pair.client(client).open(Dir::Uni).expect("allowed");
+    let data = pattern(200 << 20);
+    let mut at = 0;
+    pair.drive_for(Duration::from_secs(5), |pair| {
+        pump(pair.client(client), id, &data, &mut at);
+        false
+    });
+    let received = pair.server(server).stats().counters.bytes_received;
+    assert!(received < 4 << 20, "{received} bytes for a reader that never read");
+    // and goes on when it does
+    let mut got = Vec::new();
+    let mut done = false;
+    pair.server(server).accept(Dir::Uni).expect("the stream");
+    pair.drive_for(Duration::from_secs(60), |pair| {
+        pump(pair.client(client), id, &data, &mut at);
+        done |= drain(pair.server(server), id, &mut got);
+        done
+    });
+    assert!(done && got == data);
+}
+
+/// Opens streams with priorities and notes in which order they end.
+fn order(priorities: &[i32], len: usize) -> Vec<usize> {
+    let mut pair = Pair::default();
+    let (link, _) = bottleneck(1_250_000, 50_000, pair.delay, None);
+    pair.link = link;
+    let (client, server) = pair.connected();
+    let data = pattern(len);
+    let ids: Vec<StreamId> =
+        priorities.iter().map(|_| pair.client(client).open(Dir::Uni).expect("allowed")).collect();
+    for (id, priority) in ids.iter().zip(priorities) {
+        pair.client(client).set_priority(*id, *priority).expect("open");
+    }
+    let mut at = vec![0; ids.len()];
+    let mut got = vec![Vec::new(); ids.len()];
+    let mut ended = Vec::new();
+    pair.drive_for(Duration::from_secs(60), |pair| {
+        for (id, at) in ids.iter().zip(&mut at) {
+            if *at <= data.len() {
+                pump(pair.client(client), *id, &data, at);
+            }
+        }
+        while pair.server(server).accept(Dir::Uni).is_some() {}
+        for (i, id) in ids.iter().enumerate() {
+            if !ended.contains(&i) && drain(pair.server(server), *id, &mut got[i]) {
+                ended.push(i);
+            }
+        }
+        ended.len() == ids.len()
+    });
+    assert!(got.iter().all(|got| *got == data));
+    ended
+}
+
+#[test]
+fn higher_priorities_end_first() {
+    assert_eq!(order(&[-1, 0, 5, 3], 500_000), [2, 3, 1, 0]);
+}
+
+#[test]
+fn equals_share() {
+    let mut pair = Pair::default();
+    let (link, _) = bottleneck(1_250_000, 50_000, pair.delay, None);
+    pair.link = link;
+    let (client, server) = pair.connected();
+    let mut flows: Vec<Flow> =
+        (0..4).map(|_| Flow::over(&mut pair, (client, server), Side::Client, 4 << 20)).collect();
+    pair.drive_for(Duration::from_secs(4), |pair| {
+        // room in the send buffer goes to who writes first
+        flows.rotate_left(1);
+        for flow in &mut flows {
+            flow.work(pair);
+        }
+        false
+    });
+    let got: Vec<usize> = flows.iter().map(|flow| flow.got.len()).collect();
+    let (least, most) = (got.iter().min().expect("four"), got.iter().max().expect("four"));
+    assert!(least * 10 >= most * 6, "{got:?}");
+}
+
+#[test]
+fn a_blocked_urgent_stream_does_not_hold_up_the_others() {
+    let mut config = TransportConfig::default();
+    config.stream.stream_window = 10_000;
+    config.stream.max_stream_window = 10_000;
+    let mut pair = Pair::new(TransportConfig::default(), config);
+    let (client, server) = pair.connected();
+    let urgent = pair.client(client).open(Dir::Uni).expect("allowed");
+    pair.client(client).set_priority(urgent, 10).expect("open");
+    let mut at = 0;
+    // nobody reads the urgent one
+    pump(pair.client(client), urgent, &pattern(1 << 20), &mut at);
+    let id = pair.client(client).open(Dir::Uni).expect("allowed");
+    let data = pattern(1 << 20);
+    let (mut at, mut got, mut done) = (0, Vec::new(), false);
+    pair.drive_for(Duration::from_secs(30), |pair| {
+        if at <= data.len() {
+            pump(pair.client(client), id, &data, &mut at);
+        }
+        while pair.server(server).accept(Dir::Uni).is_some() {}
+        done |= drain(pair.server(server), id, &mut got);
+        done
+    });
+    assert!(done && got == data, "{} bytes", got.len());
+}
