@@ -117,6 +117,9 @@ fn tell(played: &Played) {
     let Cell { case, pair, link } = played.cell;
     let (word, seconds) = (report::word(&played.verdict), played.took.as_secs_f64());
     println!("{word:11} {:18} {:16} {:14} {seconds:5.1} s", case.name(), pair.to_string(), link.title());
+    if let Verdict::PeersFault(why) = played.verdict {
+        println!("    {why}");
+    }
     if let Verdict::Fail(why) | Verdict::Flaky(why) = &played.verdict {
         println!("    {why}");
         for folder in &played.logs {
@@ -134,14 +137,14 @@ fn close(played: &[Played], watch: &Watch) {
     say(&format!("peers: {} cells took {:.0} s", played.len(), watch.elapsed().as_secs_f64()));
 }
 
-/// A flaky cell passed, and was told so; one the peer cannot play is skipped.
+/// A flaky cell passed, and was told so; one the peer cannot play, or is known to play wrong, is skipped.
 fn sum(played: &[Played]) -> Summary {
     let mut sum = Summary::default();
     for played in played {
         match played.verdict {
             Verdict::Pass | Verdict::Flaky(_) => sum.passed += 1,
             Verdict::Fail(_) => sum.failed += 1,
-            Verdict::Unsupported => sum.skipped += 1,
+            Verdict::Unsupported | Verdict::PeersFault(_) => sum.skipped += 1,
         }
     }
     sum

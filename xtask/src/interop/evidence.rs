@@ -46,6 +46,15 @@ impl Relay {
         let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         serde_json::from_str(&text).context("the relay's summary is not what it used to be")
     }
+
+    /// Whether datagrams met what the link is called after.
+    pub(super) fn impaired(&self, link: Link) -> bool {
+        match link {
+            Link::Clean => true,
+            Link::Loss => self.up.lost + self.down.lost > 0,
+            Link::Corruption => self.up.corrupted + self.down.corrupted > 0,
+        }
+    }
 }
 
 /// What our qlog files of one role tell, those of several connections together.
@@ -170,6 +179,15 @@ pub(super) fn contradiction(cell: Cell, traces: &Traces) -> Option<String> {
         }
     }
     None
+}
+
+/// What is known of a peer that explains why a cell failed, if its trace is there.
+pub(super) fn peers_fault(cell: Cell, relay: &Relay) -> Option<&'static str> {
+    // quinn-proto 0.11 counts a Retry packet as authenticated before it looks at the integrity tag, and takes no
+    // Retry after anything authenticated. So the server is asked for Retry again and again.
+    let asked_again = relay.down.retry > relay.clients + 1 && relay.down.corrupted > 0;
+    let quinn = cell.pair.client == Stack::Quinn && cell.case == Case::Retry && cell.link == Link::Corruption;
+    (quinn && asked_again).then_some("quinn's client takes no Retry after one that was corrupted")
 }
 
 fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {

@@ -157,12 +157,12 @@ impl Cell {
         self.link == Link::Clean || matches!(self.case, Case::Handshake | Case::Transfer)
     }
 
-    /// How often the client is run, one after the other: where few datagrams make up a run, one alone would
-    /// seldom meet an impairment.
+    /// How often the client is run at least, one after the other: where few datagrams make up a run, one alone
+    /// would seldom meet an impairment.
     pub(super) fn runs(self) -> usize {
         match self.case {
             _ if self.link == Link::Clean => 1,
-            Case::Handshake | Case::Retry | Case::VersionNegotiation => 20,
+            Case::Handshake | Case::Retry | Case::VersionNegotiation => 10,
             Case::Datagram => 4,
             _ => 1,
         }

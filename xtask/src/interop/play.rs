@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::evidence::{self, Qlog, Relay, Traces};
-use super::matrix::{Case, Cell, Named, Stack};
+use super::matrix::{Case, Cell, Link, Named, Stack};
 use super::programs::Programs;
 use crate::run::{POLL, Process, Watch};
 
@@ -22,6 +22,10 @@ mod tests;
 const UNSUPPORTED: i32 = 127;
 /// How long a program may take to end when it is told to.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// After which time the relay's summary is up to date.
+const RENEWED: Duration = Duration::from_millis(60);
+/// Where that is.
+const SUMMARY: &str = "relay.json";
 /// Lines of each log that are shown of a failure.
 const LINES: usize = 12;
 
@@ -32,6 +36,8 @@ pub(super) enum Verdict {
     /// Only the second attempt passed; this is why the first did not.
     Flaky(String),
     Fail(String),
+    /// It failed by a defect of the peer that is known and left this trace.
+    PeersFault(&'static str),
     /// The peer's stack cannot play the case.
     Unsupported,
 }
@@ -108,7 +114,10 @@ impl<'a> Attempt<'a> {
         let verdict = self.relayed(&at, watch);
         let ended = server.0.try_wait()?;
         server.stop("TERM", GOODBYE)?;
-        let verdict = verdict?;
+        let verdict = match verdict {
+            Ok(verdict) => verdict,
+            Err(error) => return self.peers_fault().ok_or(error),
+        };
         if let Some(status) = ended {
             bail!("the server ended early ({status})");
         }
@@ -124,7 +133,7 @@ impl<'a> Attempt<'a> {
         if !self.cell.relayed() {
             return self.fetch_all(server, watch);
         }
-        let command = self.programs.relay(self.cell, server, &self.folder.join("relay.json"));
+        let command = self.programs.relay(self.cell, server, &self.folder.join(SUMMARY));
         let (relay, at) = match self.listening(command, "relay", Stack::Quinn, watch)? {
             Started::Listening(relay, at) => (relay, at),
             Started::Ended(status) => bail!("the relay ended at once ({status})"),
@@ -134,14 +143,28 @@ impl<'a> Attempt<'a> {
         verdict
     }
 
+    /// Runs the client as often as the cell wants it, and then until the link was not clean.
     fn fetch_all(&self, to: &str, watch: &Watch) -> Result<Verdict> {
-        for _ in 0..self.cell.runs() {
+        let mut left = self.cell.runs();
+        while left > 0 || !self.impaired()? {
             let verdict = self.fetch(to, watch)?;
             if verdict != Verdict::Pass {
                 return Ok(verdict);
             }
+            left = left.saturating_sub(1);
+            if left == 0 && self.cell.link != Link::Clean {
+                std::thread::sleep(RENEWED);
+            }
         }
         Ok(Verdict::Pass)
+    }
+
+    /// Whether the relay did already what the link is called after.
+    fn impaired(&self) -> Result<bool> {
+        if self.cell.link == Link::Clean {
+            return Ok(true);
+        }
+        Ok(Relay::load(&self.folder.join(SUMMARY))?.impaired(self.cell.link))
     }
 
     /// Starts what says in the first line of its output where it listens.
@@ -221,11 +244,17 @@ impl<'a> Attempt<'a> {
         bail!("the {role} ({}) ended with {status}", stack.name())
     }
 
+    /// Whether a failure is explained by what is known of the peer.
+    fn peers_fault(&self) -> Option<Verdict> {
+        let relay = Relay::load(&self.folder.join(SUMMARY)).ok()?;
+        evidence::peers_fault(self.cell, &relay).map(Verdict::PeersFault)
+    }
+
     fn traces(&self) -> Result<Traces> {
         let log = |stack, role: &str| {
             (stack == Stack::Ours).then(|| self.ours(role)).transpose().with_context(|| format!("our {role}"))
         };
-        let relay = self.cell.relayed().then(|| Relay::load(&self.folder.join("relay.json")));
+        let relay = self.cell.relayed().then(|| Relay::load(&self.folder.join(SUMMARY)));
         Ok(Traces {
             relay: relay.transpose()?,
             client: log(self.cell.pair.client, "client")?,

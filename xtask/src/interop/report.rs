@@ -1,5 +1,6 @@
 //! `docs/interop.md`: the whole matrix as tables that only change when a result does.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::matrix::{Case, Cell, Link, Named, PAIRS, STREAMS, Stack};
@@ -36,6 +37,10 @@ pub(super) fn document(played: &[Played], versions: &[(Stack, String)]) -> Strin
             let _ = writeln!(text, "| {} | {} | {} |", case.name(), link.title(), results.join(" | "));
         }
     }
+    let faults: BTreeSet<&str> = played.iter().filter_map(fault).collect();
+    for fault in faults {
+        let _ = writeln!(text, "\nKnown defect of a peer, seen here: {fault}.");
+    }
     text.push_str(&legend());
     text
 }
@@ -48,12 +53,17 @@ fn result(played: &[Played], cell: Cell) -> &'static str {
     found.map_or("not played", |played| word(&played.verdict))
 }
 
+fn fault(played: &Played) -> Option<&'static str> {
+    if let Verdict::PeersFault(why) = played.verdict { Some(why) } else { None }
+}
+
 /// One word for a verdict.
 pub(super) fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Flaky(_) => "flaky",
         Verdict::Fail(_) => "FAIL",
+        Verdict::PeersFault(_) => "peer's bug",
         Verdict::Unsupported => "unsupported",
     }
 }
@@ -65,12 +75,14 @@ fn legend() -> String {
         "
 - **pass**: the client ended well within the time limit (20 s, on an impaired link 30 s), every file is the same byte
   for byte, and the traces say that the case was played. **flaky**: only the second of two attempts passed.
-  **unsupported**: the peer's stack cannot play the case (exit status 127). **n/a**: ECN marks do not survive a relay.
+  **unsupported**: the peer's stack cannot play the case (exit status 127). **peer's bug**: it failed, and the traces
+  are those of a known defect of the peer. **n/a**: ECN marks do not survive a relay.
 - Links: `tq-relay` between the two on loopback. It loses, or changes a byte among the first 50 of, 2 % of the
   datagrams in both directions, at most three in a row, by a seed of the cell's own. Only `ecn` goes without it.
-- `handshake`, `retry`, `versionnegotiation`: 1000 bytes; on an impaired link twenty clients in turn. `retry` needs a
-  Retry packet on the wire, `versionnegotiation` a reserved version offered and a Version Negotiation packet; neither
-  may be seen in other cases.
+- On an impaired link at least one datagram must really have been lost or changed.
+- `handshake`, `retry`, `versionnegotiation`: 1000 bytes; on an impaired link ten clients in turn or more. `retry`
+  needs a Retry packet on the wire, `versionnegotiation` a reserved version offered and a Version Negotiation packet;
+  neither may be seen in other cases (but a corrupted version may be answered with the latter).
 - `transfer`: one file of {transfer} KiB. `multiplexing`: {STREAMS} files of 20,000 bytes; our qlog must show 100 streams open
   at once (clean link).
 - `chacha20`: {chacha20} KiB; our end offers and accepts ChaCha20-Poly1305 alone. `keyupdate`: {keyupdate} KiB; our qlog must show

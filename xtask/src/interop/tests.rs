@@ -32,9 +32,12 @@ fn the_document_is_only_written_from_the_whole_matrix() {
 }
 
 #[test]
-fn flaky_cells_pass_and_unsupported_ones_are_skipped() {
+fn flaky_cells_pass_and_those_a_peer_cannot_play_are_skipped() {
     let why = || "reason".to_owned();
-    let verdicts = [Verdict::Pass, Verdict::Flaky(why()), Verdict::Fail(why()), Verdict::Unsupported];
-    let expected = Summary { passed: 2, failed: 1, skipped: 1 };
-    assert_eq!(sum(&verdicts.map(played)), expected);
+    let skipped = [Verdict::Unsupported, Verdict::PeersFault("known")];
+    let verdicts =
+        [vec![Verdict::Pass, Verdict::Flaky(why()), Verdict::Fail(why())], skipped.to_vec()].concat();
+    let expected = Summary { passed: 2, failed: 1, skipped: 2 };
+    let played: Vec<Played> = verdicts.into_iter().map(played).collect();
+    assert_eq!(sum(&played), expected);
 }

@@ -1,16 +1,20 @@
 //! `tq-relay`: a UDP relay that loses, corrupts and delays datagrams by a seed.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use tq_interop::relay::{Impairment, Relay};
+use tokio::time::sleep;
+use tq_interop::relay::{Counts, Impairment, Relay};
+
+/// How old the summary in a file may be.
+const RENEW: Duration = Duration::from_millis(20);
 
 /// Relays UDP between clients and a server, losing, corrupting and delaying datagrams in both directions.
-/// When interrupted it tells as JSON what it saw and did.
+/// Tells as JSON what it saw and did when it is interrupted.
 #[derive(Parser)]
 #[command(name = "tq-relay", version)]
 struct Cli {
@@ -35,7 +39,7 @@ struct Cli {
     /// Same seed, same losses.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// File for the closing JSON object; without it, standard output.
+    /// File for the JSON object, kept up to date all the time; without it, standard output at the end.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
 }
@@ -65,17 +69,43 @@ async fn run(cli: Cli) -> Result<()> {
     let relay = relay.with_context(|| format!("cannot listen on {listen}"))?;
     let counts = relay.counts();
     println!("listening on {}", relay.local_addr()?);
+    let told = async {
+        match &summary {
+            Some(file) => keep(file, &counts).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         result = relay.run() => result?,
+        result = told => result?,
         signal = tokio::signal::ctrl_c() => signal?,
     }
     match summary {
-        Some(file) => {
-            std::fs::write(&file, counts.json()).with_context(|| format!("cannot write {}", file.display()))
-        }
+        Some(file) => write(&file, &counts.json()),
         None => {
             println!("{}", counts.json());
             Ok(())
         }
     }
+}
+
+/// Writes the summary whenever it has changed.
+async fn keep(file: &Path, counts: &Counts) -> Result<()> {
+    let mut written = String::new();
+    loop {
+        let json = counts.json();
+        if json != written {
+            write(file, &json)?;
+            written = json;
+        }
+        sleep(RENEW).await;
+    }
+}
+
+/// Readers see the old contents or the new, never half of them.
+fn write(file: &Path, json: &str) -> Result<()> {
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, json)
+        .and_then(|()| std::fs::rename(&fresh, file))
+        .with_context(|| format!("cannot write {}", file.display()))
 }

@@ -112,6 +112,22 @@ fn a_peers_end_leaves_no_log_and_ours_must() {
 }
 
 #[test]
+fn a_failure_is_the_peers_only_with_the_traces_of_its_defect() {
+    let pair = |client, server| Pair { client, server };
+    let retry = |pair, link| Cell { case: Case::Retry, pair, link };
+    let quinn = retry(pair(Stack::Quinn, Stack::Ours), Link::Corruption);
+    let mut asked_again = relay(8, 0, 0, 0, V1);
+    asked_again.down.corrupted = 1;
+    assert!(peers_fault(quinn, &asked_again).is_some());
+    assert_eq!(peers_fault(quinn, &relay(8, 0, 0, 3, V1)), None, "no datagram of the server was corrupted");
+    asked_again.down.retry = 1;
+    assert_eq!(peers_fault(quinn, &asked_again), None, "nobody asked again");
+    asked_again.down.retry = 8;
+    assert_eq!(peers_fault(retry(quinn.pair, Link::Loss), &asked_again), None);
+    assert_eq!(peers_fault(retry(pair(Stack::Ours, Stack::Quinn), Link::Corruption), &asked_again), None);
+}
+
+#[test]
 fn reserved_versions_are_known_by_their_pattern() {
     assert!(is_reserved("0x1a2a3a4a") && is_reserved("0x0a0a0a0a"));
     assert!(!is_reserved("0x00000001") && !is_reserved("0x1a2a3a4b") && !is_reserved("1a2a3a4a"));

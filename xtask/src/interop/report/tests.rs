@@ -38,12 +38,15 @@ fn what_is_not_well_shows() {
     let odd = |cell: Cell| match (cell.case, cell.link) {
         (Case::Transfer, Link::Loss) => Verdict::Fail("late".to_owned()),
         (Case::Retry, Link::Clean) => Verdict::Flaky("once".to_owned()),
+        (Case::Retry, Link::Corruption) => Verdict::PeersFault("they sulk"),
         (Case::Ecn, _) if cell.pair.has(Stack::Aioquic) => Verdict::Unsupported,
         _ => Verdict::Pass,
     };
     let text = document(&all(odd), &versions());
     assert!(text.contains("| transfer | 2 % loss | FAIL | FAIL | FAIL | FAIL | FAIL |"));
     assert!(text.contains("| retry | clean | flaky | flaky |"));
+    assert!(text.contains("| retry | 2 % corruption | peer's bug |"));
+    assert_eq!(text.matches("they sulk").count(), 1);
     assert!(text.contains("| ecn | clean | pass | pass | pass | unsupported | unsupported |"));
 }
 
