@@ -26,9 +26,10 @@ fn with_chain(chain: usize) -> Pair {
     let mut pair = Pair::default();
     pair.tls = Arc::new(Plain::default());
     let transport = Arc::new(TransportConfig::default());
-    pair.server
-        .endpoint
-        .set_server(Some(Arc::new(ServerConfig { tls: Arc::new(Plain { chain }), transport })));
+    pair.server.endpoint.set_server(Some(Arc::new(ServerConfig {
+        tls: Arc::new(Plain { chain, ..Plain::default() }),
+        transport,
+    })));
     pair
 }
 
