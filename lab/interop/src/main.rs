@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
@@ -80,7 +80,12 @@ async fn main() -> ExitCode {
         }
         Role::Client { testcase, downloads, ca, urls } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
-            client::run(case, &client::Options { downloads, ca, urls }).await
+            let options = client::Options { downloads, ca, urls };
+            tokio::select! {
+                result = client::run(case, &options) => result,
+                // Ending by itself, it leaves complete logs.
+                stopped = stopped() => stopped.and_then(|()| bail!("stopped before it was done")),
+            }
         }
         Role::Certificate { out, names } => certificate(&out, names),
     };
@@ -104,16 +109,23 @@ fn supported(testcase: &str) -> Option<Case> {
 async fn serve(case: Case, options: server::Options) -> Result<()> {
     let endpoint = server::bind(case, &options)?;
     println!("listening on {}", endpoint.local_addr());
-    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         () = server::serve(&endpoint, case, &options.www) => {}
-        _ = terminate.recv() => {}
-        interrupt = tokio::signal::ctrl_c() => interrupt?,
+        stopped = stopped() => stopped?,
     }
     endpoint.close(0, b"the server is stopped");
     // Whoever does not answer finds out by itself.
     let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
     Ok(())
+}
+
+/// Waits until somebody interrupts or terminates the process.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupt = tokio::signal::ctrl_c() => Ok(interrupt?),
+    }
 }
 
 fn certificate(out: &Path, names: Vec<String>) -> Result<()> {

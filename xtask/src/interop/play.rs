@@ -98,36 +98,50 @@ impl<'a> Attempt<'a> {
         Ok(Self { cell, programs, folder })
     }
 
+    /// Plays it; whatever comes of it, programs end by themselves if they can, so that logs are whole.
     fn run(&self, watch: &Watch) -> Result<Verdict> {
         let server = self.programs.server(self.cell);
         let (mut server, at) = match self.listening(server, "server", self.cell.pair.server, watch)? {
             Started::Listening(server, at) => (server, at),
             Started::Ended(status) => return self.ended(status, "server", self.cell.pair.server),
         };
-        let mut relay = None;
-        let mut to = at;
-        if self.cell.relayed() {
-            let command = self.programs.relay(self.cell, &to, &self.folder.join("relay.json"));
-            match self.listening(command, "relay", Stack::Quinn, watch)? {
-                Started::Listening(process, at) => (relay, to) = (Some(process), at),
-                Started::Ended(status) => bail!("the relay ended at once ({status})"),
-            }
+        let verdict = self.relayed(&at, watch);
+        let ended = server.0.try_wait()?;
+        server.stop("TERM", GOODBYE)?;
+        let verdict = verdict?;
+        if let Some(status) = ended {
+            bail!("the server ended early ({status})");
         }
+        if verdict != Verdict::Pass {
+            return Ok(verdict);
+        }
+        let contradiction = evidence::contradiction(self.cell, &self.traces()?);
+        Ok(contradiction.map_or(Verdict::Pass, Verdict::Fail))
+    }
+
+    /// Runs clients, through the relay if the cell has one.
+    fn relayed(&self, server: &str, watch: &Watch) -> Result<Verdict> {
+        if !self.cell.relayed() {
+            return self.fetch_all(server, watch);
+        }
+        let command = self.programs.relay(self.cell, server, &self.folder.join("relay.json"));
+        let (relay, at) = match self.listening(command, "relay", Stack::Quinn, watch)? {
+            Started::Listening(relay, at) => (relay, at),
+            Started::Ended(status) => bail!("the relay ended at once ({status})"),
+        };
+        let verdict = self.fetch_all(&at, watch);
+        relay.stop("INT", GOODBYE)?;
+        verdict
+    }
+
+    fn fetch_all(&self, to: &str, watch: &Watch) -> Result<Verdict> {
         for _ in 0..self.cell.runs() {
-            let verdict = self.fetch(&to, watch)?;
+            let verdict = self.fetch(to, watch)?;
             if verdict != Verdict::Pass {
                 return Ok(verdict);
             }
         }
-        if let Some(status) = server.0.try_wait()? {
-            bail!("the server ended early ({status})");
-        }
-        server.stop("TERM", GOODBYE)?;
-        if let Some(relay) = relay {
-            relay.stop("INT", GOODBYE)?;
-        }
-        let contradiction = evidence::contradiction(self.cell, &self.traces()?);
-        Ok(contradiction.map_or(Verdict::Pass, Verdict::Fail))
+        Ok(Verdict::Pass)
     }
 
     /// Starts what says in the first line of its output where it listens.
@@ -158,7 +172,10 @@ impl<'a> Attempt<'a> {
         self.observe(&mut command, "client", self.cell.pair.client)?;
         let mut client = Process::start(&mut command)?;
         match client.wait_until(watch, self.cell.limit())? {
-            None => bail!("not done within {:?}", self.cell.limit()),
+            None => {
+                client.stop("TERM", GOODBYE)?;
+                bail!("not done within {:?}", self.cell.limit())
+            }
             Some(status) if status.success() => {}
             Some(status) => return self.ended(status, "client", self.cell.pair.client),
         }
