@@ -94,19 +94,19 @@ fn equals_share() {
     let (link, _) = bottleneck(1_250_000, 50_000, pair.delay, None);
     pair.link = link;
     let (client, server) = pair.connected();
+    // all of it fits the send buffer at once
     let mut flows: Vec<Flow> =
-        (0..4).map(|_| Flow::over(&mut pair, (client, server), Side::Client, 4 << 20)).collect();
-    pair.drive_for(Duration::from_secs(4), |pair| {
-        // room in the send buffer goes to who writes first
-        flows.rotate_left(1);
+        (0..4).map(|_| Flow::over(&mut pair, (client, server), Side::Client, 250_000)).collect();
+    pair.drive_for(Duration::from_millis(500), |pair| {
         for flow in &mut flows {
             flow.work(pair);
         }
         false
     });
     let got: Vec<usize> = flows.iter().map(|flow| flow.got.len()).collect();
+    assert!(got.iter().sum::<usize>() < 800_000, "not over yet: {got:?}");
     let (least, most) = (got.iter().min().expect("four"), got.iter().max().expect("four"));
-    assert!(least * 10 >= most * 6, "{got:?}");
+    assert!(least * 10 >= most * 8, "{got:?}");
 }
 
 #[test]
