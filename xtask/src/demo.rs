@@ -6,13 +6,13 @@
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{self, Watch, say};
+use crate::run::{self, Process, Watch, say};
 
 #[cfg(test)]
 mod tests;
@@ -82,24 +82,6 @@ impl Address {
         let (at, fingerprint) =
             line.trim().strip_prefix("listening on ")?.split_once(", key fingerprint ")?;
         Some(Self { at: at.to_owned(), fingerprint: fingerprint.to_owned() })
-    }
-}
-
-/// A child that does not outlive us.
-struct Process(Child);
-
-impl Process {
-    fn start(command: &mut Command) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).spawn();
-        Ok(Self(child.with_context(|| format!("cannot start {}", run::shown(command)))?))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Both fail only if it is gone already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

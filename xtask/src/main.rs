@@ -20,7 +20,8 @@ cargo xtask COMMAND
 
   check [PART...]    fmt, clippy, layers, licences, tidy, nostd; all of them when none is named
   test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
-  interop [--all]    peers only: a subset, or every case
+  interop [--subset] [--case NAME] [--peer NAME] [--write]
+                     other QUIC stacks only: every cell of the matrix, or those named; --write renews docs/interop.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
   bench [--json]     bulk transfer beside quinn, five rounds in alternating order
   help               this text
@@ -35,8 +36,7 @@ fn main() -> ExitCode {
         ["check", parts @ ..] => check::run(parts).map(|()| true),
         ["test"] => test::run(false),
         ["test", "--fast"] => test::run(true),
-        ["interop"] => interop::command(true),
-        ["interop", "--all"] => interop::command(false),
+        ["interop", words @ ..] => interop::command(words),
         ["bench"] => bench::run(5, 4, false).map(|()| true),
         ["bench", "--json"] => bench::run(5, 4, true).map(|()| true),
         ["demo"] => demo::run(false).map(|()| true),

@@ -3,10 +3,13 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+/// How often a child is looked after.
+pub(crate) const POLL: Duration = Duration::from_millis(5);
 
 /// The workspace's root folder.
 pub(crate) fn root() -> PathBuf {
@@ -68,6 +71,44 @@ pub(crate) fn shown(command: &Command) -> String {
         .map(OsStr::to_string_lossy)
         .collect();
     words.join(" ")
+}
+
+/// A child that does not outlive us.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    /// Starts it without input.
+    pub(crate) fn start(command: &mut Command) -> Result<Self> {
+        let child = command.stdin(Stdio::null()).spawn();
+        Ok(Self(child.with_context(|| format!("cannot start {}", shown(command)))?))
+    }
+
+    /// How it ended; `None` if it has not when `limit` has passed on `watch`.
+    pub(crate) fn wait_until(&mut self, watch: &Watch, limit: Duration) -> Result<Option<ExitStatus>> {
+        loop {
+            let status = self.0.try_wait()?;
+            if status.is_some() || watch.elapsed() >= limit {
+                return Ok(status);
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Asks it to end by a signal such as `INT`, and waits until it did; after `patience` it is killed.
+    pub(crate) fn stop(mut self, signal: &str, patience: Duration) -> Result<()> {
+        // Part of every POSIX shell, while the program of this name is not part of every system.
+        quietly(Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.0.id())]));
+        self.wait_until(&Watch::start(), patience)?;
+        Ok(())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if it is gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// A stopwatch; the one place here that reads a clock.

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{self, say};
 
-/// The peer's version that tests were written against.
-const AIOQUIC: &str = "1.7.2";
+/// Where the peer's version stands that tests were written against.
+const REQUIREMENTS: &str = "lab/peers/aioquic/requirements.txt";
 
 /// A C compiler, for the cryptographic library.
 pub(crate) fn compiler() -> Result<()> {
@@ -21,26 +21,34 @@ pub(crate) fn compiler() -> Result<()> {
 
 /// A Python that has aioquic, in a virtual environment under `target`; made if it is not there.
 pub(crate) fn python_with_aioquic() -> Result<PathBuf> {
+    let version = aioquic_version()?;
     let folder = run::target_dir().join("python");
     let python = folder.join("bin/python");
-    if has_aioquic(&python) {
+    if has_aioquic(&python, &version) {
         return Ok(python);
     }
     if !run::quietly(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
         debian(&["python3", "python3-venv"], "Python with venv")?;
     }
-    say(&format!("installing aioquic {AIOQUIC} by pip into {}", folder.display()));
+    say(&format!("installing aioquic {version} by pip into {}", folder.display()));
     run::must(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-    let package = format!("aioquic=={AIOQUIC}");
-    run::must(Command::new(&python).args(["-m", "pip", "install", "--quiet", &package]))?;
-    if !has_aioquic(&python) {
-        bail!("aioquic {AIOQUIC} was installed into {} but cannot be imported", folder.display());
+    let mut pip = Command::new(&python);
+    run::must(pip.args(["-m", "pip", "install", "--quiet", "-r"]).arg(run::root().join(REQUIREMENTS)))?;
+    if !has_aioquic(&python, &version) {
+        bail!("aioquic {version} was installed into {} but cannot be imported", folder.display());
     }
     Ok(python)
 }
 
-fn has_aioquic(python: &Path) -> bool {
-    let script = format!("import aioquic; assert aioquic.__version__ == '{AIOQUIC}'");
+/// The version of aioquic that peers are written against.
+pub(crate) fn aioquic_version() -> Result<String> {
+    let text = std::fs::read_to_string(run::root().join(REQUIREMENTS)).context(REQUIREMENTS)?;
+    let version = text.lines().find_map(|line| line.trim().strip_prefix("aioquic=="));
+    Ok(version.with_context(|| format!("{REQUIREMENTS} names no aioquic"))?.to_owned())
+}
+
+fn has_aioquic(python: &Path, version: &str) -> bool {
+    let script = format!("import aioquic; assert aioquic.__version__ == '{version}'");
     run::quietly(Command::new(python).args(["-c", &script]))
 }
 

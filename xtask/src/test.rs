@@ -18,7 +18,7 @@ pub(crate) fn run(fast: bool) -> Result<bool> {
         say("peers: left out (--fast)");
         Summary { skipped: 1, ..Summary::default() }
     } else {
-        interop::subset_or_skip()?
+        interop::subset()
     };
     say(&format!("took {:.0} s", watch.elapsed().as_secs_f64()));
     println!("{sum}");

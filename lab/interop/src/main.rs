@@ -1,14 +1,20 @@
 //! `tq-interop`: an endpoint for the public QUIC interop runner, speaking `hq-interop`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tq_interop::case::{Case, UNSUPPORTED};
 use tq_interop::url::Url;
 use tq_interop::{client, server};
+
+/// How long connections may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// QUIC interop runner endpoint. Writes secrets to SSLKEYLOGFILE and qlog files to QLOGDIR if they are set.
 /// Exits with 127 for test cases it does not support.
@@ -21,7 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Role {
-    /// Serves the files of a directory.
+    /// Serves the files of a directory until interrupted or terminated.
     Server {
         /// Address and UDP port to listen on.
         #[arg(long, value_name = "ADDR", default_value = "[::]:443")]
@@ -54,6 +60,15 @@ enum Role {
         #[arg(value_name = "URL", value_parser = Url::parse, required = true)]
         urls: Vec<Url>,
     },
+    /// Makes a self-signed certificate: `cert.pem` and `key.pem`.
+    Certificate {
+        /// Directory the files go to.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// DNS names and IP addresses it is for.
+        #[arg(value_name = "NAME", default_values = ["localhost", "127.0.0.1", "::1"])]
+        names: Vec<String>,
+    },
 }
 
 #[tokio::main]
@@ -65,8 +80,14 @@ async fn main() -> ExitCode {
         }
         Role::Client { testcase, downloads, ca, urls } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
-            client::run(case, &client::Options { downloads, ca, urls }).await
+            let options = client::Options { downloads, ca, urls };
+            tokio::select! {
+                result = client::run(case, &options) => result,
+                // Ending by itself, it leaves complete logs.
+                stopped = stopped() => stopped.and_then(|()| bail!("stopped before it was done")),
+            }
         }
+        Role::Certificate { out, names } => certificate(&out, names),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -88,6 +109,31 @@ fn supported(testcase: &str) -> Option<Case> {
 async fn serve(case: Case, options: server::Options) -> Result<()> {
     let endpoint = server::bind(case, &options)?;
     println!("listening on {}", endpoint.local_addr());
-    server::serve(&endpoint, case, &options.www).await;
+    tokio::select! {
+        () = server::serve(&endpoint, case, &options.www) => {}
+        stopped = stopped() => stopped?,
+    }
+    endpoint.close(0, b"the server is stopped");
+    // Whoever does not answer finds out by itself.
+    let _ = timeout(GOODBYE, endpoint.wait_idle()).await;
+    Ok(())
+}
+
+/// Waits until somebody interrupts or terminates the process.
+async fn stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        interrupt = tokio::signal::ctrl_c() => Ok(interrupt?),
+    }
+}
+
+fn certificate(out: &Path, names: Vec<String>) -> Result<()> {
+    let key = rcgen::KeyPair::generate()?;
+    let certificate = rcgen::CertificateParams::new(names)?.self_signed(&key)?;
+    for (name, pem) in [("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem())] {
+        let file = out.join(name);
+        std::fs::write(&file, pem).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! Decides what happens to each datagram, with dice of its own per client and direction, so that one client's
 //! losses do not depend on another's traffic. Never touches Version Negotiation packets' bytes, never changes
-//! more than one byte, and after a run of losses lets one datagram pass.
+//! more than one byte, and after a run of losses lets one datagram pass. It counts what it saw and did.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,6 +15,10 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+
+mod seen;
+
+pub use seen::Seen;
 
 /// Longest datagram.
 const MAX: usize = 65_535;
@@ -42,17 +46,28 @@ pub struct Impairment {
     pub seed: u64,
 }
 
-/// What became of datagrams.
+/// What came in both directions and what became of it.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Passed on.
-    pub passed: AtomicU64,
-    /// Lost on purpose.
-    pub lost: AtomicU64,
-    /// Passed on with a changed byte.
-    pub corrupted: AtomicU64,
-    /// Lost because a queue or the number of clients was at its limit.
-    pub overflowed: AtomicU64,
+    /// From clients.
+    pub up: Seen,
+    /// From the server.
+    pub down: Seen,
+    /// Clients heard of.
+    pub clients: AtomicU64,
+    /// Datagrams dropped because the number of clients was at its limit.
+    pub turned_away: AtomicU64,
+}
+
+impl Counts {
+    /// One JSON object: `clients`, `turned_away`, and for `up` and `down` the datagrams by the kind of their
+    /// first packet and by what became of them, and the versions seen.
+    pub fn json(&self) -> String {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let (clients, turned_away) = (of(&self.clients), of(&self.turned_away));
+        let (up, down) = (self.up.json(), self.down.json());
+        format!("{{\"clients\":{clients},\"turned_away\":{turned_away},\"up\":{up},\"down\":{down}}}")
+    }
 }
 
 /// One client's fate in one direction.
@@ -171,14 +186,15 @@ impl Relay {
             if clients.get(&client).is_none_or(Client::is_gone) {
                 clients.retain(|_, client| !client.is_gone());
                 if clients.len() >= CLIENTS {
-                    self.counts.overflowed.fetch_add(1, Ordering::Relaxed);
+                    self.counts.turned_away.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
                 clients.insert(client, self.join(client, numbers).await?);
+                self.counts.clients.fetch_add(1, Ordering::Relaxed);
                 numbers += 2;
             }
             if let Some(client) = clients.get_mut(&client) {
-                client.up.take(&mut buffer[..len], &self.counts);
+                client.up.take(&mut buffer[..len], &self.counts.up);
             }
         }
     }
@@ -198,7 +214,7 @@ impl Relay {
             let mut buffer = vec![0; MAX];
             loop {
                 match timeout(FORGET, upstream.recv(&mut buffer)).await {
-                    Ok(Ok(len)) => down.take(&mut buffer[..len], &counts),
+                    Ok(Ok(len)) => down.take(&mut buffer[..len], &counts.down),
                     // The server is not there (yet): ICMP says so.
                     Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                     _ => break,
@@ -247,16 +263,12 @@ impl Way {
         Self { fate: Fate::new(impairment, number), queue }
     }
 
-    fn take(&mut self, datagram: &mut [u8], counts: &Counts) {
+    fn take(&mut self, datagram: &mut [u8], seen: &Seen) {
+        seen.note(datagram);
         let verdict = self.fate.decide(datagram);
         let due = Instant::now() + self.fate.impairment.delay;
-        let count = match verdict {
-            Verdict::Lose => &counts.lost,
-            _ if self.queue.try_send((due, datagram.to_vec())).is_err() => &counts.overflowed,
-            Verdict::Pass => &counts.passed,
-            Verdict::Corrupt => &counts.corrupted,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
+        let fits = verdict == Verdict::Lose || self.queue.try_send((due, datagram.to_vec())).is_ok();
+        seen.done(fits.then_some(verdict));
     }
 }
 

@@ -323,11 +323,15 @@ impl Inner {
         }
         if state.waiting.len() >= self.incoming_limit {
             state.stats.ignored += 1;
-            return;
+            return state.core.ignore(&incoming);
         }
         state.waiting.push_back(incoming);
         drop(state);
         self.incoming.notify_waiters();
+    }
+
+    pub(crate) fn ignore(&self, incoming: &tq_quic::Incoming) {
+        lock(&self.state).core.ignore(incoming);
     }
 
     pub(crate) fn refuse(&self, incoming: tq_quic::Incoming) {

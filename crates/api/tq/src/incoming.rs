@@ -54,7 +54,9 @@ impl Incoming {
 
     /// Leaves the client without an answer; it will try again for a while.
     pub fn ignore(mut self) {
-        self.core = None;
+        if let Some(core) = self.core.take() {
+            self.endpoint.0.ignore(&core);
+        }
     }
 
     /// Who knocks; may be forged unless the address is validated.

@@ -244,3 +244,18 @@ fn a_stopped_stream_tells_its_writer() {
     pair.pass(Duration::from_millis(100));
     assert!(pair.client.has(client, &Event::Stream(StreamEvent::Stopped { id, code: 9 })));
 }
+
+#[test]
+fn stream_bytes_are_counted_once_when_they_are_new() {
+    let mut pair = Pair::default();
+    let mut n = 0u32;
+    pair.link = Box::new(move |_| {
+        n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        n >> 16 >= 65_536 / 50
+    });
+    transfer(&mut pair, 1 << 20);
+    let sent = pair.client.connections.values().next().expect("alive").stats().counters;
+    let received = pair.server.connections.values().next().expect("alive").stats().counters;
+    assert_eq!((sent.stream_bytes_sent, received.stream_bytes_received), (1 << 20, 1 << 20));
+    assert!(sent.stream_bytes_resent > 0 && sent.stream_bytes_resent < 200_000);
+}

@@ -1,8 +1,8 @@
 //! `tq-relay`: a UDP relay that loses, corrupts and delays datagrams by a seed.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,7 +10,7 @@ use clap::Parser;
 use tq_interop::relay::{Impairment, Relay};
 
 /// Relays UDP between clients and a server, losing, corrupting and delaying datagrams in both directions.
-/// Prints what it did when interrupted.
+/// When interrupted it tells as JSON what it saw and did.
 #[derive(Parser)]
 #[command(name = "tq-relay", version)]
 struct Cli {
@@ -35,6 +35,9 @@ struct Cli {
     /// Same seed, same losses.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// File for the closing JSON object; without it, standard output.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
 }
 
 fn share(text: &str) -> Result<f64, String> {
@@ -56,7 +59,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
-    let Cli { listen, to, loss, corrupt, burst, delay, seed } = cli;
+    let Cli { listen, to, loss, corrupt, burst, delay, seed, summary } = cli;
     let impairment = Impairment { loss, corrupt, burst, delay: Duration::from_millis(delay), seed };
     let relay = Relay::bind(listen, to, impairment).await;
     let relay = relay.with_context(|| format!("cannot listen on {listen}"))?;
@@ -66,13 +69,13 @@ async fn run(cli: Cli) -> Result<()> {
         result = relay.run() => result?,
         signal = tokio::signal::ctrl_c() => signal?,
     }
-    let of = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::Relaxed);
-    println!(
-        "passed {}, lost {}, corrupted {}, overflowed {}",
-        of(&counts.passed),
-        of(&counts.lost),
-        of(&counts.corrupted),
-        of(&counts.overflowed)
-    );
-    Ok(())
+    match summary {
+        Some(file) => {
+            std::fs::write(&file, counts.json()).with_context(|| format!("cannot write {}", file.display()))
+        }
+        None => {
+            println!("{}", counts.json());
+            Ok(())
+        }
+    }
 }

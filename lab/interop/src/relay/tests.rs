@@ -80,7 +80,8 @@ async fn clients_are_told_apart_by_their_address() {
         let (len, from) = client.recv_from(&mut buffer).await.unwrap();
         assert_eq!((&buffer[..len], from), (&name[..], address));
     }
-    assert_eq!(counts.passed.load(Ordering::Relaxed), 4);
+    let passed = [&counts.up, &counts.down].map(|seen| seen.passed.load(Ordering::Relaxed));
+    assert_eq!((passed, counts.clients.load(Ordering::Relaxed)), ([2, 2], 2));
 }
 
 #[tokio::test]
@@ -95,4 +96,35 @@ async fn a_delay_is_kept() {
     tokio::spawn(relay.run());
     server.recv_from(&mut [0; 10]).await.unwrap();
     assert!(start.elapsed() >= Duration::from_millis(30));
+}
+
+#[tokio::test]
+async fn the_same_seed_loses_the_same_datagrams() {
+    let mut arrived = Vec::new();
+    for seed in [5, 5, 6] {
+        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let lossy = Impairment { seed, ..impairment(0.3, 0.0, 3) };
+        let relay = Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), lossy);
+        let relay = relay.await.unwrap();
+        let (address, counts) = (relay.local_addr().unwrap(), relay.counts());
+        tokio::spawn(relay.run());
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let mut numbers = Vec::new();
+        for number in 0..100_u8 {
+            client.send_to(&[number], address).await.unwrap();
+        }
+        let done = || counts.up.passed.load(Ordering::Relaxed) + counts.up.lost.load(Ordering::Relaxed);
+        while done() < 100 {
+            tokio::task::yield_now().await;
+        }
+        let mut buffer = [0; 10];
+        for _ in 0..counts.up.passed.load(Ordering::Relaxed) {
+            server.recv_from(&mut buffer).await.unwrap();
+            numbers.push(buffer[0]);
+        }
+        assert!((50..90).contains(&numbers.len()), "{numbers:?}");
+        arrived.push(numbers);
+    }
+    assert_eq!(arrived[0], arrived[1]);
+    assert_ne!(arrived[1], arrived[2]);
 }

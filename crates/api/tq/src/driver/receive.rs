@@ -97,7 +97,7 @@ impl Stage<'_> {
         match route {
             Route::Incoming(incoming) => self.inner.knock(incoming),
             Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
-            Route::Drop(_) | Route::Connection(_) => {}
+            Route::Kept | Route::Drop(_) | Route::Connection(_) => {}
         }
         None
     }

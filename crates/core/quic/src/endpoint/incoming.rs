@@ -55,6 +55,18 @@ impl Incoming {
     }
 }
 
+/// Undecided strangers remembered at a time; the oldest is forgotten.
+const RECENT: usize = 256;
+/// Datagrams kept for each: a ClientHello with a post-quantum key share takes two.
+const MORE: usize = 3;
+
+/// A stranger that was reported: the rest of its flight may come before it is decided.
+pub(super) struct Recent {
+    dcid: Cid,
+    remote: SocketAddr,
+    more: Vec<(RecvMeta, Vec<u8>)>,
+}
+
 impl Endpoint {
     /// A long-header packet of a known version for no connection.
     pub(super) fn first_datagram(
@@ -91,6 +103,15 @@ impl Endpoint {
         if !self.authentic(*version, dcid, &datagram[..*end], *pn_offset) {
             return Route::Drop(DropReason::DecryptionFailed);
         }
+        if let Some(known) =
+            self.recent.iter_mut().find(|known| known.dcid == *dcid && known.remote == meta.remote)
+        {
+            if known.more.len() >= MORE {
+                return Route::Drop(DropReason::QueueFull);
+            }
+            known.more.push((*meta, datagram.to_vec()));
+            return Route::Kept;
+        }
         let mut incoming = Incoming {
             meta: *meta,
             datagram: datagram.to_vec(),
@@ -116,7 +137,23 @@ impl Endpoint {
                 return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply));
             }
         }
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Recent { dcid: *dcid, remote: meta.remote, more: Vec::new() });
         Route::Incoming(incoming)
+    }
+
+    /// Forgets a stranger; what else came of its flight.
+    fn decided(&mut self, incoming: &Incoming) -> Vec<(RecvMeta, Vec<u8>)> {
+        let remote = incoming.meta.remote;
+        let at = self.recent.iter().position(|known| known.dcid == incoming.dcid && known.remote == remote);
+        at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more)
+    }
+
+    /// Does nothing for it. Its next datagram is a new [`Incoming`].
+    pub fn ignore(&mut self, incoming: &Incoming) {
+        self.decided(incoming);
     }
 
     /// Whether an Initial opens with the keys everybody can derive. Works on a copy.
@@ -141,11 +178,12 @@ impl Endpoint {
         incoming: Incoming,
         reply: &mut Vec<u8>,
     ) -> Result<(Handle, Connection), (ConnectionError, Option<Transmit>)> {
+        let more = self.decided(&incoming);
         let Some(server) = self.server.clone() else {
             let transmit = self.close_initial(now, &incoming, Code::CONNECTION_REFUSED, reply);
             return Err((ConnectionError::LocallyClosed, Some(transmit)));
         };
-        // The second datagram of a flight comes as another Incoming: by now its id leads to a connection.
+        // It was forgotten and reported twice: by now its id leads to a connection.
         if self.routes.by_cid(&incoming.dcid).is_some() {
             return Err((ConnectionError::LocallyClosed, None));
         }
@@ -184,12 +222,16 @@ impl Endpoint {
         self.absorb(handle, &mut connection);
         let mut datagram = incoming.datagram;
         connection.receive(now, &meta, &mut datagram);
+        for (meta, mut datagram) in more {
+            connection.receive(now, &meta, &mut datagram);
+        }
         self.absorb(handle, &mut connection);
         Ok((handle, connection))
     }
 
     /// Says no: CONNECTION_REFUSED.
     pub fn refuse(&mut self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Transmit {
+        self.decided(incoming);
         self.close_initial(now, incoming, Code::CONNECTION_REFUSED, reply)
     }
 
@@ -198,6 +240,7 @@ impl Endpoint {
         if !incoming.may_retry() {
             return None;
         }
+        self.decided(incoming);
         let scid = self.shared.new_cid();
         let token = Token::retry(now, incoming.meta.remote, incoming.dcid, scid);
         let token = self.shared.seal_token(&token);

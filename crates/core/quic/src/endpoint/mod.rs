@@ -11,6 +11,7 @@ pub(crate) mod token;
 use core::net::SocketAddr;
 
 pub use incoming::Incoming;
+use incoming::Recent;
 use slab::Slab;
 use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque};
 use tq_crypto::{Crypto, Entropy};
@@ -46,6 +47,8 @@ pub enum Route {
     Incoming(Incoming),
     /// Send the bytes in `reply`.
     Reply(Transmit),
+    /// Nothing: it was kept for an [`Incoming`] that is not decided yet.
+    Kept,
     /// Nothing.
     Drop(DropReason),
 }
@@ -67,6 +70,8 @@ pub struct Endpoint {
     routes: Routes,
     known: Slab<Known>,
     half_open: usize,
+    /// Strangers reported and not decided yet, and what else of their flight came.
+    recent: VecDeque<Recent>,
     tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
     counters: Counters,
@@ -83,6 +88,7 @@ impl Endpoint {
             server: None,
             known: Slab::new(),
             half_open: 0,
+            recent: VecDeque::new(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
             counters: Counters::default(),

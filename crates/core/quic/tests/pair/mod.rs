@@ -322,7 +322,7 @@ impl End {
             }
             Route::Incoming(incoming) => self.decide(now, incoming, &mut reply),
             Route::Reply(transmit) => Some(transmit),
-            Route::Drop(_) => None,
+            Route::Kept | Route::Drop(_) => None,
         };
         self.collect();
         transmit.map(|transmit| (transmit, reply))
@@ -340,7 +340,10 @@ impl End {
                 Err((_, transmit)) => transmit,
             },
             Policy::Refuse => Some(self.endpoint.refuse(now, &incoming, reply)),
-            Policy::Ignore => None,
+            Policy::Ignore => {
+                self.endpoint.ignore(&incoming);
+                None
+            }
         }
     }
 }

@@ -1,0 +1,238 @@
+//! Whether a case that ended well was really played: judged by what the relay saw and by our own qlog.
+//!
+//! It reads traces and decides; files were compared before, and nothing is started here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::matrix::{Case, Cell, Link, Stack};
+
+#[cfg(test)]
+mod tests;
+
+/// Streams that must have been open at once.
+const AT_ONCE: usize = 100;
+/// Datagrams that must have come back, as the clients demand.
+const ECHOES: usize = 15;
+
+/// What the relay tells.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Relay {
+    clients: u64,
+    turned_away: u64,
+    up: Seen,
+    down: Seen,
+}
+
+/// Datagrams of one direction.
+#[derive(Clone, Debug, Deserialize)]
+struct Seen {
+    initial: u64,
+    retry: u64,
+    version_negotiation: u64,
+    lost: u64,
+    corrupted: u64,
+    overflowed: u64,
+    versions: Vec<String>,
+}
+
+impl Relay {
+    pub(super) fn load(file: &Path) -> Result<Self> {
+        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_str(&text).context("the relay's summary is not what it used to be")
+    }
+}
+
+/// What our qlog files of one role tell, those of several connections together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Qlog {
+    pub(super) connections: usize,
+    /// 1-RTT keys updated on our own accord, or on the peer's.
+    own_updates: usize,
+    peer_updates: usize,
+    /// Packets marked ECT(0).
+    marked_sent: usize,
+    marked_received: usize,
+    /// Largest count of ECT(0) the peer acknowledged.
+    marks_acknowledged: u64,
+    /// Most streams that were asked for and not answered completely.
+    streams_at_once: usize,
+    /// DATAGRAM frames.
+    datagrams_sent: usize,
+    datagrams_received: usize,
+}
+
+/// A log being read.
+#[derive(Default)]
+struct Reading {
+    client: bool,
+    open: BTreeSet<u64>,
+}
+
+impl Qlog {
+    /// All logs of a folder.
+    pub(super) fn load(folder: &Path) -> Result<Self> {
+        let mut sum = Self::default();
+        for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+            let path = entry?.path();
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            sum.read(&text).with_context(|| format!("cannot understand {}", path.display()))?;
+        }
+        Ok(sum)
+    }
+
+    fn read(&mut self, text: &str) -> Result<()> {
+        self.connections += 1;
+        let mut reading = Reading::default();
+        for (number, line) in text.lines().enumerate() {
+            let record: Value = serde_json::from_str(line.trim_start_matches('\u{1e}'))
+                .with_context(|| format!("line {}", number + 1))?;
+            if number == 0 {
+                reading.client = record["trace"]["vantage_point"]["type"] == "client";
+            }
+            let data = &record["data"];
+            match record["name"].as_str() {
+                Some("quic:key_updated") if data["key_phase"].as_u64() > Some(0) => {
+                    match data["trigger"].as_str() {
+                        Some("local_update") => self.own_updates += 1,
+                        Some("remote_update") => self.peer_updates += 1,
+                        _ => {}
+                    }
+                }
+                Some("quic:packet_sent") => self.packet(data, true, &mut reading),
+                Some("quic:packet_received") => self.packet(data, false, &mut reading),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self, data: &Value, sent: bool, reading: &mut Reading) {
+        if data["ecn"] == "ECT(0)" {
+            *if sent { &mut self.marked_sent } else { &mut self.marked_received } += 1;
+        }
+        for frame in data["frames"].as_array().into_iter().flatten() {
+            match frame["frame_type"].as_str() {
+                Some("datagram") => {
+                    *if sent { &mut self.datagrams_sent } else { &mut self.datagrams_received } += 1;
+                }
+                Some("ack") if !sent => {
+                    self.marks_acknowledged =
+                        self.marks_acknowledged.max(frame["ect0"].as_u64().unwrap_or(0));
+                }
+                Some("stream") => {
+                    let Some(id) = frame["stream_id"].as_u64() else { continue };
+                    let request = sent == reading.client;
+                    if request && frame["offset"].as_u64().unwrap_or(0) == 0 {
+                        reading.open.insert(id);
+                    } else if !request && frame["fin"] == true {
+                        reading.open.remove(&id);
+                    }
+                    self.streams_at_once = self.streams_at_once.max(reading.open.len());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What a cell left behind. There is a log for each role that was ours.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Traces {
+    pub(super) relay: Option<Relay>,
+    pub(super) client: Option<Qlog>,
+    pub(super) server: Option<Qlog>,
+}
+
+/// What contradicts that the case was played, if anything does.
+pub(super) fn contradiction(cell: Cell, traces: &Traces) -> Option<String> {
+    if cell.relayed() {
+        let Some(relay) = &traces.relay else { return Some("the relay left no summary".to_owned()) };
+        if let Some(problem) = on_the_wire(cell, relay) {
+            return Some(problem);
+        }
+    }
+    for (role, stack, log) in
+        [("client", cell.pair.client, &traces.client), ("server", cell.pair.server, &traces.server)]
+    {
+        if stack != Stack::Ours {
+            continue;
+        }
+        let Some(log) = log else { return Some(format!("our {role} left no qlog")) };
+        if let Some(problem) = in_the_log(cell, role == "client", log) {
+            return Some(format!("our {role}'s qlog: {problem}"));
+        }
+    }
+    None
+}
+
+fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {
+    let Relay { clients, turned_away, up, down } = relay;
+    let problem = |what: String| Some(format!("on the wire: {what}"));
+    if up.initial == 0 || *clients == 0 {
+        return problem("no Initial packet came through the relay".to_owned());
+    }
+    let overflowed = turned_away + up.overflowed + down.overflowed;
+    let (lost, corrupted) = (up.lost + down.lost, up.corrupted + down.corrupted);
+    if overflowed > 0 {
+        return problem(format!("the relay was overrun by {overflowed} datagrams"));
+    }
+    if (lost > 0) != (cell.link == Link::Loss) || (corrupted > 0) != (cell.link == Link::Corruption) {
+        return problem(format!("the relay lost {lost} and corrupted {corrupted} datagrams"));
+    }
+    if (down.retry > 0) != (cell.case == Case::Retry) {
+        return problem(format!("{} Retry packets", down.retry));
+    }
+    let negotiated = down.version_negotiation;
+    match cell.case {
+        Case::VersionNegotiation if !up.versions.iter().any(|version| is_reserved(version)) => {
+            problem(format!("the client offered no reserved version, only {}", up.versions.join(", ")))
+        }
+        Case::VersionNegotiation if negotiated == 0 => problem("no Version Negotiation packet".to_owned()),
+        // A corrupted version is answered so, too.
+        Case::VersionNegotiation => None,
+        _ if negotiated > 0 && cell.link != Link::Corruption => {
+            problem(format!("{negotiated} Version Negotiation packets"))
+        }
+        _ => None,
+    }
+}
+
+/// Of the pattern 0x?a?a?a?a (RFC 9000 §15).
+fn is_reserved(version: &str) -> bool {
+    let number = version.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    number.is_some_and(|number| number & 0x0f0f_0f0f == 0x0a0a_0a0a)
+}
+
+fn in_the_log(cell: Cell, client: bool, log: &Qlog) -> Option<String> {
+    if log.connections == 0 {
+        return Some("there is none".to_owned());
+    }
+    match cell.case {
+        Case::KeyUpdate if client && log.own_updates == 0 => Some("we updated no keys".to_owned()),
+        Case::KeyUpdate if !client && log.peer_updates == 0 => Some("the peer updated no keys".to_owned()),
+        Case::Ecn => {
+            let counts = [
+                (log.marked_sent as u64, "packets sent marked"),
+                (log.marked_received as u64, "packets received marked"),
+                (log.marks_acknowledged, "marks acknowledged"),
+            ];
+            counts.iter().find(|(count, _)| *count == 0).map(|(_, what)| format!("no {what}"))
+        }
+        // Lost requests may be sent after answers to others.
+        Case::Multiplexing if cell.link == Link::Clean && log.streams_at_once < AT_ONCE => {
+            Some(format!("only {} streams at once", log.streams_at_once))
+        }
+        Case::Datagram if log.datagrams_sent < ECHOES || log.datagrams_received < ECHOES => Some(format!(
+            "only {} DATAGRAM frames sent, {} received",
+            log.datagrams_sent, log.datagrams_received
+        )),
+        _ => None,
+    }
+}

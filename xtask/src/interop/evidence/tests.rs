@@ -1,0 +1,160 @@
+use super::*;
+use crate::interop::matrix::{Named, PAIRS, Pair};
+
+fn cell(case: Case, link: Link) -> Cell {
+    Cell { case, pair: PAIRS[0], link }
+}
+
+/// A summary as the relay writes it: counts of the server's side, and what was lost and corrupted.
+fn relay(retry: u64, negotiation: u64, lost: u64, corrupted: u64, versions: &str) -> Relay {
+    let up = format!(
+        r#"{{"initial":2,"zero_rtt":0,"handshake":1,"retry":0,"version_negotiation":0,"short":5,"other":0,
+        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"versions":[{versions}]}}"#
+    );
+    let down = format!(
+        r#"{{"initial":1,"zero_rtt":0,"handshake":1,"retry":{retry},"version_negotiation":{negotiation},
+        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"versions":["0x00000001"]}}"#
+    );
+    serde_json::from_str(&format!(r#"{{"clients":1,"turned_away":0,"up":{up},"down":{down}}}"#)).unwrap()
+}
+
+fn traces(relay: Relay, log: &Qlog) -> Traces {
+    Traces { relay: Some(relay), client: Some(log.clone()), server: Some(log.clone()) }
+}
+
+/// A log in which everything happened.
+fn log() -> Qlog {
+    Qlog {
+        connections: 1,
+        own_updates: 1,
+        peer_updates: 1,
+        marked_sent: 9,
+        marked_received: 9,
+        marks_acknowledged: 9,
+        streams_at_once: 100,
+        datagrams_sent: 20,
+        datagrams_received: 15,
+    }
+}
+
+fn says(cell: Cell, traces: &Traces, what: &str) {
+    let problem = contradiction(cell, traces).unwrap_or_default();
+    assert!(problem.contains(what), "{cell}: {problem:?} should tell of {what:?}");
+}
+
+const V1: &str = "\"0x00000001\"";
+
+#[test]
+fn a_case_that_left_its_traces_was_played() {
+    for &case in Case::ALL {
+        let (retry, negotiation) =
+            (u64::from(case == Case::Retry), u64::from(case == Case::VersionNegotiation));
+        let versions = if negotiation > 0 { "\"0x0a1a2a3a\",\"0x00000001\"" } else { V1 };
+        let traces = traces(relay(retry, negotiation, 0, 0, versions), &log());
+        assert_eq!(contradiction(cell(case, Link::Clean), &traces), None);
+    }
+}
+
+#[test]
+fn retry_and_version_negotiation_must_be_seen_where_they_belong_and_only_there() {
+    let clean = |case| cell(case, Link::Clean);
+    says(clean(Case::Retry), &traces(relay(0, 0, 0, 0, V1), &log()), "0 Retry packets");
+    says(clean(Case::Transfer), &traces(relay(1, 0, 0, 0, V1), &log()), "1 Retry packets");
+    says(clean(Case::Transfer), &traces(relay(0, 2, 0, 0, V1), &log()), "2 Version Negotiation");
+    let negotiation = clean(Case::VersionNegotiation);
+    says(negotiation, &traces(relay(0, 1, 0, 0, V1), &log()), "no reserved version");
+    says(negotiation, &traces(relay(0, 0, 0, 0, "\"0x1a2a3a4a\""), &log()), "no Version Negotiation");
+    // A corrupted version is one the server does not speak.
+    let corrupted = traces(relay(0, 1, 0, 3, V1), &log());
+    assert_eq!(contradiction(cell(Case::Transfer, Link::Corruption), &corrupted), None);
+}
+
+#[test]
+fn an_impaired_link_must_have_impaired_something_and_a_clean_one_nothing() {
+    for (link, fine) in [(Link::Clean, (0, 0)), (Link::Loss, (4, 0)), (Link::Corruption, (0, 4))] {
+        for (lost, corrupted) in [(0, 0), (4, 0), (0, 4), (4, 4)] {
+            let traces = traces(relay(0, 0, lost, corrupted, V1), &log());
+            let found = contradiction(cell(Case::Handshake, link), &traces);
+            assert_eq!(found.is_none(), (lost, corrupted) == fine, "{link:?} {lost} {corrupted}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_our_log_does_not_show_did_not_happen() {
+    let none = Qlog { connections: 1, ..Qlog::default() };
+    let fine = || relay(0, 0, 0, 0, V1);
+    for (case, what) in [
+        (Case::KeyUpdate, "we updated no keys"),
+        (Case::Multiplexing, "only 0 streams"),
+        (Case::Datagram, "only 0 DATAGRAM"),
+        (Case::Ecn, "no packets sent marked"),
+    ] {
+        says(cell(case, Link::Clean), &traces(fine(), &none), what);
+    }
+    says(cell(Case::Transfer, Link::Clean), &traces(fine(), &Qlog::default()), "there is none");
+    let one = Qlog { marks_acknowledged: 0, ..log() };
+    says(cell(Case::Ecn, Link::Clean), &traces(fine(), &one), "no marks acknowledged");
+}
+
+#[test]
+fn a_peers_end_leaves_no_log_and_ours_must() {
+    let pair = Pair { client: Stack::Quinn, server: Stack::Ours };
+    let cell = Cell { pair, ..cell(Case::KeyUpdate, Link::Clean) };
+    let mut traces = Traces { relay: Some(relay(0, 0, 0, 0, V1)), client: None, server: Some(log()) };
+    assert_eq!(contradiction(cell, &traces), None);
+    traces.server = Some(Qlog { peer_updates: 0, ..log() });
+    says(cell, &traces, "the peer updated no keys");
+    traces.server = None;
+    says(cell, &traces, "our server left no qlog");
+    traces.relay = None;
+    says(cell, &traces, "no summary");
+}
+
+#[test]
+fn reserved_versions_are_known_by_their_pattern() {
+    assert!(is_reserved("0x1a2a3a4a") && is_reserved("0x0a0a0a0a"));
+    assert!(!is_reserved("0x00000001") && !is_reserved("0x1a2a3a4b") && !is_reserved("1a2a3a4a"));
+}
+
+#[test]
+fn a_log_is_summed_up() {
+    let packet = |name: &str, ecn: &str, frames: &str| {
+        format!("\u{1e}{{\"name\":\"quic:packet_{name}\",\"data\":{{\"frames\":[{frames}]{ecn}}}}}")
+    };
+    let stream = |id: u64, fin: bool| {
+        format!(r#"{{"frame_type":"stream","stream_id":{id},"offset":0,"fin":{fin},"raw":{{}}}}"#)
+    };
+    let marked = r#","ecn":"ECT(0)""#;
+    let updated = |phase: u64, trigger: &str| {
+        format!(
+            "\u{1e}{{\"name\":\"quic:key_updated\",\"data\":{{\"key_phase\":{phase},\"trigger\":\"{trigger}\"}}}}"
+        )
+    };
+    let lines = [
+        "\u{1e}{\"trace\":{\"vantage_point\":{\"type\":\"client\"}}}".to_owned(),
+        updated(0, "tls"),
+        packet("sent", marked, &format!("{},{}", stream(0, true), stream(4, true))),
+        packet("received", "", r#"{"frame_type":"ack","ect0":7}"#),
+        packet("received", marked, &stream(0, true)),
+        packet("sent", "", &format!("{},{}", stream(8, true), r#"{"frame_type":"datagram"}"#)),
+        packet("received", "", &stream(4, false)),
+        updated(1, "local_update"),
+        updated(2, "remote_update"),
+    ];
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    let expected = Qlog {
+        connections: 1,
+        own_updates: 1,
+        peer_updates: 1,
+        marked_sent: 1,
+        marked_received: 1,
+        marks_acknowledged: 7,
+        streams_at_once: 2,
+        datagrams_sent: 1,
+        datagrams_received: 0,
+    };
+    assert_eq!(log, expected);
+    assert!(log.read("\u{1e}{\"cut off").is_err());
+}

@@ -1,0 +1,158 @@
+//! The programs that play: built, and spelled as commands.
+//!
+//! Only what the chosen cells need is built or installed. Everything is a debug build, so that peers, ours and
+//! the tests share what cargo built already.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::matrix::{Case, Cell, IMPAIRED, Link, Named, Stack};
+use crate::run::{self, say};
+use crate::setup;
+
+/// The peers' workspace.
+const PEERS: &str = "lab/peers";
+
+/// Where things are.
+pub(super) struct Programs {
+    built: PathBuf,
+    scripts: PathBuf,
+    /// Empty if no cell needs it.
+    python: PathBuf,
+    /// Holds certificate and files, one folder for each case.
+    pub(super) folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds and installs what `cells` need.
+    pub(super) fn prepare(cells: &[Cell]) -> Result<Self> {
+        let needs = |stack| cells.iter().any(|cell| cell.pair.has(stack));
+        let built = run::target_dir().join("debug");
+        let mut ours = run::cargo("build");
+        must_build(ours.args(["--package", "tq-interop", "--bins"]))?;
+        if needs(Stack::Quinn) {
+            let manifest = run::root().join(PEERS).join("Cargo.toml");
+            let mut quinn = run::cargo("build");
+            quinn.args(["--package", "quinn-peer", "--manifest-path"]).arg(manifest);
+            must_build(quinn.env("CARGO_TARGET_DIR", run::target_dir()))?;
+        }
+        let python = if needs(Stack::Aioquic) { setup::python_with_aioquic()? } else { PathBuf::new() };
+        let folder = run::target_dir().join("interop");
+        let programs = Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, folder };
+        programs.certificate()?;
+        for &case in Case::ALL {
+            programs.files(case)?;
+        }
+        Ok(programs)
+    }
+
+    fn certificate(&self) -> Result<()> {
+        let mut command = Command::new(self.built.join("tq-interop"));
+        let folder = self.folder.join("certificate");
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        run::must(command.args(["certificate", "--out"]).arg(folder))
+    }
+
+    /// Writes the files of a case: bytes that differ from file to file.
+    fn files(&self, case: Case) -> Result<()> {
+        let folder = self.www(case);
+        fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        for (name, size) in case.files() {
+            let mut word = name.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |sum, byte| {
+                (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            });
+            let mut bytes = Vec::with_capacity(size + 8);
+            while bytes.len() < size {
+                // xorshift64.
+                word ^= word << 13;
+                word ^= word >> 7;
+                word ^= word << 17;
+                bytes.extend_from_slice(&word.to_le_bytes());
+            }
+            let file = folder.join(name);
+            fs::write(&file, &bytes[..size]).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        Ok(())
+    }
+
+    /// The folder of a case's files.
+    pub(super) fn www(&self, case: Case) -> PathBuf {
+        self.folder.join("www").join(case.name())
+    }
+
+    pub(super) fn server(&self, cell: Cell) -> Command {
+        let mut command = self.stack(cell.pair.server, "server");
+        let certificate = self.folder.join("certificate");
+        command.args(["--listen", "127.0.0.1:0", "--testcase", cell.case.name()]);
+        command.arg("--cert").arg(certificate.join("cert.pem")).arg("--key").arg(certificate.join("key.pem"));
+        command.arg("--www").arg(self.www(cell.case));
+        command
+    }
+
+    pub(super) fn client(&self, cell: Cell, authority: &str, downloads: &Path) -> Command {
+        let mut command = self.stack(cell.pair.client, "client");
+        command.args(["--testcase", cell.case.name()]).arg("--downloads").arg(downloads);
+        if cell.pair.client == Stack::Ours {
+            command.arg("--ca").arg(self.folder.join("certificate/cert.pem"));
+        }
+        command.args(cell.case.files().iter().map(|(name, _)| format!("https://{authority}/{name}")));
+        command
+    }
+
+    pub(super) fn relay(&self, cell: Cell, to: &str, summary: &Path) -> Command {
+        let mut command = Command::new(self.built.join("tq-relay"));
+        command.args(["--listen", "127.0.0.1:0", "--to", to, "--seed", &cell.seed().to_string()]);
+        match cell.link {
+            Link::Clean => {}
+            Link::Loss => drop(command.args(["--loss", &IMPAIRED.to_string()])),
+            Link::Corruption => drop(command.args(["--corrupt", &IMPAIRED.to_string()])),
+        }
+        command.arg("--summary").arg(summary);
+        command
+    }
+
+    fn stack(&self, stack: Stack, role: &str) -> Command {
+        let ours = |name: &str| {
+            let mut command = Command::new(self.built.join(name));
+            command.arg(role);
+            command
+        };
+        match stack {
+            Stack::Ours => ours("tq-interop"),
+            Stack::Quinn => ours("quinn-peer"),
+            Stack::Aioquic => {
+                let mut command = Command::new(&self.python);
+                command.arg("-B").arg(self.scripts.join(role).with_extension("py"));
+                command
+            }
+        }
+    }
+}
+
+fn must_build(command: &mut Command) -> Result<()> {
+    say(&run::shown(command));
+    run::must(command)
+}
+
+/// Names and versions of the stacks, for people.
+pub(super) fn versions() -> Result<Vec<(Stack, String)>> {
+    let file = run::root().join(PEERS).join("Cargo.lock");
+    let lock = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let of = |name: &str| locked(&lock, name).with_context(|| format!("{PEERS}/Cargo.lock has no {name}"));
+    let quinn = format!("quinn {} (quinn-proto {})", of("quinn")?, of("quinn-proto")?);
+    let aioquic = format!("aioquic {} on CPython", setup::aioquic_version()?);
+    let ours = "`tq-interop` of this tree".to_owned();
+    Ok(vec![(Stack::Ours, ours), (Stack::Quinn, quinn), (Stack::Aioquic, aioquic)])
+}
+
+/// The version of a package in a lock file.
+fn locked<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = lock.lines().skip_while(|line| *line != format!("name = \"{name}\""));
+    lines.nth(1)?.strip_prefix("version = \"")?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests;
