@@ -23,8 +23,7 @@ fn server_address() -> SocketAddr {
 
 /// Ends that talk with a chain of `chain` bytes.
 fn with_chain(chain: usize) -> Pair {
-    let mut pair = Pair::default();
-    pair.tls = Arc::new(Plain::default());
+    let mut pair = Pair { tls: Arc::new(Plain::default()), ..Pair::default() };
     let transport = Arc::new(TransportConfig::default());
     pair.server.endpoint.set_server(Some(Arc::new(ServerConfig {
         tls: Arc::new(Plain { chain, ..Plain::default() }),

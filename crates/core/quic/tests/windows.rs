@@ -12,10 +12,9 @@ use tq_quic::wire::{Dir, Side, StreamId};
 #[test]
 fn windows_grow_to_what_a_long_fast_link_needs() {
     // 100 Mbit/s with a round trip of 200 ms: 2.5 MB in flight, twice that in windows
-    let mut pair = Pair::default();
-    pair.delay = Duration::from_millis(100);
-    let (link, _) = bottleneck(12_500_000, 2_500_000, pair.delay, None);
-    pair.link = link;
+    let delay = Duration::from_millis(100);
+    let (link, _) = bottleneck(12_500_000, 2_500_000, delay, None);
+    let mut pair = Pair { delay, link, ..Pair::default() };
     let mut flow = Flow::connect(&mut pair, Side::Client, 400 << 20);
     // slow start and the first window updates
     flow.run_for(&mut pair, Duration::from_secs(5));
