@@ -21,7 +21,7 @@ fn rough(pair: &mut Pair, seed: u32, loss: u32, jitter: u64) {
         n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         flying.at += Duration::from_micros(u64::from(n >> 8) % (jitter * 1000 + 1));
         n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        loss == 0 || (n >> 8) % loss != 0
+        loss == 0 || !(n >> 8).is_multiple_of(loss)
     });
 }
 

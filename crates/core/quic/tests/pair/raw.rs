@@ -363,6 +363,11 @@ impl Raw {
         out
     }
 
+    /// An ACK of one packet.
+    pub fn ack_one(pn: u64) -> Vec<u8> {
+        Self::ack(std::slice::from_ref(&(pn..pn + 1)))
+    }
+
     /// The CONNECTION_CLOSE the victim sent: code and frame type.
     pub fn close_sent(&mut self) -> Option<(u64, Option<u64>, Vec<u8>)> {
         self.packets().iter().find_map(|packet| {
