@@ -1,6 +1,7 @@
-//! From errors to exit codes.
+//! From errors to exit codes, and what goes to stdout.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tq::ConnectionError;
@@ -19,6 +20,18 @@ impl fmt::Display for Unreachable {
 }
 
 impl std::error::Error for Unreachable {}
+
+/// Prints a line to stdout. Whoever reads it may have seen enough: a broken pipe is success and the end.
+///
+/// # Errors
+/// Stdout cannot be written for another reason.
+pub(crate) fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        result => result.map_err(|error| anyhow::anyhow!("cannot write to stdout: {error}")),
+    }
+}
 
 /// Prints what went wrong and says which exit code that is.
 pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {

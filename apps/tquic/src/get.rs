@@ -68,7 +68,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let received = save(&mut recv, size, &out, Progress::new(size, progress)).await?;
     connection.close(0, b"done");
     endpoint.wait_idle().await;
-    println!("{received}  {}", out.display());
+    crate::exit::say(&format!("{received}  {}", out.display()))?;
     Ok(())
 }
 

@@ -54,8 +54,10 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     config.transport(|transport| transport.stream.max_bidi = STREAMS);
     let endpoint = host::bind(config, listen)?;
     match shown {
-        Some(pin) => println!("listening on {}, key fingerprint {pin}", endpoint.local_addr()),
-        None => println!("listening on {}", endpoint.local_addr()),
+        Some(pin) => {
+            crate::exit::say(&format!("listening on {}, key fingerprint {pin}", endpoint.local_addr()))?
+        }
+        None => crate::exit::say(&format!("listening on {}", endpoint.local_addr()))?,
     }
     let root: Arc<Path> = dir.into();
     host::serve(&endpoint, move |send, recv| answer(Arc::clone(&root), send, recv)).await

@@ -140,8 +140,7 @@ impl Report {
     /// To stdout.
     pub(super) fn print(&self, json: bool) -> Result<()> {
         let text = if json { self.json()? } else { self.text() };
-        println!("{text}");
-        Ok(())
+        crate::exit::say(&text)
     }
 
     fn json(&self) -> Result<String> {

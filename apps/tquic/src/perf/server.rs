@@ -19,7 +19,7 @@ pub(super) async fn run(options: ServerOptions) -> Result<()> {
         ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]).key_log(true))?;
     config.transport(|transport| tuning.apply(transport));
     let endpoint = host::bind(config, listen)?;
-    println!("listening on {}, key fingerprint {pin}", endpoint.local_addr());
+    crate::exit::say(&format!("listening on {}, key fingerprint {pin}", endpoint.local_addr()))?;
     host::serve(&endpoint, answer).await
 }
 

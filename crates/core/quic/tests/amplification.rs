@@ -23,12 +23,12 @@ fn server_address() -> SocketAddr {
 
 /// Ends that talk with a chain of `chain` bytes.
 fn with_chain(chain: usize) -> Pair {
-    let mut pair = Pair::default();
-    pair.tls = Arc::new(Plain::default());
+    let mut pair = Pair { tls: Arc::new(Plain::default()), ..Pair::default() };
     let transport = Arc::new(TransportConfig::default());
-    pair.server
-        .endpoint
-        .set_server(Some(Arc::new(ServerConfig { tls: Arc::new(Plain { chain }), transport })));
+    pair.server.endpoint.set_server(Some(Arc::new(ServerConfig {
+        tls: Arc::new(Plain { chain, ..Plain::default() }),
+        transport,
+    })));
     pair
 }
 
@@ -179,7 +179,7 @@ fn a_client_that_has_nothing_to_send_probes_all_the_same() {
     // everything it sent was acknowledged; the rest of the server's flight cannot leave
     let mut raw = Raw::half_open_client(TransportConfig::default());
     raw.pass(Duration::from_millis(50));
-    raw.send(Level::Initial, &Raw::ack(&[0..1]));
+    raw.send(Level::Initial, &Raw::ack_one(0));
     raw.datagrams.clear();
     raw.pass(Duration::from_secs(2));
     let probes = raw.packets();
@@ -189,7 +189,7 @@ fn a_client_that_has_nothing_to_send_probes_all_the_same() {
     // with Handshake keys it probes there
     raw.send(Level::Initial, &crypto(0, &pair::plain::message(pair::plain::SERVER_HELLO, b"")));
     let last = probes.iter().map(|packet| packet.pn).max().expect("probes");
-    raw.send(Level::Initial, &Raw::ack(&[last..last + 1]));
+    raw.send(Level::Initial, &Raw::ack_one(last));
     raw.datagrams.clear();
     raw.pass(Duration::from_secs(10));
     let probes = raw.packets();

@@ -2,40 +2,11 @@
 
 mod pair;
 
+use pair::flow::{drain, pattern, pump};
 use pair::{Pair, Policy};
 use tq_quic::time::Duration;
 use tq_quic::wire::{Dir, StreamId};
 use tq_quic::{Connection, ConnectionError, Event, StreamEvent, WriteError, mem::Vec};
-
-/// Writes as much of `data[*at..]` as fits, then finishes.
-fn pump(connection: &mut Connection, id: StreamId, data: &[u8], at: &mut usize) {
-    while *at < data.len() {
-        match connection.write_slice(id, &data[*at..]) {
-            Ok(written) => *at += written,
-            Err(WriteError::Blocked) => return,
-            Err(error) => panic!("write failed: {error:?}"),
-        }
-    }
-    if *at == data.len() {
-        *at += 1;
-        connection.finish(id).expect("first finish");
-    }
-}
-
-/// Reads what is there; `true` at the end of the stream.
-fn drain(connection: &mut Connection, id: StreamId, into: &mut Vec<u8>) -> bool {
-    loop {
-        match connection.read(id, usize::MAX) {
-            Ok(Some(bytes)) => into.extend_from_slice(&bytes),
-            Ok(None) => return true,
-            Err(_) => return false,
-        }
-    }
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
-}
 
 /// Sends `len` bytes from client to server and returns the virtual seconds it took.
 fn transfer(pair: &mut Pair, len: usize) -> f64 {
@@ -243,4 +214,19 @@ fn a_stopped_stream_tells_its_writer() {
     pair.server(server).stop(id, 9).expect("open");
     pair.pass(Duration::from_millis(100));
     assert!(pair.client.has(client, &Event::Stream(StreamEvent::Stopped { id, code: 9 })));
+}
+
+#[test]
+fn stream_bytes_are_counted_once_when_they_are_new() {
+    let mut pair = Pair::default();
+    let mut n = 0u32;
+    pair.link = Box::new(move |_| {
+        n = n.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        n >> 16 >= 65_536 / 50
+    });
+    transfer(&mut pair, 1 << 20);
+    let sent = pair.client.connections.values().next().expect("alive").stats().counters;
+    let received = pair.server.connections.values().next().expect("alive").stats().counters;
+    assert_eq!((sent.stream_bytes_sent, received.stream_bytes_received), (1 << 20, 1 << 20));
+    assert!(sent.stream_bytes_resent > 0 && sent.stream_bytes_resent < 200_000);
 }

@@ -28,7 +28,7 @@ fn transfer(seed: u64, len: usize, delay: Duration, back: bool) -> f64 {
         if flying.at < dead_until {
             return false;
         }
-        if n % 500 == 0 {
+        if n.is_multiple_of(500) {
             dead_until = flying.at + Duration::from_micros(n >> 32 & 2047);
         }
         true

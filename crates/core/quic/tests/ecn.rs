@@ -21,11 +21,11 @@ fn ecn() -> TransportConfig {
 
 #[test]
 fn nothing_is_marked_by_default() {
-    let mut pair = Pair::default();
-    pair.link = Box::new(|flying| {
+    let unmarked = |flying: &mut pair::Flying| {
         assert_eq!(flying.ecn, Ecn::NotEct);
         true
-    });
+    };
+    let mut pair = Pair { link: Box::new(unmarked), ..Pair::default() };
     Flow::connect(&mut pair, Side::Client, 1 << 20).run(&mut pair, Duration::from_secs(5));
 }
 

@@ -79,8 +79,7 @@ fn recorded() -> Vec<Flying> {
         true
     });
     Flow::connect(&mut pair, Side::Client, 100_000).run(&mut pair, Duration::from_secs(5));
-    let log = log.borrow().clone();
-    log
+    log.take()
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn connection_ids_may_retire_each_other_for_ever_if_the_peer_acknowledges() {
         raw.pass(Duration::from_millis(10));
         for packet in raw.packets() {
             if packet.frames().iter().any(|frame| !matches!(frame, Frame::Ack(_) | Frame::Padding(_))) {
-                let ack = Raw::ack(&[packet.pn..packet.pn + 1]);
+                let ack = Raw::ack_one(packet.pn);
                 raw.send(Level::OneRtt, &ack);
             }
         }
@@ -161,11 +161,11 @@ fn many_challenges_in_a_batch_are_answered_up_to_sixteen() {
 fn an_ack_of_what_was_not_sent_is_an_error() {
     for largest in [1 << 20, (1 << 62) - 2] {
         let mut raw = Raw::server();
-        raw.send(Level::OneRtt, &Raw::ack(&[largest..largest + 1]));
+        raw.send(Level::OneRtt, &Raw::ack_one(largest));
         assert_closed(&mut raw, Code::PROTOCOL_VIOLATION, kind::ACK);
     }
     let mut raw = Raw::half_open_server(TransportConfig::default(), params());
-    raw.send(Level::Handshake, &Raw::ack(&[70..71]));
+    raw.send(Level::Handshake, &Raw::ack_one(70));
     assert_closed(&mut raw, Code::PROTOCOL_VIOLATION, kind::ACK);
 }
 
@@ -185,14 +185,14 @@ fn an_ack_of_a_skipped_number_is_an_error() {
         skipped = seen.windows(2).find(|pair| pair[1] > pair[0] + 1).map(|pair| pair[0] + 1);
         // honest acknowledgements meanwhile
         let last = *seen.last().expect("answers");
-        raw.send(Level::OneRtt, &Raw::ack(&[last..last + 1]));
+        raw.send(Level::OneRtt, &Raw::ack_one(last));
         assert_eq!(raw.violation(), None, "after {n}");
         if skipped.is_some() {
             break;
         }
     }
     let pn = skipped.expect("numbers are skipped now and then");
-    raw.send(Level::OneRtt, &Raw::ack(&[pn..pn + 1]));
+    raw.send(Level::OneRtt, &Raw::ack_one(pn));
     assert_closed(&mut raw, Code::PROTOCOL_VIOLATION, kind::ACK);
 }
 

@@ -248,10 +248,8 @@ fn keep_alive_keeps_alive_and_costs_little() {
 
 /// Mbit/s of goodput over a drop-tail link.
 fn goodput(rate: u64, queue: u64, delay: Duration, len: usize, from: Side) -> (f64, f64) {
-    let mut pair = Pair::default();
-    pair.delay = delay;
     let (link, seen) = bottleneck(rate, queue, delay, None);
-    pair.link = link;
+    let mut pair = Pair { delay, link, ..Pair::default() };
     let mut flow = Flow::connect(&mut pair, from, len);
     let took = flow.run(&mut pair, Duration::from_secs(120));
     let dropped = seen.borrow().dropped as f64;
@@ -328,7 +326,7 @@ fn peers_that_cannot_do_ack_frequency_are_not_asked() {
         raw.pass(10 * MS);
         for packet in raw.packets() {
             assert!(!packet.frames().iter().any(|frame| matches!(frame, Frame::AckFrequency(_))));
-            let ack = Raw::ack(&[packet.pn..packet.pn + 1]);
+            let ack = Raw::ack_one(packet.pn);
             raw.send(Level::OneRtt, &ack);
         }
     }

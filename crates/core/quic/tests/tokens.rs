@@ -219,8 +219,7 @@ fn verdict(raw: &mut Raw, token: Vec<u8>, from: &str) -> Option<u64> {
     raw.pn = [0; 3];
     let initial = raw.packet(Level::Initial, &crypto(0, b"x"), Tweak::default());
     raw.deliver_from(from.parse().expect("an address"), initial);
-    let close = raw.close_sent().map(|(code, ..)| code);
-    close
+    raw.close_sent().map(|(code, ..)| code)
 }
 
 /// A server that asks everybody to retry, the token it gave us, and the id that goes with it.
@@ -286,7 +285,7 @@ fn a_foreign_token_is_treated_as_none() {
     for len in [1, 12, 28, 60, 61, 100, 102, 200, 900] {
         for fill in [0, 1, 2, 0xff] {
             // 1 is how Retry tokens of ours begin; nobody else's begins so but by chance
-            if fill != 1 || len < 58 || len > 98 {
+            if fill != 1 || !(58..=98).contains(&len) {
                 assert_eq!(verdict(&mut raw, vec![fill; len], CLIENT), None, "{len} bytes of {fill}");
             }
         }

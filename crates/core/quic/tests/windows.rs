@@ -12,10 +12,9 @@ use tq_quic::wire::{Dir, Side, StreamId};
 #[test]
 fn windows_grow_to_what_a_long_fast_link_needs() {
     // 100 Mbit/s with a round trip of 200 ms: 2.5 MB in flight, twice that in windows
-    let mut pair = Pair::default();
-    pair.delay = Duration::from_millis(100);
-    let (link, _) = bottleneck(12_500_000, 2_500_000, pair.delay, None);
-    pair.link = link;
+    let delay = Duration::from_millis(100);
+    let (link, _) = bottleneck(12_500_000, 2_500_000, delay, None);
+    let mut pair = Pair { delay, link, ..Pair::default() };
     let mut flow = Flow::connect(&mut pair, Side::Client, 400 << 20);
     // slow start and the first window updates
     flow.run_for(&mut pair, Duration::from_secs(5));
@@ -94,19 +93,19 @@ fn equals_share() {
     let (link, _) = bottleneck(1_250_000, 50_000, pair.delay, None);
     pair.link = link;
     let (client, server) = pair.connected();
+    // all of it fits the send buffer at once
     let mut flows: Vec<Flow> =
-        (0..4).map(|_| Flow::over(&mut pair, (client, server), Side::Client, 4 << 20)).collect();
-    pair.drive_for(Duration::from_secs(4), |pair| {
-        // room in the send buffer goes to who writes first
-        flows.rotate_left(1);
+        (0..4).map(|_| Flow::over(&mut pair, (client, server), Side::Client, 250_000)).collect();
+    pair.drive_for(Duration::from_millis(500), |pair| {
         for flow in &mut flows {
             flow.work(pair);
         }
         false
     });
     let got: Vec<usize> = flows.iter().map(|flow| flow.got.len()).collect();
+    assert!(got.iter().sum::<usize>() < 800_000, "not over yet: {got:?}");
     let (least, most) = (got.iter().min().expect("four"), got.iter().max().expect("four"));
-    assert!(least * 10 >= most * 6, "{got:?}");
+    assert!(least * 10 >= most * 8, "{got:?}");
 }
 
 #[test]

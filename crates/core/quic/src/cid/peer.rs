@@ -89,7 +89,9 @@ impl PeerCids {
         // Retire Prior To counts before the new id does.
         self.retire_prior_to = self.retire_prior_to.max(f.retire_prior_to);
         let bound = self.retire_prior_to;
-        if new.seq < bound {
+        // Ids are used in order: one below the active is either retired already, perhaps acknowledged so that nobody
+        // remembers, or it comes too late. The peer may have forgotten it and must not be sent to there.
+        if new.seq < bound || self.active.is_some_and(|active| new.seq < active.seq) {
             self.retire(new.seq);
         } else if !self.retiring.contains(&new.seq) && !self.unacked.contains(&new.seq) {
             self.spare.push(new);

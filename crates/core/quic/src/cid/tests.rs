@@ -115,3 +115,19 @@ fn retiring_what_was_not_issued_or_what_carries_the_frame_is_a_violation() {
     assert_eq!(cids.on_retire(0, &cid(7)), Ok(Some(cid(0))));
     assert_eq!(cids.on_retire(0, &cid(7)), Ok(None), "twice is harmless");
 }
+
+#[test]
+fn an_id_below_the_active_one_is_given_back_and_not_kept() {
+    let mut cids = peer();
+    cids.on_new(&new(1, 0)).expect("allowed");
+    cids.on_new(&new(2, 0)).expect("allowed");
+    cids.rotate().expect("a spare");
+    cids.rotate().expect("a spare");
+    let mut room = [0; 64];
+    cids.write(&mut Payload::new(&mut room));
+    [0, 1].into_iter().for_each(|seq| cids.on_acked(seq));
+    // the peer had not heard that its frame arrived
+    cids.on_new(&new(1, 0)).expect("a repetition");
+    assert!(cids.rotate().is_none(), "nobody answers there any more");
+    assert!(cids.wants());
+}

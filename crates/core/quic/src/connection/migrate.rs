@@ -49,7 +49,8 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.reset_for_new_tuple(tuple, &config, now);
         path.validation.unset(size as u64);
-        path.validation.challenge(now, path.rtt.smoothed(), pto);
+        let srtt = path.rtt.has_sample().then(|| path.rtt.smoothed());
+        path.validation.challenge(now, srtt, pto);
         let id = path.id;
         // A fresh id, so that the two addresses cannot be linked by watching (RFC 9000 §9.5).
         if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == id) {

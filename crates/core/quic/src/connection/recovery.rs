@@ -328,7 +328,21 @@ impl Connection {
         }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;
+        if ix == 0 {
+            self.probe_handshake_too();
+        }
         self.log_metrics(now, ix);
+    }
+
+    /// Handshake bytes that wait go with a probe of any space: a peer that lacks them cannot even read the others, and
+    /// what those have in flight may fill the window for good (RFC 9002 §6.2.4).
+    fn probe_handshake_too(&mut self) {
+        for (id, level) in [(SpaceId::Initial, Level::Initial), (SpaceId::Handshake, Level::Handshake)] {
+            if self.space(id).is_some() && self.crypto.wants(level) {
+                let probes = &mut self.paths[0].probes[id.index()];
+                *probes = (*probes).max(1);
+            }
+        }
     }
 
     /// A packet of the current key phase may have been acknowledged.

@@ -76,7 +76,11 @@ impl Connection {
     pub fn stats(&self) -> Stats {
         let paths = (0..self.paths.len()).map(|ix| self.path_stats(ix)).collect();
         let mut counters = self.counters;
+        let traffic = self.streams.traffic();
         counters.messages_dropped = self.datagrams.dropped();
+        counters.stream_bytes_sent = traffic.sent;
+        counters.stream_bytes_resent = traffic.resent;
+        counters.stream_bytes_received = traffic.received;
         Stats {
             counters,
             paths,

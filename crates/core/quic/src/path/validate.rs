@@ -9,6 +9,11 @@ use tq_time::Instant;
 /// Responses owed per path; the oldest is dropped (decision 11, threat 8).
 const MAX_RESPONSES: usize = 16;
 
+/// When a challenge is first repeated if the round trip is not known (decision 11).
+const FIRST_INTERVAL: Duration = Duration::from_millis(100);
+/// It is not repeated faster than this.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
 /// State of one path's address.
 #[derive(Debug)]
 pub(crate) struct Validation {
@@ -75,14 +80,14 @@ impl Validation {
         if self.validated { u64::MAX } else { (3 * self.received).saturating_sub(self.sent) }
     }
 
-    /// Starts to challenge.
-    pub(crate) fn challenge(&mut self, now: Instant, srtt: Duration, pto: Duration) {
+    /// Starts to challenge; the first repetition comes after three round trips, or early if they are not known.
+    pub(crate) fn challenge(&mut self, now: Instant, srtt: Option<Duration>, pto: Duration) {
         self.challenge = Some(Challenge {
             sent: [[0; 8]; 4],
             count: 0,
             pending: true,
             resend_at: None,
-            interval: 3 * srtt,
+            interval: srtt.map_or(FIRST_INTERVAL, |srtt| (3 * srtt).max(MIN_INTERVAL)),
             give_up_at: now + (3 * pto).max(Duration::from_secs(3)),
         });
     }

@@ -40,6 +40,7 @@ impl Streams {
         if !self.inbound.receive(new) {
             return Err(OVER_CONNECTION.blame(kind::STREAM));
         }
+        self.traffic.received += new;
         self.inbound.window.start(self.clock.now);
         recv.take(&self.clock, f.offset, f.data, f.fin).map_err(|_| FRAGMENTED.blame(kind::STREAM))?;
         if recv.notice() {

@@ -61,6 +61,18 @@ pub(crate) struct Streams {
     events: VecDeque<StreamEvent>,
     /// *_BLOCKED frames received, for the counters.
     peer_blocked: u64,
+    traffic: Traffic,
+}
+
+/// Bytes of stream data so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    /// Sent for the first time.
+    pub(crate) sent: u64,
+    /// Sent again.
+    pub(crate) resent: u64,
+    /// Received, by highest offsets.
+    pub(crate) received: u64,
 }
 
 impl Streams {
@@ -85,6 +97,7 @@ impl Streams {
             waiting: Ready::default(),
             events: VecDeque::new(),
             peer_blocked: 0,
+            traffic: Traffic::default(),
         }
     }
 
@@ -157,6 +170,11 @@ impl Streams {
     /// Streams open now.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
+    }
+
+    /// Bytes sent and received.
+    pub(crate) const fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// DATA_BLOCKED, STREAM_DATA_BLOCKED and STREAMS_BLOCKED frames received.

@@ -132,6 +132,8 @@ impl Streams {
         };
         self.outbound.sent += new;
         let len = (range.end - range.start) as usize;
+        self.traffic.sent += new;
+        self.traffic.resent += len as u64 - new;
         let spare = p.room() - stream_header_len(id, range.start, None) - len;
         let explicit = spare >= varint_len(len as u64);
         if !explicit {

@@ -71,6 +71,8 @@ pub struct Pair {
     pub sent: [u64; 2],
     pub datagrams: [u64; 2],
     pub launched: u64,
+    /// Steps in a row in which neither time nor a datagram moved.
+    pub stuck: u32,
 }
 
 /// TLS of both sides over one self-signed certificate.
@@ -114,6 +116,7 @@ impl Pair {
             sent: [0; 2],
             datagrams: [0; 2],
             launched: 0,
+            stuck: 0,
         };
         pair.server.endpoint.set_server(Some(Arc::clone(&pair.server_config)));
         pair
@@ -198,6 +201,9 @@ impl Pair {
             self.now = until;
             return false;
         };
+        let moved = next > self.now || self.flying.first_key_value().is_some_and(|((at, _), _)| *at <= next);
+        self.stuck = if moved { 0 } else { self.stuck + 1 };
+        assert!(self.stuck < 100, "a deadline stays in the past");
         self.now = self.now.max(next);
         let now = self.now;
         while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= now) {

@@ -18,10 +18,12 @@ pub const PARAMS: u8 = 8;
 pub const CHAIN: u8 = 11;
 pub const FINISHED: u8 = 20;
 
-/// Makes sessions; a server's flight carries `chain` bytes of certificates.
+/// Makes sessions; a server's flight carries `chain` bytes of certificates, a client's hello `hello` bytes of an
+/// unknown transport parameter.
 #[derive(Clone, Copy, Default)]
 pub struct Plain {
     pub chain: usize,
+    pub hello: usize,
 }
 
 pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -187,7 +189,14 @@ impl Session for PlainSession {
 impl ClientTls for Plain {
     fn start(&self, version: Version, _: &str, params: &[u8]) -> Result<Box<dyn Session>, StartError> {
         let mut session = PlainSession::new(Side::Client, version, params, 0);
-        session.out.push_back((message(CLIENT_HELLO, params), None));
+        let mut params = params.to_vec();
+        if self.hello > 0 {
+            // 27 is reserved to be ignored
+            params.extend_from_slice(&[27]);
+            params.extend_from_slice(&(0x8000_0000 | self.hello as u32).to_be_bytes());
+            params.resize(params.len() + self.hello, 0);
+        }
+        session.out.push_back((message(CLIENT_HELLO, &params), None));
         Ok(Box::new(session))
     }
 }

@@ -130,7 +130,10 @@ impl Raw {
     /// A server nobody has talked to.
     pub fn idle_server(transport: TransportConfig, endpoint: EndpointConfig, chain: usize) -> Self {
         let mut victim = End::new(SERVER, endpoint);
-        let config = ServerConfig { tls: Arc::new(Plain { chain }), transport: Arc::new(transport) };
+        let config = ServerConfig {
+            tls: Arc::new(Plain { chain, ..Plain::default() }),
+            transport: Arc::new(transport),
+        };
         victim.endpoint.set_server(Some(Arc::new(config)));
         Self::new(victim, Side::Client)
     }
@@ -358,6 +361,11 @@ impl Raw {
         let len = w.len();
         out.truncate(len);
         out
+    }
+
+    /// An ACK of one packet.
+    pub fn ack_one(pn: u64) -> Vec<u8> {
+        Self::ack(std::slice::from_ref(&(pn..pn + 1)))
     }
 
     /// The CONNECTION_CLOSE the victim sent: code and frame type.
