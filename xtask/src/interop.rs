@@ -30,6 +30,8 @@ const PARALLEL: usize = 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Options {
     choice: Choice,
+    /// Of the relays.
+    seed: u64,
     write: bool,
 }
 
@@ -43,11 +45,17 @@ impl Options {
                 "--write" => options.write = true,
                 "--case" => options.choice.case = Some(named(word, words.next())?),
                 "--peer" => options.choice.peer = Some(named(word, words.next())?),
-                _ => bail!("`{word}`: interop takes --subset, --case NAME, --peer NAME and --write"),
+                "--seed" => {
+                    let number = words.next().and_then(|number| number.parse().ok());
+                    options.seed = number.context("--seed N: a whole number")?;
+                }
+                _ => {
+                    bail!("`{word}`: interop takes --subset, --case NAME, --peer NAME, --seed N and --write")
+                }
             }
         }
-        if options.write && options.choice != Choice::default() {
-            bail!("--write needs the whole matrix: leave --subset, --case and --peer out");
+        if options.write && options != (Self { write: true, ..Self::default() }) {
+            bail!("--write needs the whole matrix: leave the other options out");
         }
         Ok(options)
     }
@@ -61,7 +69,7 @@ fn named<T: Named>(option: &str, name: Option<&&str>) -> Result<T> {
 /// The command of its own: whether nothing failed.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
     let options = Options::parse(words)?;
-    let played = play_all(options.choice)?;
+    let played = play_all(options.choice, options.seed)?;
     if options.write {
         let document = report::document(&played, &programs::versions()?);
         let file = run::root().join(report::FILE);
@@ -76,7 +84,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 /// For `cargo xtask test`: the subset. What keeps it from being played counts as a failure.
 pub(crate) fn subset() -> Summary {
     let choice = Choice { subset: true, ..Choice::default() };
-    play_all(choice).map_or_else(
+    play_all(choice, 0).map_or_else(
         |error| {
             println!("peers: {error:#}");
             Summary { failed: 1, ..Summary::default() }
@@ -85,12 +93,12 @@ pub(crate) fn subset() -> Summary {
     )
 }
 
-fn play_all(choice: Choice) -> Result<Vec<Played>> {
+fn play_all(choice: Choice, seed: u64) -> Result<Vec<Played>> {
     let cells = choice.cells();
     if cells.is_empty() {
         bail!("there is no such cell: ecn has no impaired link, and the subset few of them");
     }
-    let programs = Programs::prepare(&cells)?;
+    let programs = Programs::prepare(&cells, seed)?;
     say(&format!("peers: {} cells, {PARALLEL} at a time", cells.len()));
     let watch = Watch::start();
     let (next, played) = (AtomicUsize::new(0), Mutex::new(Vec::new()));

@@ -173,11 +173,13 @@ impl Cell {
         Duration::from_secs(if self.link == Link::Clean { 20 } else { 30 })
     }
 
-    /// The relay's, a number of the cell's own (FNV-1a of its name).
-    pub(super) fn seed(self) -> u64 {
+    /// The relay's, a number of the cell's own: FNV-1a of its name, mixed with what was chosen.
+    pub(super) fn seed(self, chosen: u64) -> u64 {
         let name = self.to_string();
-        name.bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        let own = name
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        own ^ chosen
     }
 }
 

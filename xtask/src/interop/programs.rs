@@ -22,13 +22,15 @@ pub(super) struct Programs {
     scripts: PathBuf,
     /// Empty if no cell needs it.
     python: PathBuf,
+    /// Other numbers, other losses.
+    seed: u64,
     /// Holds certificate and files, one folder for each case.
     pub(super) folder: PathBuf,
 }
 
 impl Programs {
     /// Builds and installs what `cells` need.
-    pub(super) fn prepare(cells: &[Cell]) -> Result<Self> {
+    pub(super) fn prepare(cells: &[Cell], seed: u64) -> Result<Self> {
         let needs = |stack| cells.iter().any(|cell| cell.pair.has(stack));
         let built = run::target_dir().join("debug");
         let mut ours = run::cargo("build");
@@ -41,7 +43,7 @@ impl Programs {
         }
         let python = if needs(Stack::Aioquic) { setup::python_with_aioquic()? } else { PathBuf::new() };
         let folder = run::target_dir().join("interop");
-        let programs = Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, folder };
+        let programs = Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, seed, folder };
         programs.certificate()?;
         for &case in Case::ALL {
             programs.files(case)?;
@@ -104,7 +106,7 @@ impl Programs {
 
     pub(super) fn relay(&self, cell: Cell, to: &str, summary: &Path) -> Command {
         let mut command = Command::new(self.built.join("tq-relay"));
-        command.args(["--listen", "127.0.0.1:0", "--to", to, "--seed", &cell.seed().to_string()]);
+        command.args(["--listen", "127.0.0.1:0", "--to", to, "--seed", &cell.seed(self.seed).to_string()]);
         match cell.link {
             Link::Clean => {}
             Link::Loss => drop(command.args(["--loss", &IMPAIRED.to_string()])),

@@ -10,14 +10,16 @@ fn played(verdict: Verdict) -> Played {
 
 #[test]
 fn options_are_understood_or_refused_with_what_there_is() {
-    let options = Options::parse(&["--subset", "--case", "chacha20", "--peer", "quinn"]).unwrap();
-    assert!(options.choice.subset && !options.write);
+    let options =
+        Options::parse(&["--subset", "--case", "chacha20", "--peer", "quinn", "--seed", "7"]).unwrap();
+    assert!(options.choice.subset && !options.write && options.seed == 7);
     assert_eq!((options.choice.case, options.choice.peer), (Some(Case::ChaCha20), Some(Stack::Quinn)));
     for (wrong, told) in [
         (&["--case", "zerortt"][..], "keyupdate"),
         (&["--case"], "keyupdate"),
         (&["--peer", "nginx"], "aioquic"),
         (&["--all"], "--subset"),
+        (&["--seed", "x"], "whole number"),
     ] {
         let message = format!("{:#}", Options::parse(wrong).unwrap_err());
         assert!(message.contains(told), "{message}");
