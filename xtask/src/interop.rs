@@ -33,6 +33,8 @@ struct Options {
     /// Of the relays.
     seed: u64,
     write: bool,
+    /// Leave the logs of every cell.
+    keep: bool,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
             match word {
                 "--subset" => options.choice.subset = true,
                 "--write" => options.write = true,
+                "--keep" => options.keep = true,
                 "--case" => options.choice.case = Some(named(word, words.next())?),
                 "--peer" => options.choice.peer = Some(named(word, words.next())?),
                 "--seed" => {
@@ -69,7 +72,7 @@ fn named<T: Named>(option: &str, name: Option<&&str>) -> Result<T> {
 /// The command of its own: whether nothing failed.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
     let options = Options::parse(words)?;
-    let played = play_all(options.choice, options.seed)?;
+    let played = play_all(options)?;
     if options.write {
         let document = report::document(&played, &programs::versions()?);
         let file = run::root().join(report::FILE);
@@ -84,7 +87,7 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
 /// For `cargo xtask test`: the subset. What keeps it from being played counts as a failure.
 pub(crate) fn subset() -> Summary {
     let choice = Choice { subset: true, ..Choice::default() };
-    play_all(choice, 0).map_or_else(
+    play_all(Options { choice, ..Options::default() }).map_or_else(
         |error| {
             println!("peers: {error:#}");
             Summary { failed: 1, ..Summary::default() }
@@ -93,12 +96,12 @@ pub(crate) fn subset() -> Summary {
     )
 }
 
-fn play_all(choice: Choice, seed: u64) -> Result<Vec<Played>> {
-    let cells = choice.cells();
+fn play_all(options: Options) -> Result<Vec<Played>> {
+    let cells = options.choice.cells();
     if cells.is_empty() {
         bail!("there is no such cell: ecn has no impaired link, and the subset few of them");
     }
-    let programs = Programs::prepare(&cells, seed)?;
+    let programs = Programs::prepare(&cells, options.seed, options.keep)?;
     say(&format!("peers: {} cells, {PARALLEL} at a time", cells.len()));
     let watch = Watch::start();
     let (next, played) = (AtomicUsize::new(0), Mutex::new(Vec::new()));

@@ -1,6 +1,6 @@
 //! One cell, played: server, relay and client are started, watched and stopped, files compared, traces judged.
 //!
-//! Logs stay where something went wrong and nowhere else. A cell that fails is played once more; that it took
+//! Logs stay where something went wrong, and elsewhere only if asked for. A cell that fails is played once more; that it took
 //! two attempts is part of the result.
 
 use std::fs::{self, File, OpenOptions};
@@ -79,7 +79,7 @@ fn attempt(cell: Cell, programs: &Programs, folder: &Path) -> (Verdict, Duration
         Ok(verdict) => verdict,
         Err(error) => Verdict::Fail(format!("{error:#}")),
     };
-    if !matches!(verdict, Verdict::Fail(_)) {
+    if !programs.keep && !matches!(verdict, Verdict::Fail(_)) {
         // What stays behind takes place, nothing more.
         let _ = fs::remove_dir_all(folder);
     }

@@ -24,13 +24,15 @@ pub(super) struct Programs {
     python: PathBuf,
     /// Other numbers, other losses.
     seed: u64,
+    /// Whether logs stay where nothing went wrong.
+    pub(super) keep: bool,
     /// Holds certificate and files, one folder for each case.
     pub(super) folder: PathBuf,
 }
 
 impl Programs {
     /// Builds and installs what `cells` need.
-    pub(super) fn prepare(cells: &[Cell], seed: u64) -> Result<Self> {
+    pub(super) fn prepare(cells: &[Cell], seed: u64, keep: bool) -> Result<Self> {
         let needs = |stack| cells.iter().any(|cell| cell.pair.has(stack));
         let built = run::target_dir().join("debug");
         let mut ours = run::cargo("build");
@@ -43,7 +45,8 @@ impl Programs {
         }
         let python = if needs(Stack::Aioquic) { setup::python_with_aioquic()? } else { PathBuf::new() };
         let folder = run::target_dir().join("interop");
-        let programs = Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, seed, folder };
+        let programs =
+            Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, seed, keep, folder };
         programs.certificate()?;
         for &case in Case::ALL {
             programs.files(case)?;
