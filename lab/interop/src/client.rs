@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tq::{Bytes, Connection, ConnectionError, Endpoint, Version, tls};
 
 use crate::case::Case;
@@ -23,6 +23,9 @@ const DATAGRAM_LEN: usize = 500;
 const ENOUGH: usize = 15;
 /// Silence after which no more echoes of a round are expected.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long and how often a key update is tried that was not possible yet.
+const LATE: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(10);
 /// How often datagrams without an echo are sent.
 const ROUNDS: u32 = 20;
 
@@ -125,8 +128,23 @@ impl Client {
         let seconds = start.elapsed().as_secs_f64();
         let kbps = bytes as f64 * 8e-3 / seconds;
         eprintln!("client: {} files, {bytes} bytes in {seconds:.3} s, {kbps:.0} kbit/s", urls.len());
+        if !updated.load(Ordering::Relaxed) {
+            self.update_late(&connection, &urls[0], downloads).await?;
+        }
         connection.close(0, b"done");
-        ensure!(updated.load(Ordering::Relaxed), "the keys were never updated");
+        Ok(())
+    }
+
+    /// Updates keys that could not be updated while files were fetched, because the peer just did so, and fetches
+    /// a file with them.
+    async fn update_late(&self, connection: &Connection, url: &Url, downloads: &Path) -> Result<()> {
+        let update = async {
+            while !connection.update_keys() {
+                sleep(RETRY).await;
+            }
+        };
+        timeout(LATE, update).await.ok().context("the keys could never be updated")?;
+        hq::fetch(connection, &url.path, &downloads.join(url.file_name()?), |_| ()).await?;
         Ok(())
     }
 
