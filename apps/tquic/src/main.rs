@@ -40,10 +40,16 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    // A task of its own runs on the workers, beside the endpoint's driver: waking one from the other then costs no
+    // switch of threads.
+    let work = tokio::spawn(run(Cli::parse().command));
+    exit::code(work.await.unwrap_or_else(|panic| Err(panic.into())))
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Perf(command) => perf::run(command).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Get(options) => get::run(options).await,
-    };
-    exit::code(result)
+    }
 }

@@ -2,40 +2,11 @@
 
 mod pair;
 
+use pair::flow::{drain, pattern, pump};
 use pair::{Pair, Policy};
 use tq_quic::time::Duration;
 use tq_quic::wire::{Dir, StreamId};
-use tq_quic::{Connection, ConnectionError, Event, StreamEvent, WriteError, mem::Vec};
-
-/// Writes as much of `data[*at..]` as fits, then finishes.
-fn pump(connection: &mut Connection, id: StreamId, data: &[u8], at: &mut usize) {
-    while *at < data.len() {
-        match connection.write_slice(id, &data[*at..]) {
-            Ok(written) => *at += written,
-            Err(WriteError::Blocked) => return,
-            Err(error) => panic!("write failed: {error:?}"),
-        }
-    }
-    if *at == data.len() {
-        *at += 1;
-        connection.finish(id).expect("first finish");
-    }
-}
-
-/// Reads what is there; `true` at the end of the stream.
-fn drain(connection: &mut Connection, id: StreamId, into: &mut Vec<u8>) -> bool {
-    loop {
-        match connection.read(id, usize::MAX) {
-            Ok(Some(bytes)) => into.extend_from_slice(&bytes),
-            Ok(None) => return true,
-            Err(_) => return false,
-        }
-    }
-}
-
-fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
-}
+use tq_quic::{Connection, ConnectionError, Event, StreamEvent, mem::Vec};
 
 /// Sends `len` bytes from client to server and returns the virtual seconds it took.
 fn transfer(pair: &mut Pair, len: usize) -> f64 {

@@ -85,6 +85,7 @@ impl Connection {
         if !sealed || count == 0 {
             return None;
         }
+        self.paths[ix].app_limited = false;
         Some(self.account(now, ix, at, (count > 1).then_some(segment), ecn))
     }
 
@@ -105,7 +106,8 @@ impl Connection {
         true
     }
 
-    fn account(
+    /// Bytes leave on a path: amplification, pacer and whoever counts hear of it.
+    pub(super) fn account(
         &mut self,
         now: Instant,
         ix: usize,
@@ -116,7 +118,6 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.validation.on_sent(len);
         path.bytes_sent += len as u64;
-        path.app_limited = false;
         let rate = path.cc.pacing_rate(&path.rtt);
         path.pacer.on_sent(now, len, rate);
         Transmit {

@@ -80,20 +80,7 @@ impl Connection {
         for draft in drafts {
             self.seal_and_record(now, ix, buf, draft, ecn);
         }
-        let path = &mut self.paths[ix];
-        path.validation.on_sent(len);
-        path.bytes_sent += len as u64;
-        let rate = path.cc.pacing_rate(&path.rtt);
-        path.pacer.on_sent(now, len, rate);
-        Transmit {
-            remote: path.tuple.remote,
-            local_ip: path.tuple.local_ip,
-            socket: path.tuple.socket,
-            ecn,
-            len,
-            segment: None,
-            depart_at: now,
-        }
+        self.account(now, ix, len, None, ecn)
     }
 
     fn crypto_or_probe(&self, id: SpaceId) -> bool {
