@@ -6,7 +6,7 @@ use pair::flow::{drain, pattern, pump};
 use pair::{Pair, Policy};
 use tq_quic::time::Duration;
 use tq_quic::wire::{Dir, StreamId};
-use tq_quic::{Connection, ConnectionError, Event, StreamEvent, WriteError, mem::Vec};
+use tq_quic::{Connection, ConnectionError, Event, StreamEvent, mem::Vec};
 
 /// Sends `len` bytes from client to server and returns the virtual seconds it took.
 fn transfer(pair: &mut Pair, len: usize) -> f64 {

@@ -109,6 +109,25 @@ fn equals_share() {
 }
 
 #[test]
+fn who_writes_first_does_not_keep_the_others_out() {
+    let mut pair = Pair::default();
+    let (link, _) = bottleneck(1_250_000, 50_000, pair.delay, None);
+    pair.link = link;
+    let (client, server) = pair.connected();
+    let mut flows: Vec<Flow> =
+        (0..4).map(|_| Flow::over(&mut pair, (client, server), Side::Client, 8 << 20)).collect();
+    pair.drive_for(Duration::from_secs(4), |pair| {
+        for flow in &mut flows {
+            flow.work(pair);
+        }
+        false
+    });
+    let got: Vec<usize> = flows.iter().map(|flow| flow.got.len()).collect();
+    let (least, most) = (got.iter().min().expect("four"), got.iter().max().expect("four"));
+    assert!(least * 10 >= most * 8, "{got:?}");
+}
+
+#[test]
 fn a_blocked_urgent_stream_does_not_hold_up_the_others() {
     let mut config = TransportConfig::default();
     config.stream.stream_window = 10_000;

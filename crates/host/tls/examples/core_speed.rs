@@ -106,7 +106,7 @@ fn main() {
     let chunk = bytes::Bytes::from(vec![7u8; 1 << 20]);
     let mut started = None;
     while read < total {
-        now = now + Duration::from_micros(20);
+        now += Duration::from_micros(20);
         if let Some((_, connection)) = &mut client.connection {
             let begin = cpu();
             if !connection.is_handshaking() && id.is_none() {

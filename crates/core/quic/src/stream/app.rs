@@ -11,6 +11,10 @@ const AHEAD: u64 = 64 << 10;
 /// Bytes that may always be held, and room that is worth waking a writer for.
 const AT_LEAST: u64 = 1 << 20;
 const WORTH_WAKING: u64 = 64 << 10;
+/// Unsent bytes every stream may hold whatever the others hold: a few turns' worth, so that whoever filled the buffer
+/// first does not keep the others out of it. No more than a 64th of the buffer, and nothing of a tiny one.
+const SHARE: u64 = 64 << 10;
+const SMALLEST_SHARE: u64 = 1 << 10;
 
 impl Streams {
     /// Opens a stream; `None` if the peer allows no more now: [`StreamEvent::Available`] follows when it does.
@@ -62,12 +66,14 @@ impl Streams {
         let key = self.lookup(id).ok_or(WriteError::Closed)?;
         let most = self.buffer_size();
         let room = most.saturating_sub(self.held.unacked);
+        let share = self.share();
         // streams their readers neglect must not fill the buffer of the others
         let ahead = if room > most / 2 { AHEAD } else { 0 };
         let Some(Stream { send: Some(send), priority, .. }) = self.table.get_mut(key) else {
             return Err(WriteError::Closed);
         };
         send.check_open()?;
+        let room = room.max(share.saturating_sub(send.held().unsent));
         let allowed = match send.allowance() {
             0 => ahead.saturating_sub(send.excess()),
             below => below + ahead,
@@ -83,6 +89,14 @@ impl Streams {
             self.refresh(key);
         }
         Err(WriteError::Blocked)
+    }
+
+    /// Unsent bytes a stream may hold whatever the others hold.
+    pub(super) fn share(&self) -> u64 {
+        match SHARE.min(self.config.send_buffer / 64) {
+            0..SMALLEST_SHARE => 0,
+            share => share,
+        }
     }
 
     /// Bytes the send buffer may hold now: less than it could while little is in flight.

@@ -6,7 +6,7 @@ use tq_wire::frame::{self, encode_stream_header, stream_header_len};
 use tq_wire::{Dir, Frame, varint_len};
 
 use super::priority::Entry;
-use super::{Owes, Stream, StreamEvent, Streams};
+use super::{Owes, Stream, StreamEvent, Streams, Ticket};
 use crate::payload::Payload;
 use crate::token::Token;
 
@@ -95,6 +95,16 @@ impl Streams {
         self.wake_writers();
     }
 
+    /// Tells a refused writer once most of its own share has been sent.
+    fn wake_writer(&mut self, key: u32) {
+        let share = self.share();
+        let Some(Stream { id, send: Some(send), .. }) = self.table.get_mut(key) else { return };
+        if send.places.waiting != Ticket::NONE && send.held().unsent < share / 2 {
+            self.waiting.revoke(&mut send.places.waiting);
+            self.events.push_back(StreamEvent::Writable(*id));
+        }
+    }
+
     /// The stream to send next: by priority, and what needs no credit before what does.
     fn turn(&mut self) -> Option<Turn> {
         let table = &self.table;
@@ -131,6 +141,7 @@ impl Streams {
             None => return turn.free.then_some(0),
         };
         self.outbound.sent += new;
+        self.wake_writer(key);
         let len = (range.end - range.start) as usize;
         self.traffic.sent += new;
         self.traffic.resent += len as u64 - new;

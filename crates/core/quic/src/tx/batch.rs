@@ -145,7 +145,11 @@ impl Connection {
     pub(super) fn transmit_probing(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
         let path = &self.paths[ix];
         let challenging = path.validation.wants_challenge();
-        let answer = path.validation.answer_budget(path.bytes_received);
+        // Answers may overdraw the window, but not without end: a peer that acknowledges none of them gets no more.
+        let answer = match self.in_flight(ix) < 2 * path.cc.window() {
+            true => path.validation.answer_budget(path.bytes_received),
+            false => 0,
+        };
         if !self.may_send_app() || !challenging && answer < SMALLEST_ANSWER {
             return None;
         }

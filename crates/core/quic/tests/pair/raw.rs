@@ -105,6 +105,11 @@ fn encode(params: &TransportParameters) -> Vec<u8> {
     out
 }
 
+/// A ClientHello of a client called `scid`.
+pub fn hello(scid: Cid, params: TransportParameters) -> Vec<u8> {
+    message(CLIENT_HELLO, &encode(&TransportParameters { initial_scid: Some(scid), ..params }))
+}
+
 impl Raw {
     fn new(victim: End, side: Side) -> Self {
         Self {
@@ -147,8 +152,7 @@ impl Raw {
 
     /// Sends the ClientHello and takes the server's answer.
     pub fn hello(&mut self, params: TransportParameters) {
-        let params = TransportParameters { initial_scid: Some(self.scid), ..params };
-        let hello = crypto(0, &message(CLIENT_HELLO, &encode(&params)));
+        let hello = crypto(0, &hello(self.scid, params));
         self.send(Level::Initial, &hello);
         self.handle = *self.victim.accepted.back().expect("the server accepts");
         let first = self.datagrams.first().expect("the server answers");
