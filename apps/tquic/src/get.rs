@@ -88,7 +88,7 @@ async fn announced(recv: &mut RecvStream) -> Result<u64> {
     recv.read_exact(&mut status).await?;
     if status[0] != files::OK {
         let reason = recv.read_to_end(files::REASON).await?;
-        bail!("the server says: {}", String::from_utf8_lossy(&reason).escape_debug());
+        bail!("the server says: {}", String::from_utf8_lossy(&reason).replace(char::is_control, "\u{fffd}"));
     }
     let mut size = [0; 8];
     recv.read_exact(&mut size).await?;

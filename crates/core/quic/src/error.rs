@@ -1,6 +1,6 @@
 //! Errors with a culprit. Numbers from [`EQUIC_BASE`] up are stable: the API, the tools and the counters share them.
 
-use core::fmt;
+use core::fmt::{self, Write};
 
 use tq_buf::mem::{Cow, Vec};
 use tq_wire::Code;
@@ -149,11 +149,15 @@ impl fmt::Display for ConnectionError {
     }
 }
 
-/// A peer's reason phrase, if it is text.
+/// A peer's reason phrase, if it is text; without what could steer a terminal.
 fn phrase(f: &mut fmt::Formatter<'_>, reason: &[u8]) -> fmt::Result {
     match core::str::from_utf8(reason) {
         Ok("") | Err(_) => Ok(()),
-        Ok(text) => write!(f, ": {}", text.escape_debug()),
+        Ok(text) => {
+            f.write_str(": ")?;
+            text.chars()
+                .try_for_each(|c| if c.is_control() { f.write_char('\u{fffd}') } else { f.write_char(c) })
+        }
     }
 }
 
@@ -164,3 +168,6 @@ impl From<TransportError> for ConnectionError {
         Self::Violation(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

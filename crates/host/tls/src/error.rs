@@ -98,14 +98,8 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreadable { cause, .. } => Some(cause),
-            _ => None,
-        }
-    }
-}
+/// The cause is part of the message and not told a second time as a source.
+impl std::error::Error for LoadError {}
 
 /// A configuration that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq)]

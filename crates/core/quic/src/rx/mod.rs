@@ -259,9 +259,12 @@ impl Connection {
         let Some(space) = self.space_mut(opened.space) else { return };
         let highest = space.owed.largest().is_none_or(|largest| opened.pn > largest);
         space.owed.on_packet(now, opened.pn, outcome.eliciting, meta.ecn);
-        self.last_activity = now;
-        self.idle_armed_by_send = false;
-        self.arm_idle(now);
+        if self.last_activity != now || self.idle_armed_by_send {
+            // once for a train, whose datagrams share a moment
+            self.last_activity = now;
+            self.idle_armed_by_send = false;
+            self.arm_idle(now);
+        }
         if opened.space == SpaceId::Handshake && self.side.is_server() && self.initial.is_some() {
             // The client's address is proven, and it has the Handshake keys (RFC 9001 §4.9.1).
             self.paths[0].validation.set_validated();
