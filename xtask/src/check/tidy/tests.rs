@@ -131,6 +131,12 @@ fn unsafe_stays_in_its_rooms() {
         &of("apps/tquic/src/main.rs", "unsafe fn f() {}\n"),
         &["apps/tquic/src/main.rs:2: `unsafe` outside"],
     );
+    let test = "crates/core/quic/tests/memory.rs";
+    starts(&of(test, "// SAFETY: x.\nunsafe impl GlobalAlloc for X {}\n"), &[]);
+    starts(
+        &of(test, "unsafe impl GlobalAlloc for X {}\n"),
+        &[&format!("{test}:2: `unsafe` without a reason")],
+    );
     starts(&of(CORE, "#![forbid(unsafe_code)]\n// unsafe\n"), &[]);
 }
 
