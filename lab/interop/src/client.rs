@@ -23,6 +23,8 @@ const DATAGRAM_LEN: usize = 500;
 const ENOUGH: usize = 15;
 /// Silence after which no more echoes of a round are expected.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long the end of a connection may take.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// How long and how often a key update is tried that was not possible yet.
 const LATE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(10);
@@ -58,7 +60,8 @@ pub async fn run(case: Case, options: &Options) -> Result<()> {
         }
         _ => client.fetch(&options.urls, &options.downloads).await?,
     }
-    client.endpoint.wait_idle().await;
+    // Nobody answers late packets of the server for longer than is worth waiting.
+    let _ = timeout(GOODBYE, client.endpoint.wait_idle()).await;
     Ok(())
 }
 

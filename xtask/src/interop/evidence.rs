@@ -190,6 +190,14 @@ pub(super) fn peers_fault(cell: Cell, relay: &Relay) -> Option<&'static str> {
     (quinn && asked_again).then_some("quinn's client takes no Retry after one that was corrupted")
 }
 
+/// Whether a client that failed was turned away as it may be: a server should close when a Retry token does not
+/// hold (RFC 9000 §8.1.3), and a corrupted one does not. The last line of the client's log tells.
+pub(super) fn may_be_refused(cell: Cell, log: &str) -> bool {
+    let last = log.lines().last().unwrap_or_default();
+    let token = last.contains("INVALID_TOKEN") || last.contains("invalid Retry Token");
+    cell.case == Case::Retry && cell.link == Link::Corruption && token
+}
+
 fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {
     let Relay { clients, turned_away, up, down } = relay;
     let problem = |what: String| Some(format!("on the wire: {what}"));

@@ -147,11 +147,11 @@ impl<'a> Attempt<'a> {
     fn fetch_all(&self, to: &str, watch: &Watch) -> Result<Verdict> {
         let mut left = self.cell.runs();
         while left > 0 || !self.impaired()? {
-            let verdict = self.fetch(to, watch)?;
-            if verdict != Verdict::Pass {
-                return Ok(verdict);
+            match self.fetch(to, watch)? {
+                Fetched::All => left = left.saturating_sub(1),
+                Fetched::Refused => {}
+                Fetched::Unsupported => return Ok(Verdict::Unsupported),
             }
-            left = left.saturating_sub(1);
             if left == 0 && self.cell.link != Link::Clean {
                 std::thread::sleep(RENEWED);
             }
@@ -189,23 +189,25 @@ impl<'a> Attempt<'a> {
     }
 
     /// Runs the client once.
-    fn fetch(&self, to: &str, watch: &Watch) -> Result<Verdict> {
+    fn fetch(&self, to: &str, watch: &Watch) -> Result<Fetched> {
         let downloads = self.folder.join("downloads");
         let mut command = self.programs.client(self.cell, to, &downloads);
         self.observe(&mut command, "client", self.cell.pair.client)?;
         let mut client = Process::start(&mut command)?;
-        match client.wait_until(watch, self.cell.limit())? {
-            None => {
-                client.stop("TERM", GOODBYE)?;
-                bail!("not done within {:?}", self.cell.limit())
+        let Some(status) = client.wait_until(watch, self.cell.limit())? else {
+            client.stop("TERM", GOODBYE)?;
+            bail!("not done within {:?}", self.cell.limit());
+        };
+        if !status.success() {
+            if evidence::may_be_refused(self.cell, &fs::read_to_string(self.folder.join("client.log"))?) {
+                return Ok(Fetched::Refused);
             }
-            Some(status) if status.success() => {}
-            Some(status) => return self.ended(status, "client", self.cell.pair.client),
+            return self.ended(status, "client", self.cell.pair.client).map(|_| Fetched::Unsupported);
         }
         if self.cell.case != Case::Datagram {
             self.compare(&downloads)?;
         }
-        Ok(Verdict::Pass)
+        Ok(Fetched::All)
     }
 
     /// Errors go to `NAME.log`; ours leave qlog and secrets, too.
@@ -270,6 +272,15 @@ impl<'a> Attempt<'a> {
         }
         Qlog::load(&self.folder.join(format!("qlog-{role}")))
     }
+}
+
+/// What a client brought.
+enum Fetched {
+    All,
+    /// It was turned away, as it may be; that run does not count.
+    Refused,
+    /// Its stack cannot play the case.
+    Unsupported,
 }
 
 /// What became of a program that should listen.

@@ -82,7 +82,8 @@ fn legend() -> String {
 - On an impaired link at least one datagram must really have been lost or changed.
 - `handshake`, `retry`, `versionnegotiation`: 1000 bytes; on an impaired link ten clients in turn or more. `retry`
   needs a Retry packet on the wire, `versionnegotiation` a reserved version offered and a Version Negotiation packet;
-  neither may be seen in other cases (but a corrupted version may be answered with the latter).
+  neither may be seen in other cases (but a corrupted version may be answered with the latter). A client whose Retry
+  token was corrupted may be refused with INVALID_TOKEN (RFC 9000 section 8.1.3); the next one takes its turn.
 - `transfer`: one file of {transfer} KiB. `multiplexing`: {STREAMS} files of 20,000 bytes; our qlog must show 100 streams open
   at once (clean link).
 - `chacha20`: {chacha20} KiB; our end offers and accepts ChaCha20-Poly1305 alone. `keyupdate`: {keyupdate} KiB; our qlog must show

@@ -128,6 +128,17 @@ fn a_failure_is_the_peers_only_with_the_traces_of_its_defect() {
 }
 
 #[test]
+fn a_corrupted_retry_token_may_be_refused_and_nothing_else() {
+    let refused = "client: 1 files\ntq-interop: closed by the peer's transport: INVALID_TOKEN\n";
+    assert!(may_be_refused(cell(Case::Retry, Link::Corruption), refused));
+    assert!(!may_be_refused(cell(Case::Retry, Link::Loss), refused));
+    assert!(!may_be_refused(cell(Case::Handshake, Link::Corruption), refused));
+    let earlier = format!("{refused}tq-interop: timed out\n");
+    assert!(!may_be_refused(cell(Case::Retry, Link::Corruption), &earlier), "of an earlier run");
+    assert!(!may_be_refused(cell(Case::Retry, Link::Corruption), ""));
+}
+
+#[test]
 fn reserved_versions_are_known_by_their_pattern() {
     assert!(is_reserved("0x1a2a3a4a") && is_reserved("0x0a0a0a0a"));
     assert!(!is_reserved("0x00000001") && !is_reserved("0x1a2a3a4b") && !is_reserved("1a2a3a4a"));
