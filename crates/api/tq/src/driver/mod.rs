@@ -22,7 +22,7 @@ use tq_udp::{Clock, RecvBatch, Timer};
 use self::buffers::Buffers;
 use crate::endpoint::Inner;
 use crate::lock;
-use crate::reactor::register;
+use crate::reactor::{Writable, register};
 use crate::shared::{Shared, Turn, Woken};
 
 pub(crate) use self::buffers::Held;
@@ -50,12 +50,15 @@ pub(crate) struct Driver {
     cid_len: usize,
     /// By socket: full, so that what is for it must wait.
     blocked: Vec<Blocked>,
+    /// A socket filled up in this turn.
+    filled: bool,
 }
 
 /// A socket's send buffer is full, and who waits for it.
 #[derive(Default)]
 struct Blocked {
-    full: bool,
+    /// There while it is full.
+    full: Option<AsyncFd<Writable>>,
     waiting: Vec<Arc<Shared>>,
 }
 
@@ -73,6 +76,7 @@ impl Driver {
             reply: Vec::new(),
             woken: Woken::default(),
             cid_len,
+            filled: false,
             blocked,
         })
     }
@@ -117,7 +121,8 @@ impl Driver {
             self.unblock(cx)?;
             self.expire();
             self.inner.queue.take(&mut self.turn);
-            let more = self.transmit();
+            // A socket that has just filled up must be asked once, so that it wakes us.
+            let more = self.transmit() | std::mem::take(&mut self.filled);
             if lock(&self.inner.state).finished() {
                 return Ok(Poll::Ready(()));
             }

@@ -8,15 +8,14 @@ use std::io;
 use std::sync::{Arc, MutexGuard};
 use std::task::{Context, Poll};
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tq_quic::Transmit;
 use tq_time::{Duration, Instant};
-use tq_udp::{Clock, SendError, Socket};
+use tq_udp::{Clock, SendError};
 
 use super::Driver;
 use crate::endpoint::Inner;
 use crate::lock;
+use crate::reactor::writable;
 use crate::shared::{Shared, State};
 
 /// Trains of one connection before the next connection is visited.
@@ -58,13 +57,11 @@ impl Driver {
 
     /// Sockets that can be written again give back who waited for them.
     pub(super) fn unblock(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        for (socket, blocked) in self.inner.sockets.iter().zip(&mut self.blocked) {
-            if !blocked.full {
-                continue;
-            }
-            if let Poll::Ready(ready) = socket.poll_write_ready(cx) {
+        for blocked in &mut self.blocked {
+            let Some(writable) = &blocked.full else { continue };
+            if let Poll::Ready(ready) = writable.poll_write_ready(cx) {
                 ready?.retain_ready();
-                blocked.full = false;
+                blocked.full = None;
                 self.turn.extend(blocked.waiting.drain(..));
             }
         }
@@ -157,16 +154,17 @@ impl Driver {
         let Some((socket, blocked)) = self.inner.sockets.get(index).zip(self.blocked.get_mut(index)) else {
             return Sent::Gone;
         };
-        if blocked.full {
+        if blocked.full.is_some() {
             return Sent::Full(0);
         }
         let contents = self.buffers.contents(transmit);
         match socket.get_ref().send(&train(transmit, contents)) {
             Ok(()) => Sent::Gone,
             Err(SendError::WouldBlock { sent }) => {
-                let (sent, full) = again(socket, transmit, contents, sent);
-                blocked.full = full;
-                if full { Sent::Full(sent) } else { Sent::Gone }
+                blocked.full = writable(socket.get_ref()).ok();
+                self.filled = true;
+                // Without a descriptor to wait for it with, the rest is as good as lost on the way.
+                if blocked.full.is_some() { Sent::Full(sent) } else { Sent::Gone }
             }
             Err(SendError::TooBig) => Sent::TooBig(transmit.segment.unwrap_or(transmit.len)),
             Err(_) => {
@@ -191,20 +189,6 @@ fn drain_endpoint_events(inner: &Inner, shared: &Shared, state: &mut State) -> b
         drained |= inner.on_event(shared.key, &state.core, event);
     }
     drained
-}
-
-/// Tries the rest once more in the reactor's sight, so that a full socket is waited for and not polled. Returns
-/// how much has left in all, and whether the socket is full.
-fn again(socket: &AsyncFd<Socket>, transmit: &Transmit, contents: &[u8], mut sent: usize) -> (usize, bool) {
-    let result = socket.try_io(Interest::WRITABLE, |socket| {
-        socket.send(&train(transmit, &contents[sent..])).map_err(|error| {
-            if let SendError::WouldBlock { sent: more } = error {
-                sent += more;
-            }
-            io::Error::from(error)
-        })
-    });
-    (sent, result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock))
 }
 
 fn due(transmit: &Transmit, now: Instant) -> bool {
