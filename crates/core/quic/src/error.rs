@@ -109,8 +109,8 @@ impl ConnectionError {
             Self::Reset => "EQUIC_STATELESS_RESET",
             Self::VersionMismatch => "EQUIC_VERSION_MISMATCH",
             Self::CidsExhausted => "EQUIC_CIDS_EXHAUSTED",
-            Self::Violation(_) => "EQUIC_VIOLATION",
-            Self::PeerTransport { .. } => "EQUIC_PEER_TRANSPORT",
+            Self::Violation(error) => transport_name(error.code).0,
+            Self::PeerTransport { code, .. } => transport_name(*code).1,
         }
     }
 }
@@ -122,6 +122,28 @@ fn transport_number(code: Code) -> u16 {
         0x100..0x200 => 0x18,
         _ => 0x19,
     }
+}
+
+macro_rules! transport_names {
+    ($($number:literal $name:ident),* $(,)?) => {
+        /// Names of a transport error: found by us, told by the peer.
+        fn transport_name(code: Code) -> (&'static str, &'static str) {
+            match transport_number(code) {
+                $($number => (
+                    concat!("EQUIC_VIOLATION_", stringify!($name)),
+                    concat!("EQUIC_PEER_", stringify!($name)),
+                ),)*
+                _ => ("EQUIC_VIOLATION_OTHER", "EQUIC_PEER_OTHER"),
+            }
+        }
+    };
+}
+
+transport_names! {
+    0x00 NO_ERROR, 0x01 INTERNAL, 0x02 CONNECTION_REFUSED, 0x03 FLOW_CONTROL, 0x04 STREAM_LIMIT,
+    0x05 STREAM_STATE, 0x06 FINAL_SIZE, 0x07 FRAME_ENCODING, 0x08 TRANSPORT_PARAMETER, 0x09 CID_LIMIT,
+    0x0a PROTOCOL, 0x0b INVALID_TOKEN, 0x0c APPLICATION, 0x0d CRYPTO_BUFFER, 0x0e KEY_UPDATE,
+    0x0f AEAD_LIMIT, 0x10 NO_VIABLE_PATH, 0x11 VERSION_NEGOTIATION, 0x18 TLS,
 }
 
 impl fmt::Display for ConnectionError {
