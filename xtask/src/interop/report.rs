@@ -69,7 +69,8 @@ fn legend() -> String {
   for byte, and the traces say that the case was played. **flaky**: only the second of two attempts passed.
   **unsupported**: the peer's stack cannot play the case (exit status 127). **peer's bug**: it failed, and the traces
   are those of a known defect of the peer. **n/a**: ECN marks do not survive a relay.
-- Known defect of a peer, which other losses (`--seed N`) may meet: {QUINN_RETRY}.
+- Known defect of a peer, which other losses (`--seed N`) may meet:
+  {QUINN_RETRY}.
 - Links: `tq-relay` between the two on loopback. It loses, or changes a byte among the first 50 of, 2 % of the
   datagrams in both directions, at most three in a row, by a seed of the cell's own. Only `ecn` goes without it.
 - On an impaired link at least one datagram must really have been lost or changed.
