@@ -1,8 +1,8 @@
 //! `docs/interop.md`: the whole matrix as tables that only change when a result does.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use super::evidence::QUINN_RETRY;
 use super::matrix::{Case, Cell, Link, Named, PAIRS, STREAMS, Stack};
 use super::play::{Played, Verdict};
 
@@ -37,10 +37,6 @@ pub(super) fn document(played: &[Played], versions: &[(Stack, String)]) -> Strin
             let _ = writeln!(text, "| {} | {} | {} |", case.name(), link.title(), results.join(" | "));
         }
     }
-    let faults: BTreeSet<&str> = played.iter().filter_map(fault).collect();
-    for fault in faults {
-        let _ = writeln!(text, "\nKnown defect of a peer, seen here: {fault}.");
-    }
     text.push_str(&legend());
     text
 }
@@ -51,10 +47,6 @@ fn result(played: &[Played], cell: Cell) -> &'static str {
     }
     let found = played.iter().find(|played| played.cell == cell);
     found.map_or("not played", |played| word(&played.verdict))
-}
-
-fn fault(played: &Played) -> Option<&'static str> {
-    if let Verdict::PeersFault(why) = played.verdict { Some(why) } else { None }
 }
 
 /// One word for a verdict.
@@ -77,6 +69,8 @@ fn legend() -> String {
   for byte, and the traces say that the case was played. **flaky**: only the second of two attempts passed.
   **unsupported**: the peer's stack cannot play the case (exit status 127). **peer's bug**: it failed, and the traces
   are those of a known defect of the peer. **n/a**: ECN marks do not survive a relay.
+- Known defect of a peer, which other losses (`--seed N`) may meet:
+  {QUINN_RETRY}.
 - Links: `tq-relay` between the two on loopback. It loses, or changes a byte among the first 50 of, 2 % of the
   datagrams in both directions, at most three in a row, by a seed of the cell's own. Only `ecn` goes without it.
 - On an impaired link at least one datagram must really have been lost or changed.
