@@ -29,8 +29,12 @@ impl Driver {
                 let Poll::Ready(ready) = self.inner.sockets[index].poll_read_ready(cx) else { break };
                 let mut guard = ready?;
                 heard = true;
-                // Errors here are about packets sent earlier (ICMP): the one reading must not care.
-                let count = guard.get_inner().recv(&mut self.batch).unwrap_or(0);
+                let count = match guard.get_inner().recv(&mut self.batch) {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+                    // About packets sent earlier (ICMP): told once, and what has arrived is still there.
+                    Err(_) => continue,
+                };
                 if count < RecvBatch::TRAINS {
                     guard.clear_ready();
                 }

@@ -151,8 +151,9 @@ impl Connection {
         let path = self.paths[opened.ix].id.0;
         let space = if opened.zero_rtt { Space::ZeroRtt } else { space(opened.space) };
         let pn = opened.pn;
+        let decoded: Vec<Frame<'_>> = Frames::new(payload).flatten().collect();
         let mut ranges = Vec::new();
-        let frames = frame_infos(payload, &mut ranges);
+        let frames = frame_infos(&decoded, &mut ranges);
         self.emitter.emit(now.as_nanos(), || {
             PacketReceived { path, space, pn, size, frames: &frames, ecn: ecn.bits(), trigger: None }.into()
         });
@@ -173,8 +174,9 @@ impl Connection {
         }
         let (path, pn, size) = (self.paths[ix].id.0, seal.pn, packet.len());
         let payload = &packet[seal.header_len..packet.len() - tq_crypto::TAG_LEN];
+        let decoded: Vec<Frame<'_>> = Frames::new(payload).flatten().collect();
         let mut ranges = Vec::new();
-        let frames = frame_infos(payload, &mut ranges);
+        let frames = frame_infos(&decoded, &mut ranges);
         self.emitter.emit(now.as_nanos(), || {
             PacketSent { path, space: space(id), pn, size, frames: &frames, ecn: ecn.bits(), trigger: None }
                 .into()
@@ -228,18 +230,17 @@ impl Connection {
     }
 }
 
-/// Frames of a payload as a log shows them. ACK ranges are kept aside in `ranges`, two passes so that they can be
-/// borrowed.
-fn frame_infos<'a>(payload: &'a [u8], ranges: &'a mut Vec<(u64, u64)>) -> Vec<FrameInfo<'a>> {
-    for frame in Frames::new(payload).flatten() {
+/// Frames as a log shows them. ACK ranges are kept aside in `ranges`, two passes so that they can be borrowed.
+fn frame_infos<'a>(frames: &'a [Frame<'a>], ranges: &'a mut Vec<(u64, u64)>) -> Vec<FrameInfo<'a>> {
+    for frame in frames {
         if let Frame::Ack(ack) = frame {
             ranges.extend(ack.ranges().map(|range| (*range.start(), *range.end())));
         }
     }
     let mut rest = &ranges[..];
-    Frames::new(payload)
-        .flatten()
-        .map(|frame| match &frame {
+    frames
+        .iter()
+        .map(|frame| match frame {
             Frame::Ack(ack) => {
                 let (own, others) = rest.split_at(ack.ranges().count());
                 rest = others;
@@ -255,9 +256,9 @@ fn frame_infos<'a>(payload: &'a [u8], ranges: &'a mut Vec<(u64, u64)>) -> Vec<Fr
         .collect()
 }
 
-fn frame_info(frame: Frame<'_>) -> FrameInfo<'_> {
+fn frame_info<'a>(frame: &'a Frame<'a>) -> FrameInfo<'a> {
     use tq_wire::Dir;
-    match frame {
+    match *frame {
         Frame::Padding(length) => FrameInfo::Padding { length },
         Frame::Ping => FrameInfo::Ping,
         Frame::ResetStream(f) => {
@@ -283,6 +284,12 @@ fn frame_info(frame: Frame<'_>) -> FrameInfo<'_> {
         Frame::StreamsBlocked(dir, limit) => {
             FrameInfo::StreamsBlocked { bidirectional: dir == Dir::Bi, limit }
         }
+        Frame::NewConnectionId(ref f) => FrameInfo::NewConnectionId {
+            path: f.path.map(|path| path.0),
+            sequence: f.seq,
+            retire_prior_to: f.retire_prior_to,
+            cid: &f.cid,
+        },
         Frame::RetireConnectionId(f) => {
             FrameInfo::RetireConnectionId { path: f.path.map(|path| path.0), sequence: f.seq }
         }
@@ -304,6 +311,6 @@ fn frame_info(frame: Frame<'_>) -> FrameInfo<'_> {
             reordering: f.reordering,
         },
         Frame::ImmediateAck => FrameInfo::ImmediateAck,
-        other => FrameInfo::Unknown { frame_type: other.kind() },
+        ref other => FrameInfo::Unknown { frame_type: other.kind() },
     }
 }

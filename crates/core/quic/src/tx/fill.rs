@@ -19,6 +19,10 @@ impl Connection {
             return;
         }
         let level = if id == SpaceId::Initial { Level::Initial } else { Level::Handshake };
+        if self.paths[0].probes[id.index()] > 0 && !self.crypto.wants(level) {
+            // Every probe takes what is not acknowledged, not the first alone: one may be enough to get on.
+            self.crypto.send_again(level);
+        }
         self.crypto.write(level, payload);
         self.fill_probe(id, 0, payload);
     }
