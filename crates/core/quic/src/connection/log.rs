@@ -6,9 +6,9 @@ use tq_buf::mem::Vec;
 use tq_crypto::Seal;
 use tq_event::{
     CloseCode, CloseTrigger, ConnectionClosed, ConnectionStarted, ConnectionState, ConnectionStateUpdated,
-    DatagramsSent, DropReason, FrameInfo, Initiator, KeyDiscarded, KeyKind, KeyTrigger, KeyUpdated,
-    LossTrigger, MtuUpdated, PacketDropped, PacketLost, PacketReceived, PacketSent, Parameter,
-    ParameterValue, ParametersSet, PathAssigned, RecoveryMetricsUpdated, Space,
+    DatagramsSent, DropReason, EcnState, EcnStateUpdated, FrameInfo, Initiator, KeyDiscarded, KeyKind,
+    KeyTrigger, KeyUpdated, LossTrigger, MtuUpdated, PacketDropped, PacketLost, PacketReceived, PacketSent,
+    Parameter, ParameterValue, ParametersSet, PathAssigned, RecoveryMetricsUpdated, Space,
 };
 use tq_time::Instant;
 use tq_wire::frame::Frames;
@@ -221,6 +221,15 @@ impl Connection {
         let path = &self.paths[ix];
         let event = MtuUpdated { path: path.id.0, old, new: path.mtu.current(), done: path.mtu.is_done(now) };
         self.emitter.emit(now.as_nanos(), || event.into());
+    }
+
+    /// ECN of a path was in state `old`.
+    pub(crate) fn log_ecn(&mut self, now: Instant, ix: usize, old: EcnState) {
+        let path = &self.paths[ix];
+        let (id, state) = (path.id.0, path.ecn.state());
+        if state != old {
+            self.emitter.emit(now.as_nanos(), || EcnStateUpdated { path: id, state }.into());
+        }
     }
 
     pub(crate) fn log_path(&mut self, now: Instant, ix: usize) {

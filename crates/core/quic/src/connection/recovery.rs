@@ -74,11 +74,13 @@ impl Connection {
         if let Some((state, at)) = acked.rates.take() {
             path.rates.on_acked(now, acked.bytes, at, &state);
         }
+        let ecn = path.ecn.state();
         if acked.new_largest && path.ecn.on_ack(id.index(), acked.ect0, ack.ecn) {
             self.counters.ecn_ce += 1;
-            self.counters.congestion_events += 1;
             let at = acked.largest.map_or(now, |(_, at)| at);
+            let before = path.cc.window();
             path.cc.on_congestion(now, at, 0, in_flight, false, true);
+            self.counters.congestion_events += u64::from(path.cc.window() < before);
         }
         if acked.spurious > 0 {
             self.counters.packets_spuriously_lost += acked.spurious;
@@ -103,6 +105,7 @@ impl Connection {
                 self.on_phase_acked(ix, largest_pn);
             }
         }
+        self.log_ecn(now, ix, ecn);
         self.on_mtu_acked(now, ix, acked);
         acked.tokens.drain(..).for_each(|token| self.on_token_acked(&token));
         self.detect_lost(now, id, ix);
@@ -192,8 +195,13 @@ impl Connection {
             let bound = path.rtt.persistent_span(ack_delay);
             let persistent = path.rtt.has_sample()
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);
+            let before = path.cc.window();
             path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
-            self.counters.congestion_events += 1;
+            self.counters.congestion_events += u64::from(path.cc.window() < before);
+            if persistent {
+                // RFC 9002 §5.2: the path may have changed under us
+                path.rtt.restart_min();
+            }
             let old = path.mtu.current();
             let large = lost.bytes > lost.packets * u64::from(crate::config::MIN_MTU);
             if large && path.mtu.on_large_lost(now) {
@@ -317,7 +325,9 @@ impl Connection {
         path.pto_count += 1;
         path.probes[id.index()] = 2;
         if path.pto_count >= 2 {
+            let ecn = path.ecn.state();
             path.ecn.on_silence();
+            self.log_ecn(now, ix, ecn);
         }
         self.last_activity = now;
         let mut tokens = core::mem::take(&mut self.lost.tokens);
