@@ -17,6 +17,7 @@ use tq_tls::AwsLc;
 pub const CLIENT: &str = "192.0.2.1:4000";
 pub const SERVER: &str = "192.0.2.2:443";
 
+pub mod entropy;
 pub mod flow;
 pub mod link;
 pub mod plain;
@@ -238,7 +239,7 @@ impl Pair {
 impl End {
     pub fn new(address: &str, config: EndpointConfig) -> Self {
         Self {
-            endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(AwsLc)),
+            endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(entropy::Seeded::next())),
             address: address.parse().expect("an address"),
             connections: BTreeMap::new(),
             accepted: VecDeque::new(),
