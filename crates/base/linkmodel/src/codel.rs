@@ -48,7 +48,7 @@ impl Control {
             return false;
         }
         self.dropping = true;
-        // Resume near the last rate of dropping if that was not long ago (RFC 8289 §5.4).
+        // Resume near the last rate of dropping if that was not long ago (RFC 8289 §5).
         let grown = self.count.saturating_sub(self.last_count);
         let recent = now - self.next < self.config.interval.saturating_mul(16);
         self.count = if grown > 1 && recent { grown } else { 1 };

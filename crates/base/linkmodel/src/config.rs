@@ -34,7 +34,8 @@ pub struct DirectionConfig {
     /// Active queue management in front of the tail drop.
     pub codel: Option<CoDel>,
     /// ECN-capable packets that find a longer waiting time than this become CE; others are left alone until the
-    /// queue is full. A step as in RFC 9332 §4; with [`Queue::Time`] just above it, CE instead of drop.
+    /// queue is full. A step, the simplest of the marking functions in RFC 9332
+    /// Appendix A; with [`Queue::Time`] just above it, CE instead of drop.
     pub mark_above: Option<Duration>,
     /// Time on the wire.
     pub delay: Duration,
@@ -103,7 +104,7 @@ pub struct CoDel {
 }
 
 impl Default for CoDel {
-    /// 5 ms and 100 ms (RFC 8289 §4.3, §4.4), with ECN.
+    /// 5 ms and 100 ms (RFC 8289 §4), with ECN.
     fn default() -> Self {
         Self { target: Duration::from_millis(5), interval: Duration::from_millis(100), ecn: true }
     }

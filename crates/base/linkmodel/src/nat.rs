@@ -2,7 +2,7 @@
 //!
 //! A mapping lives from the first packet out until it has been idle for the timeout (RFC 4787 §4.3); what comes
 //! back after that has nowhere to go, and the next packet out appears from another port: a rebinding, as QUIC sees
-//! it (RFC 9000 §9.3.1). Decides ports and lets in or not; never touches packets. Expiry needs no timer.
+//! it (RFC 9000 §9.3). Decides ports and lets in or not; never touches packets. Expiry needs no timer.
 
 use core::net::{IpAddr, SocketAddr};
 

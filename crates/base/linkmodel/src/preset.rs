@@ -1,7 +1,7 @@
 //! Links one meets, as starting points.
 //!
 //! Each is one plausible link of its kind in the mid 2020s, not an average: rates and delays are round numbers
-//! inside the range of the sources named with it. One-way delays are half the round trip to a server in the same
+//! chosen by us, in the order of magnitude that the sources named with it report. One-way delays are half the round trip to a server in the same
 //! region. Queues are those of the project's measurement rule, a time at the link's rate (fibre and cable 30 ms,
 //! DSL and LEO 100 ms, LTE, 5G and GEO 300 ms). Decides numbers only.
 
@@ -19,14 +19,15 @@ mod tests;
 /// A kind of link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Preset {
-    /// Fibre to the home: 300 Mbit/s both ways, 10 ms, clean. FCC, Measuring Broadband America, 13th report
-    /// (fixed, 2022 data): fibre is the class with the least latency, about 10 ms, and next to no loss.
+    /// Fibre to the home: 300 Mbit/s both ways, 10 ms, clean. FCC, Measuring Broadband America, 13th fixed report
+    /// (2022 data), compares rates, latency and loss of fibre, DSL and cable; fibre has the least of the latter two.
     Fibre,
-    /// VDSL2: 50 down, 10 up, 20 ms. Same source, DSL class: tens of Mbit/s, some tens of ms; the deep queues in
-    /// modems are in Kreibich et al., Netalyzr, IMC 2010, §5.2.
+    /// VDSL2: 50 down, 10 up, 20 ms. Same source, DSL; for the deep queues of modems Kreibich et al., Netalyzr,
+    /// IMC 2010.
     Dsl,
-    /// DOCSIS 3: 250 down, 25 up, 18 ms, and 0 to 4 ms of jitter up, where the modem asks for its turn. FCC as
-    /// above, cable class; the grant cycle of DOCSIS is in White, Active Queue Management in DOCSIS 3.1, 2014.
+    /// DOCSIS 3: 250 down, 25 up, 18 ms, and 0 to 4 ms of jitter up, where the modem asks for its turn. Same
+    /// source, cable; for the request and grant cycle White, Active Queue Management in DOCSIS 3.x Cable Modems,
+    /// CableLabs 2014.
     Cable,
     /// Wi-Fi in a busy house: 150 both ways, 6 ms, 0 to 8 ms of jitter, rare short bursts of loss (0.05 % in the
     /// long run) left over after retries, a queue of 100 ms. Høiland-Jørgensen et al., Ending the Anomaly, USENIX
@@ -37,8 +38,8 @@ pub enum Preset {
     /// Winstein et al., NSDI 2013, for the shape.
     Lte,
     /// 5G in mid-band: 250 down and 50 up on average, 24 ms, 0 to 6 ms of jitter. Narayanan et al., A First Look
-    /// at Commercial 5G Performance on Smartphones, WWW 2020: 100 to 200 Mbit/s and more in mid-band, and a rate
-    /// that varies more than LTE's; the shape is that of [`lte`] with more and shorter pauses.
+    /// at Commercial 5G Performance on Smartphones, WWW 2020, for rates in mid-band and how they
+    /// vary; the shape is that of [`lte`] with more and shorter pauses, for want of a better one.
     FiveG,
     /// A low satellite constellation: 200 down, 20 up, nominal; 30 to 60 ms, 0 to 10 ms of jitter, handovers as
     /// [`leo`] says, with the sources there.

@@ -243,6 +243,13 @@ fn a_satellite_holds_packets_over_a_handover_and_then_has_another_delay() {
     // One in five of those that leave in 100 ms, among them all that waited.
     assert!((20..130).contains(&lost.dropped_total()), "{}", lost.dropped_total());
     assert!(all.is_sorted_by_key(|d| d.at));
+    // 15 ms, up to 15 more by satellite, up to 10 of jitter.
+    let delay = |range: core::ops::Range<usize>| all[range].iter().map(|d| d.at - d.left).min().unwrap();
+    let (before, after) = (delay(0..500), delay(all.len() - 500..all.len()));
+    for least in [before, after] {
+        assert!(least >= millis(15) && least <= millis(35), "{least:?}");
+    }
+    assert!(before.abs_diff(after) > millis(2), "{before:?} {after:?}");
 }
 
 #[test]

@@ -125,3 +125,19 @@ fn the_same_seed_gives_the_same_ports() {
     assert_eq!(ports(5), ports(5));
     assert_ne!(ports(5), ports(6));
 }
+
+#[test]
+fn of_two_ports_a_rebinding_takes_the_other() {
+    for seed in 0..20 {
+        let mut nat = Nat::new(NatConfig { ports: (4000, 4001), ..config() }, seed);
+        let mut last = port(&mut nat, 0, 1);
+        for n in 1..10 {
+            if n % 2 == 0 {
+                nat.rebind();
+            }
+            let next = port(&mut nat, n * 30_000, 1);
+            assert_ne!(next, last);
+            last = next;
+        }
+    }
+}

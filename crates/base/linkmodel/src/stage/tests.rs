@@ -138,3 +138,77 @@ fn what_codel_takes_out_costs_no_time_on_the_wire() {
     assert!(sent.iter().all(|sent| *sent == Err(Refused::Aqm)), "{sent:?}");
     assert_eq!(stage.depth(ms(0)), Depth::default());
 }
+
+/// What leaves at each chance, in milliseconds, when all wait from 0 on.
+fn whole(stage: &mut Stage, lens: &[u32]) -> std::vec::Vec<u64> {
+    let mut left = |len| stage.send(ms(0), len, Ecn::NotEct).unwrap().left.as_nanos() / 1_000_000;
+    lens.iter().map(|len| left(*len)).collect()
+}
+
+fn trace(text: &str) -> Rate {
+    Rate::trace(crate::Trace::parse(text).unwrap())
+}
+
+#[test]
+fn one_trace_may_follow_another() {
+    let mut stage = Stage::new(trace("5\n20\n"), Queue::default(), None, None);
+    stage.set(ms(0), ms(10), trace("7\n7\n8\n"));
+    // The first has one chance before 10 ms, the second is as if it had run since 0: 14, 15, 16, 22...
+    let mut again = stage.clone();
+    assert_eq!(whole(&mut stage, &[1500, 1500, 2000, 1]), [5, 15, 16, 16]);
+    // A trace put in the place of one that was already announced.
+    again.set(ms(0), ms(10), trace("11\n12\n"));
+    assert_eq!(whole(&mut again, &[1500, 1500, 1500]), [5, 11, 12]);
+    again.set(ms(0), ms(10), trace("13\n30\n"));
+    assert_eq!(whole(&mut again, &[1500, 1500]), [13, 30]);
+}
+
+#[test]
+fn idle_time_earns_no_credit() {
+    // A byte takes 333 333 333.3 ns; the next one gains what was rounded only if it follows at once.
+    let left = |gap: u64| {
+        let mut stage = Stage::new(Rate::Fixed(3), Queue::default(), None, None);
+        let first = stage.send(ms(0), 1, Ecn::NotEct).unwrap().left;
+        let next = first + Duration::from_nanos(gap);
+        (stage.send(next, 1, Ecn::NotEct).unwrap().left - next).as_nanos()
+    };
+    assert_eq!((left(0), left(1)), (333_333_333, 333_333_334));
+}
+
+#[test]
+fn a_refused_packet_uses_nothing() {
+    // Of the chance at 5 ms 500 bytes are left; what would take hours is refused and leaves them alone.
+    let mut stage = Stage::new(trace("5\n1000000\n"), Queue::default(), None, None);
+    assert_eq!(whole(&mut stage, &[1000]), [5]);
+    assert_eq!(stage.send(ms(0), 60_000, Ecn::NotEct), Err(Refused::Full));
+    assert_eq!(whole(&mut stage, &[500]), [5]);
+    let codel = CoDel { target: millis(3), interval: Duration::ZERO, ecn: false };
+    let mut stage = Stage::new(trace("5\n"), Queue::default(), Some(codel), None);
+    assert_eq!(stage.send(ms(0), 1000, Ecn::NotEct), Err(Refused::Aqm));
+    assert_eq!(stage.send(ms(3), 1500, Ecn::NotEct).map(|sent| sent.left), Ok(ms(5)));
+}
+
+#[test]
+fn on_a_trace_the_wait_lasts_until_the_packet_leaves() {
+    let mut stage = Stage::new(trace("10\n"), Queue::default(), None, Some(millis(4)));
+    assert_eq!(stage.send(ms(5), 100, Ecn::Ect0).map(|sent| sent.marked), Ok(true));
+    assert_eq!(stage.send(ms(6), 100, Ecn::Ect0).map(|sent| sent.marked), Ok(false));
+}
+
+#[test]
+fn a_profile_brings_the_weather_of_the_moment_a_packet_leaves() {
+    let segment = |delay, loss_ppm| crate::Segment {
+        time: millis(10),
+        rate: 1_000_000,
+        delay: millis(delay),
+        loss_ppm,
+    };
+    let profile = |segments: &[_]| Rate::profile(crate::Profile::new(segments.to_vec()).unwrap());
+    let mut stage = Stage::new(profile(&[segment(1, 10), segment(2, 20)]), Queue::default(), None, None);
+    stage.set(ms(0), ms(40), profile(&[segment(3, 30), segment(4, 40), segment(5, 50)]));
+    let weather = |stage: &mut Stage, now| stage.weather(ms(now));
+    assert_eq!([5, 15, 25, 35].map(|now| weather(&mut stage, now).1), [10, 20, 10, 20]);
+    // Sent before the change, left after it: the place in the old profile is no place in the new one.
+    assert_eq!(stage.send(ms(31), 1000, Ecn::NotEct).map(|sent| sent.left), Ok(ms(32)));
+    assert_eq!([39, 40, 51, 65, 32].map(|now| weather(&mut stage, now).0 / 1_000_000), [2, 4, 5, 3, 2]);
+}
