@@ -1,0 +1,3 @@
+//! Runs scenarios in the simulator.
+#![forbid(unsafe_code)]
+fn main() {}

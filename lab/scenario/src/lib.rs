@@ -1,0 +1,2 @@
+//! The scenario language.
+#![forbid(unsafe_code)]
