@@ -8,7 +8,7 @@
 
 pub mod fluid;
 pub mod grid;
-//pub mod report;
+pub mod report;
 pub mod stats;
-//pub mod suite;
-//pub mod svg;
+pub mod suite;
+pub mod svg;
