@@ -71,6 +71,8 @@ pub struct Plot {
     pub x: String,
     /// What y is, with its unit.
     pub y: String,
+    /// The part of x to show; all of it if `None`. Widened to whole ticks; what lies outside is cut off.
+    pub x_range: Option<(f64, f64)>,
     /// Whether y begins at zero even if no value is there.
     pub y_from_zero: bool,
     /// What is drawn, later ones above earlier ones.
@@ -80,17 +82,32 @@ pub struct Plot {
 impl Plot {
     /// The SVG document.
     pub fn svg(&self) -> String {
-        let points = || self.series.iter().flat_map(|series| &series.points).filter(|point| is_finite(point));
-        let x = Axis::over(points().map(|point| point.0), false, (LEFT, WIDTH - RIGHT));
+        let points = || self.series.iter().flat_map(|series| &series.points).filter(is_finite);
+        let across = (LEFT, WIDTH - RIGHT);
+        let x = match self.x_range {
+            Some((low, high)) if low.is_finite() && high.is_finite() => {
+                Axis::over([low, high].into_iter(), false, across)
+            }
+            _ => Axis::over(points().map(|point| point.0), false, across),
+        };
         let y = Axis::over(points().map(|point| point.1), self.y_from_zero, (TOP + PLOT, TOP));
         let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
         let (legend, rows) = legend(&names, TOP + PLOT + 62.0);
         let mut out = open(&self.title, TOP + PLOT + 56.0 + 18.0 * rows as f64);
         x.draw_below(&mut out, &self.x, true);
         y.draw_left(&mut out, &self.y);
+        // A nested document cuts off what lies outside the frame, with room for half a line's width.
+        let (wide, high) = (WIDTH - RIGHT - LEFT + 6.0, PLOT + 6.0);
+        let (left, top) = (LEFT - 3.0, TOP - 3.0);
+        let _ = writeln!(
+            out,
+            "<svg x=\"{left}\" y=\"{top}\" width=\"{wide}\" height=\"{high}\" viewBox=\"{left} {top} {wide} {high}\" \
+             overflow=\"hidden\">"
+        );
         for (at, series) in self.series.iter().enumerate() {
             draw(&mut out, series, COLOURS[at % COLOURS.len()], &x, &y);
         }
+        out.push_str("</svg>\n");
         out + &legend + "</svg>\n"
     }
 }

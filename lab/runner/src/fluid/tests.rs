@@ -93,13 +93,37 @@ fn a_long_transfer_over_two_equal_links_comes_near_the_sum() {
 }
 
 #[test]
-fn fast_acks_and_scaled_growth_help_a_satellite_beside_dsl() {
-    let links = [Link::symmetric(50.0, 20.0), Link::symmetric(20.0, 600.0)];
-    let size = Load::Bytes(20e6);
-    let own = efficiency(&links, size, Acks::Own, Growth::Plain);
-    let fast = efficiency(&links, size, Acks::Fast, Growth::Plain);
-    let scaled = efficiency(&links, size, Acks::Fast, Growth::RttScaled);
-    assert!(own < fast && fast < 1.2 && own > 0.75, "{own} {fast} {scaled}");
+fn cold_transfers_over_two_and_three_links_give_the_figures_of_the_notes() {
+    use {Acks::*, Growth::*, Opening::FourDatagrams};
+    let (dsl, geo) = (Link::symmetric(50.0, 20.0), Link::symmetric(20.0, 600.0));
+    let twins = [Link::symmetric(100.0, 25.0); 2];
+    let three = [Link::symmetric(100.0, 10.0), Link::symmetric(40.0, 50.0), geo];
+    let rows: [(&[Link], f64, Acks, Growth, f64); 8] = [
+        (&twins, 20e6, Own, Plain, 0.938),
+        (&twins, 100e6, Own, Plain, 0.986),
+        (&[dsl, geo], 20e6, Own, Plain, 0.80),
+        (&[dsl, geo], 20e6, Fast, Plain, 0.905),
+        (&[dsl, geo], 20e6, Fast, RttScaled, 0.965),
+        (&[dsl, geo], 100e6, Own, Plain, 0.94),
+        (&three, 20e6, Own, Plain, 0.88),
+        (&three, 20e6, Fast, RttScaled, 0.93),
+    ];
+    for (links, size, acks, growth, expected) in rows {
+        let mode = mode(Start::Established, FourDatagrams, acks, growth);
+        let found = ceiling(links, Load::Bytes(size), mode).unwrap().gain.efficiency;
+        assert!((found - expected).abs() < 0.005, "{size} {mode:?}: {found} instead of {expected}");
+    }
+}
+
+#[test]
+fn a_satellite_beside_a_slow_line_gives_the_times_of_the_notes() {
+    use {Acks::*, Growth::*};
+    let links = [Link::symmetric(1.0, 20.0), Link::symmetric(10.0, 600.0)];
+    for (acks, growth, expected) in [(Own, Plain, 10.96), (Fast, Plain, 9.42), (Fast, RttScaled, 8.5)] {
+        let mode = mode(Start::Published, Opening::FourDatagrams, acks, growth);
+        let found = ceiling(&links, Load::Bytes(10e6), mode).unwrap().together.completion_s.unwrap();
+        assert!((found - expected).abs() < 0.06, "{mode:?}: {found} instead of {expected}");
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn a_seed_decides_everything() {
     assert_ne!(fill(design).unwrap(), fill(Design { seed: 12, ..design }).unwrap());
     assert_eq!(today(2, 30, 5).unwrap(), today(2, 30, 5).unwrap());
     assert_eq!(literature(Set::HighBdpLoss, 9, 5).unwrap(), literature(Set::HighBdpLoss, 9, 5).unwrap());
-    // The first outputs of SplitMix64 for seed 1234567, as published with the algorithm.
+    // The first outputs of SplitMix64 for seed 1234567, which other implementations give too.
     let mut rng = SplitMix::new(1_234_567);
     assert_eq!([rng.next(), rng.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
 }

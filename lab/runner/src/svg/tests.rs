@@ -29,6 +29,7 @@ fn plot(mark: Mark, points: Vec<(f64, f64)>) -> String {
         title: "<Title> & 'more'".to_owned(),
         x: "time (s)".to_owned(),
         y: "x & y".to_owned(),
+        x_range: None,
         y_from_zero: true,
         series,
     }
@@ -93,4 +94,15 @@ fn ticks_are_round_numbers_around_the_values() {
     for label in [">0<", ">20<", ">100<", ">30<"] {
         assert!(svg.contains(label), "{label} is missing");
     }
+}
+
+#[test]
+fn a_range_shows_a_part_and_nonsense_shows_all() {
+    let series = vec![Series::new("", Mark::Line, vec![(0.0, 1.0), (1000.0, 2.0)])];
+    let labels = |x_range| Plot { x_range, series: series.clone(), ..Plot::default() }.svg();
+    let part = labels(Some((-1.0, 2.0)));
+    assert_sound(&part);
+    assert!(part.contains(">2.0<") && !part.contains(">1000<"));
+    assert!(labels(Some((f64::NAN, 2.0))).contains(">1000<"));
+    assert_sound(&labels(Some((2.0, 2.0))));
 }
