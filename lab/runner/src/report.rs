@@ -41,7 +41,7 @@ pub struct Scenario {
     /// Goodput of all links; `null` while only one is used.
     pub together_mbps: Option<f64>,
     /// The sum of `alone_mbps`, if all were measured.
-    pub ideal_mbps: Option<f64>,
+    pub ideal: Option<f64>,
     /// See [`Gain::benefit`].
     pub benefit: Option<f64>,
     /// See [`Gain::efficiency`].
@@ -159,7 +159,7 @@ impl Scenario {
     pub fn compare(&mut self) {
         let alone: Option<Vec<f64>> = self.alone_mbps.iter().copied().collect();
         let alone = alone.filter(|alone| !alone.is_empty());
-        self.ideal_mbps = alone.as_ref().map(|alone| alone.iter().sum());
+        self.ideal = alone.as_ref().map(|alone| alone.iter().sum());
         let gain = alone.zip(self.together_mbps).and_then(|(alone, together)| Gain::of(&alone, together));
         self.benefit = gain.and_then(|gain| gain.benefit);
         self.efficiency = gain.map(|gain| gain.efficiency);

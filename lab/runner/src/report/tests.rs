@@ -24,7 +24,7 @@ fn scenario(id: &str) -> Scenario {
 #[test]
 fn what_follows_from_goodputs_is_filled_in() {
     let found = scenario("a");
-    assert_eq!((found.ideal_mbps, found.benefit), (Some(57.0), Some(0.5)));
+    assert_eq!((found.ideal, found.benefit), (Some(57.0), Some(0.5)));
     assert_eq!(found.verdict, Verdict::Pass);
 }
 
