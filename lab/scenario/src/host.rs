@@ -59,8 +59,17 @@ impl Cc {
 }
 
 /// The names of schedulers.
-pub const SCHEDULERS: [&str; 9] =
-    ["aggregate", "roundrobin", "minrtt", "weighted", "blest", "ecf", "deadline", "redundant", "programmable"];
+pub const SCHEDULERS: [&str; 9] = [
+    "aggregate",
+    "roundrobin",
+    "minrtt",
+    "weighted",
+    "blest",
+    "ecf",
+    "deadline",
+    "redundant",
+    "programmable",
+];
 
 /// Options of one end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -65,7 +65,8 @@ const BDPS: Units = &[("bdp", 1_000), ("BDP", 1_000)];
 const PACKETS: Units = &[("packets", 1), ("packet", 1)];
 
 const TIME_HINT: &str = "write a time such as \"20ms\", \"1.5s\", \"2min\" (ns, us, ms, s, min, h, d, weeks)";
-const RATE_HINT: &str = "write a rate such as \"300Mbit/s\" (bit/s, kbit/s, Mbit/s, Gbit/s, B/s, kB/s, MB/s, GB/s)";
+const RATE_HINT: &str =
+    "write a rate such as \"300Mbit/s\" (bit/s, kbit/s, Mbit/s, Gbit/s, B/s, kB/s, MB/s, GB/s)";
 const SIZE_HINT: &str = "write a size such as \"64KiB\" (B, kB, MB, GB, KiB, MiB, GiB)";
 const PART_HINT: &str = "write a part from \"0%\" to \"100%\" such as \"0.5%\" (%, ppm)";
 const QUEUE_HINT: &str = "write a queue such as \"64KiB\", \"100packets\", \"30ms\" (at the rate), \"1bdp\", \
@@ -228,7 +229,8 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1_000_000_000, "GB"), (1_000_000, "MB")];
+        let units =
+            [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1_000_000_000, "GB"), (1_000_000, "MB")];
         let units = units.into_iter().chain([(1_000, "kB"), (1, "B")]);
         for (one, unit) in units {
             if self.0 >= one && self.0.is_multiple_of(one) {
@@ -244,7 +246,10 @@ impl FromStr for Loss {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         match value(text, PARTS, PART_HINT)? {
             ppm @ 0..=1_000_000 => Ok(Self(ppm as u32)),
-            _ => Err(UnitError { what: format!("\"{text}\" is more than 100 %"), allowed: PART_HINT.to_owned() }),
+            _ => Err(UnitError {
+                what: format!("\"{text}\" is more than 100 %"),
+                allowed: PART_HINT.to_owned(),
+            }),
         }
     }
 }

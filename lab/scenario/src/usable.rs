@@ -13,7 +13,14 @@ const SECOND: u128 = 1_000_000_000;
 impl Scenario {
     /// Bytes of IP that one direction of link `i` can carry from `from` until `to`, all events counted; `None` if
     /// there is no limit (or no such link).
-    pub fn usable(&self, i: usize, direction: Direction, seed: u64, from: Duration, to: Duration) -> Option<u64> {
+    pub fn usable(
+        &self,
+        i: usize,
+        direction: Direction,
+        seed: u64,
+        from: Duration,
+        to: Duration,
+    ) -> Option<u64> {
         let mut sum = 0u128;
         for piece in self.pieces(i, direction, seed, from, to)? {
             if piece.state == State::Up {
@@ -87,7 +94,8 @@ fn carried(rate: &Rate, from: u64, until: u64) -> Option<u128> {
                     sum += u128::from(time) * u128::from(segment.rate);
                     left -= time;
                 }
-                let whole: u128 = profile.segments().iter().map(|s| s.time.as_nanos() * u128::from(s.rate)).sum();
+                let whole: u128 =
+                    profile.segments().iter().map(|s| s.time.as_nanos() * u128::from(s.rate)).sum();
                 u128::from(at / round) * whole + sum
             };
             Some(upto(until.saturating_add(offset)) - upto(from.saturating_add(offset)))
