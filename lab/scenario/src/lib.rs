@@ -32,3 +32,6 @@ pub use parse::{TABLES, load, parse, parse_with};
 pub use scenario::Scenario;
 pub use traffic::{Flow, Kind, Sizes, Traffic};
 pub use unit::{Loss, QueueSize, Size, Speed, Time, UnitError};
+
+#[cfg(test)]
+mod tests;
