@@ -61,7 +61,11 @@ impl std::error::Error for Errors {}
 
 /// The name that a misspelt one may have meant.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = if wrong.chars().count() <= 3 { 1 } else { 2 };
+    let most = match wrong.chars().count() {
+        0..=1 => 0,
+        2..=3 => 1,
+        _ => 2,
+    };
     let distances = names.into_iter().map(|name| (distance(wrong, name), name));
     distances.filter(|(far, _)| *far <= most).min_by_key(|(far, _)| *far).map(|(_, name)| name)
 }

@@ -13,7 +13,6 @@ mod host;
 mod link;
 mod measure;
 mod parse;
-
 mod random;
 mod scenario;
 mod traffic;
@@ -27,8 +26,7 @@ pub use event::{Action, Event, Pattern, Side, Span, What};
 pub use host::{Cc, Host, Hosts, SCHEDULERS};
 pub use link::{Cost, Link, NatOptions, Nominal, Shared, Vary, Way};
 pub use measure::{Figure, Measure, Window};
-pub use parse::{TABLES, load, parse, parse_with};
-
+pub use parse::{EVENTS, TABLES, load, parse, parse_with};
 pub use scenario::Scenario;
 pub use traffic::{Flow, Kind, Sizes, Traffic};
 pub use unit::{Loss, QueueSize, Size, Speed, Time, UnitError};

@@ -263,7 +263,8 @@ impl QueueSize {
             Self::Time(time) => rate.map_or_else(Queue::default, |rate| Queue::of(rate, time)),
             Self::Bdp(thousandths) => {
                 let Some(rate) = rate else { return Queue::default() };
-                let exact = u128::from(rate) * rtt.as_nanos() * u128::from(thousandths) / 1_000_000_000_000;
+                let product = u128::from(rate).saturating_mul(rtt.as_nanos());
+                let exact = product.saturating_mul(thousandths.into()) / 1_000_000_000_000;
                 Queue::Bytes(u64::try_from(exact).unwrap_or(u64::MAX))
             }
             Self::Default => match rate.map(|rate| Queue::of(rate, rtt)) {

@@ -53,6 +53,9 @@ const TOP: &[&str] = &[
     "bars",
 ];
 
+/// What can happen, as it is written in the field `what` of an event.
+pub const EVENTS: &[&str] = events::WHATS;
+
 /// Reads other files, such as traces, by the path in the scenario; the text, or why not.
 pub(super) type ReadFile<'a> = &'a mut dyn FnMut(&str) -> Result<String, String>;
 

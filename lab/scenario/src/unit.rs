@@ -153,7 +153,9 @@ fn value(text: &str, units: Units, hint: &str) -> Result<u128, UnitError> {
         return Err(wrong(format!("\"{text}\" has no unit")));
     }
     let Some((_, one)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(wrong(format!("\"{unit}\" is not a unit that fits here")));
+        let near = units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+        let near = near.map(|(name, _)| format!(" (did you mean \"{name}\"?)")).unwrap_or_default();
+        return Err(wrong(format!("\"{unit}\" is not a unit that fits here{near}")));
     };
     let product = mantissa.checked_mul(*one).ok_or_else(|| wrong(format!("\"{text}\" is too much")))?;
     Ok(product / 10u128.pow(scale))

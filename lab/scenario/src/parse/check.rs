@@ -73,7 +73,8 @@ fn clash(first: &[Stretch], second: &[Stretch]) -> Option<(Stretch, Stretch)> {
 fn tell(log: &Log<'_>, events: &[Placed], pair: (usize, usize), held: (Stretch, Stretch), link: &str) {
     let moment = |at: u64| Time(Duration::from_nanos(at));
     let (first, second) = pair;
-    let until = held.0.until.map_or_else(|| "on".to_owned(), |until| format!("until {}", moment(until)));
+    let until =
+        held.0.until.map_or_else(|| "for good".to_owned(), |until| format!("until {}", moment(until)));
     let line = log.line(events[first].1);
     let what = format!(
         "contradicts event {} in line {line}, which holds from {} {until} on link \"{link}\"",

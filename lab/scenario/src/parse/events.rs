@@ -35,7 +35,8 @@ pub(super) const EVENT: &[&str] = &[
     "traffic",
 ];
 
-const WHATS: &[&str] = &[
+/// Everything that can happen, as it is written.
+pub(super) const WHATS: &[&str] = &[
     "down",
     "silent",
     "up",

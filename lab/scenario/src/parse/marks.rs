@@ -209,7 +209,7 @@ fn percentile(part: &str) -> Result<Percentile, Wrong> {
     let (whole, tenth) =
         part.strip_prefix('p').ok_or_else(wrong)?.split_once('.').unwrap_or((&part[1..], "0"));
     let plain = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
-    if !plain(whole) || !plain(tenth) || tenth.len() != 1 {
+    if whole.is_empty() || !plain(whole) || !plain(tenth) || tenth.len() != 1 {
         return Err(wrong());
     }
     let tenths = format!("{whole}{tenth}").parse::<u16>().ok().filter(|tenths| *tenths <= 1000);

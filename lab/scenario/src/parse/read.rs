@@ -15,6 +15,9 @@ use crate::event::Span;
 use crate::traffic::Sizes;
 use crate::unit::{Loss, Size, Speed, Time, UnitError};
 
+/// In bytes per second; for the link model that and more is no limit.
+const MOST_SPEED: u64 = 1_000_000_000_000;
+
 /// The problems found so far, each with its place in the text.
 pub(super) struct Log<'a> {
     text: &'a str,
@@ -192,6 +195,14 @@ impl<'a> Reader<'a> {
     /// A rate that is not zero.
     pub(super) fn some_speed(&self, field: &str) -> Option<u64> {
         let speed = self.unit::<Speed>(field)?.0;
+        if speed > MOST_SPEED {
+            self.wrong(
+                field,
+                "is too much",
+                "write at most \"8000Gbit/s\", or \"unlimited\" where that is allowed",
+            );
+            return None;
+        }
         self.not_zero(field, speed == 0).then_some(speed)
     }
 
