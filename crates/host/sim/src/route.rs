@@ -53,14 +53,27 @@ impl From<IpAddr> for Prefix {
 }
 
 const NONE: u32 = u32::MAX;
+/// Answers remembered per node.
+const RECENT: usize = 8;
+
+/// What a node does with a destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It is here.
+    Local,
+    /// It sends by this port.
+    Port(u32),
+    /// It knows no route.
+    None,
+}
 
 /// Routes found so far, forgotten whenever the network changes.
 #[derive(Debug, Default)]
 pub(crate) struct Ways {
     /// For each destination the port to take, by node.
     found: BTreeMap<IpAddr, Vec<u32>>,
-    /// The last answer for each node.
-    recent: Vec<Option<(IpAddr, Option<u32>)>>,
+    /// The last answers for each node, each in the place its address falls on.
+    recent: Vec<[Option<(IpAddr, Way)>; RECENT]>,
 }
 
 /// The network as routing sees it.
@@ -78,43 +91,58 @@ impl Ways {
         self.recent.clear();
     }
 
-    /// The port by which `node` sends to `destination`, which is not its own.
+    /// What `node` does with a packet to `destination`.
     #[inline]
-    pub(crate) fn way(&mut self, map: Map<'_>, node: u32, destination: IpAddr) -> Option<u32> {
-        if let Some(Some((last, answer))) = self.recent.get(node as usize)
-            && *last == destination
+    pub(crate) fn way(&mut self, map: Map<'_>, node: u32, destination: IpAddr) -> Way {
+        let place = match destination {
+            IpAddr::V4(ip) => ip.to_bits() ^ (ip.to_bits() >> 8),
+            IpAddr::V6(ip) => (ip.to_bits() ^ (ip.to_bits() >> 64)) as u32,
+        } as usize
+            % RECENT;
+        if let Some(recent) = self.recent.get(node as usize)
+            && let Some((last, answer)) = recent[place]
+            && last == destination
         {
-            return *answer;
+            return answer;
         }
         let answer = self.look_up(map, node, destination);
         if self.recent.len() < map.nodes.len() {
-            self.recent.resize(map.nodes.len(), None);
+            self.recent.resize(map.nodes.len(), [None; RECENT]);
         }
-        self.recent[node as usize] = Some((destination, answer));
+        self.recent[node as usize][place] = Some((destination, answer));
         answer
     }
 
-    fn look_up(&mut self, map: Map<'_>, node: u32, destination: IpAddr) -> Option<u32> {
+    fn look_up(&mut self, map: Map<'_>, node: u32, destination: IpAddr) -> Way {
+        if destination.is_unspecified() || map.owns(&map.nodes[node as usize], destination) {
+            return Way::Local;
+        }
         let given = map.nodes[node as usize].routes.iter().find(|(prefix, _)| prefix.contains(destination));
         if let Some((_, port)) = given {
-            return Some(*port);
+            return Way::Port(*port);
         }
         let ports = self.found.entry(destination).or_insert_with(|| map.find(destination));
-        Some(ports[node as usize]).filter(|port| *port != NONE)
+        match ports[node as usize] {
+            NONE => Way::None,
+            port => Way::Port(port),
+        }
     }
 }
 
 impl Map<'_> {
+    /// Whether an address is one of a node's interfaces or translators.
+    fn owns(self, node: &Node, address: IpAddr) -> bool {
+        let outside = |nat: u32| self.nats[nat as usize].outside() == address;
+        node.ports.iter().any(|port| port.addresses.contains(&address) || port.nat.is_some_and(outside))
+    }
+
     /// The port to take to `destination`, for every node: a search from the destination backwards.
     fn find(self, destination: IpAddr) -> Vec<u32> {
         let mut ports = vec![NONE; self.nodes.len()];
         let mut seen = vec![false; self.nodes.len()];
         let mut queue = VecDeque::new();
         for (id, node) in self.nodes.iter().enumerate() {
-            let outside = |nat: u32| self.nats[nat as usize].outside() == destination;
-            let owns = node.port_of(destination).is_some()
-                || node.ports.iter().any(|port| port.nat.is_some_and(outside));
-            if owns {
+            if self.owns(node, destination) {
                 seen[id] = true;
                 queue.push_back((id, true));
             }

@@ -16,7 +16,7 @@ use tq_time::Instant;
 
 use crate::packet::Pool;
 use crate::process::Asked;
-use crate::route::{Map, Ways};
+use crate::route::{Map, Way, Ways};
 use crate::tap::{Tap, Taps, Where};
 use crate::topology::{Line, LinkId, Node, NodeId, index};
 
@@ -58,6 +58,7 @@ pub struct World {
     touched: Vec<u32>,
     asked: Asked,
     actions: Vec<Option<Action>>,
+    free_actions: Vec<u32>,
     taps: Taps,
     udp_checksum: bool,
     guard: Guard,
@@ -82,6 +83,7 @@ impl World {
             touched: Vec::new(),
             asked: Asked::default(),
             actions: Vec::new(),
+            free_actions: Vec::new(),
             taps: Taps::default(),
             udp_checksum: false,
             guard: Guard::default(),
@@ -183,8 +185,9 @@ impl World {
         self.nodes[node.0 as usize].totals
     }
 
-    /// The port by which a node sends to an address by routes.
-    fn way(&mut self, node: u32, destination: std::net::IpAddr) -> Option<u32> {
+    /// What a node does with a packet to an address.
+    #[inline]
+    fn way(&mut self, node: u32, destination: std::net::IpAddr) -> Way {
         let map = Map { nodes: &self.nodes, lines: &self.lines, nats: &self.nats };
         self.ways.way(map, node, destination)
     }

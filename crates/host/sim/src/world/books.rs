@@ -19,7 +19,7 @@ pub enum Reason {
     Link(Drop),
     /// No route leads on from here.
     NoRoute,
-    /// It was to be sent from an address that the host does not have.
+    /// It was to be sent from an address that the host does not have, or to one of a family that the socket has not.
     NoAddress,
     /// It reached its host, and nothing listens there.
     NoSocket,

@@ -108,7 +108,7 @@ impl World {
     /// dropped. Gives it back for a look at its remains, or `None` if it is gone already.
     pub fn remove(&mut self, process: ProcessId) -> Option<Box<dyn Process>> {
         let program = self.programs.get_mut(process.0 as usize)?;
-        program.wanted = None;
+        program.forget();
         let gone = program.process.take();
         self.nodes[program.node as usize].sockets.retain(|socket| socket.process != process.0);
         gone

@@ -15,13 +15,12 @@ impl World {
     /// done first.
     pub fn at(&mut self, when: Instant, action: impl FnOnce(&mut Self) + 'static) {
         let action = Some(Box::new(action) as super::Action);
-        let free = self.actions.iter().position(Option::is_none);
-        let index = free.unwrap_or(self.actions.len());
-        match free {
-            Some(index) => self.actions[index] = action,
+        let index = self.free_actions.pop().unwrap_or(self.actions.len() as u32);
+        match self.actions.get_mut(index as usize) {
+            Some(free) => *free = action,
             None => self.actions.push(action),
         }
-        self.queue.push(when.max(self.now), Event::Action(index as u32));
+        self.queue.push(when.max(self.now), Event::Action(index));
     }
 
     /// From `when` on (or from now on, if later) both directions of a link are changed.
@@ -89,6 +88,7 @@ impl World {
     /// Does what was planned.
     pub(super) fn act(&mut self, index: u32) {
         if let Some(action) = self.actions[index as usize].take() {
+            self.free_actions.push(index);
             action(self);
         }
     }

@@ -9,6 +9,7 @@ use super::event::Event;
 use super::{Reason, World};
 use crate::packet::{self, Header, Kind, Place, Quote};
 use crate::process::Meta;
+use crate::route::Way;
 use crate::tap::{Point, Seen};
 use crate::topology::{LinkId, NodeId, index};
 
@@ -21,15 +22,6 @@ const LONGEST: usize = 65_535;
 pub(super) type Lane = Option<(u32, Direction)>;
 
 impl World {
-    /// Whether a packet to `ip` has come to its end on `node`.
-    #[inline]
-    pub(super) fn is_local(&self, node: u32, ip: std::net::IpAddr) -> bool {
-        let ports = &self.nodes[node as usize].ports;
-        let outside = |nat: u32| self.nats[nat as usize].outside() == ip;
-        ip.is_unspecified()
-            || ports.iter().any(|port| port.addresses.contains(&ip) || port.nat.is_some_and(outside))
-    }
-
     /// A packet leaves the node it was made on.
     #[inline]
     pub(super) fn depart(&mut self, packet: u32) {
@@ -41,20 +33,16 @@ impl World {
         if process != NOBODY && self.programs[process as usize].process.is_none() {
             return self.discard(packet, node, None, Reason::Crashed);
         }
-        if self.is_local(node, destination.ip()) {
-            return self.queue.push(self.now, Event::Local(packet));
-        }
+        let way = self.way(node, destination.ip());
         let host = &self.nodes[node as usize];
-        if host.forwards {
-            match self.way(node, destination.ip()) {
-                Some(port) => self.offer(packet, node, port),
-                None => self.no_route(packet, node, None),
-            }
-        } else {
-            match host.port_of(source.ip()) {
+        match way {
+            Way::Local => self.queue.push(self.now, Event::Local(packet)),
+            _ if !host.forwards => match host.port_of(source.ip()) {
                 Some(port) => self.offer(packet, node, port),
                 None => self.discard(packet, node, None, Reason::NoAddress),
-            }
+            },
+            Way::Port(port) => self.offer(packet, node, port),
+            Way::None => self.no_route(packet, node, None),
         }
     }
 
@@ -155,23 +143,24 @@ impl World {
             return self.discard(packet, node, lane, Reason::Nat);
         }
         let destination = self.pool.slots[packet as usize].header.destination;
-        if self.is_local(node, destination.ip()) {
+        let way = self.way(node, destination.ip());
+        if way == Way::Local {
             return self.hand_over(packet);
         }
         if !self.nodes[node as usize].forwards {
             return self.discard(packet, node, lane, Reason::NotMine);
         }
         let ttl = &mut self.pool.slots[packet as usize].header.ttl;
-        *ttl -= 1;
+        *ttl = ttl.saturating_sub(1);
         if *ttl == 0 {
             return self.discard(packet, node, lane, Reason::Ttl);
         }
-        match self.way(node, destination.ip()) {
-            Some(out) => {
+        match way {
+            Way::Port(out) => {
                 self.nodes[node as usize].totals.forwarded += 1;
                 self.offer(packet, node, out);
             }
-            None => self.no_route(packet, node, Some(port)),
+            Way::Local | Way::None => self.no_route(packet, node, Some(port)),
         }
     }
 
@@ -181,16 +170,18 @@ impl World {
         let nat = &mut self.nats[nat as usize];
         let (outside, slot) = (nat.outside(), &mut self.pool.slots[packet as usize]);
         let header = &mut slot.header;
-        if header.source.is_ipv4() != outside.is_ipv4() || header.source.ip() == outside {
+        if header.source.is_ipv4() != outside.is_ipv4() {
             return true;
         }
         match header.kind.about_mut() {
+            None if header.source.ip() == outside => {}
             None => {
                 let Some(mapped) = nat.outbound(self.now, header.source, header.destination) else {
                     return false;
                 };
                 header.source = mapped;
             }
+            Some(about) if about.destination.ip() == outside => {}
             Some(about) => {
                 let Some(mapped) = nat.outbound(self.now, about.destination, about.source) else {
                     return false;

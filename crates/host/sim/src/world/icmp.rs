@@ -11,6 +11,7 @@ use super::forward::NOBODY;
 use super::{Reason, World};
 use crate::packet::{Header, Kind, Place, Quote, TTL};
 use crate::process::Notice;
+use crate::route::Way;
 use crate::tap::Point;
 
 impl World {
@@ -55,13 +56,13 @@ impl World {
     fn message(&mut self, node: u32, from: Option<u32>, mut kind: Kind) {
         let Some(about) = kind.about_mut().copied() else { return };
         let (back, meant) = (about.source.ip(), about.destination.ip());
+        let meant_here = self.way(node, meant) == Way::Local;
         let ports = &self.nodes[node as usize].ports;
         let near = from.and_then(|port| ports[port as usize].address_like(back));
-        let own = if self.is_local(node, meant) { Some(meant) } else { near };
+        let own = if meant_here { Some(meant) } else { near };
         let any = || ports.iter().find_map(|port| port.address_like(back));
-        let Some(own) = own.or_else(any).or(Some(back).filter(|_| self.is_local(node, back))) else {
-            return;
-        };
+        // A node without addresses can still tell its own programs.
+        let own = own.or_else(any).unwrap_or(back);
         let header = Header {
             source: SocketAddr::new(own, 0),
             destination: SocketAddr::new(back, 0),

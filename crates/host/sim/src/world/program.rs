@@ -12,6 +12,7 @@ use super::event::Event;
 use super::{Fault, Reason, World};
 use crate::packet::{Header, Kind, Place, TTL};
 use crate::process::{Asked, Context, Departure, Notice, Process};
+use crate::route::Way;
 
 /// An open socket of a node.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,10 @@ pub(super) struct Program {
     /// `None` when it is gone.
     pub(super) process: Option<Box<dyn Process>>,
     started: bool,
+    /// Its sockets: number and address.
+    sockets: Vec<(u32, SocketAddr)>,
     /// When it wants to be woken.
-    pub(super) wanted: Option<Instant>,
+    wanted: Option<Instant>,
     /// The earliest timer event planned for it. Setting the timer to a later moment plans nothing new: the event
     /// looks again when it comes.
     armed: Option<Instant>,
@@ -44,11 +47,18 @@ impl Program {
             node,
             process: Some(process),
             started: false,
+            sockets: Vec::new(),
             wanted: None,
             armed: None,
             touched: false,
             calls: (Instant::ZERO, 0),
         }
+    }
+
+    /// It is gone: nothing it wanted happens any more.
+    pub(super) fn forget(&mut self) {
+        self.wanted = None;
+        self.sockets.clear();
     }
 
     /// How often it was called at an instant, the last one at which it was.
@@ -148,6 +158,8 @@ impl World {
 
     fn bind(&mut self, id: u32, number: u32, mut address: SocketAddr) {
         let node = &mut self.nodes[self.programs[id as usize].node as usize];
+        let own = &mut self.programs[id as usize].sockets;
+        own.retain(|(known, _)| *known != number);
         node.sockets.retain(|socket| (socket.process, socket.number) != (id, number));
         let find = |sockets: &[Socket], address| sockets.binary_search_by_key(&address, |s| s.address);
         if address.port() == 0 {
@@ -158,7 +170,10 @@ impl World {
             node.ephemeral = address.port().checked_add(1).unwrap_or(49152);
         }
         match find(&node.sockets, address) {
-            Err(index) => node.sockets.insert(index, Socket { address, process: id, number }),
+            Err(index) => {
+                own.push((number, address));
+                node.sockets.insert(index, Socket { address, process: id, number });
+            }
             Ok(index) => {
                 let holder = node.sockets[index].process;
                 let (program, holder) = (self.program_name(id), self.program_name(holder));
@@ -197,26 +212,24 @@ impl World {
     fn source(&mut self, id: u32, node: u32, departure: &Departure) -> (SocketAddr, Option<Reason>) {
         let remote = departure.remote.ip();
         let any = unspecified(remote);
-        let mine = |socket: &&Socket| (socket.process, socket.number) == (id, departure.socket);
-        let Some(bound) = self.nodes[node as usize].sockets.iter().find(mine).map(|socket| socket.address)
-        else {
+        let mut sockets = self.programs[id as usize].sockets.iter();
+        let Some(&(_, bound)) = sockets.find(|(number, _)| *number == departure.socket) else {
             return (SocketAddr::new(any, 0), Some(Reason::NoSocket));
         };
-        let ip = if !bound.ip().is_unspecified() {
-            Some(bound.ip())
-        } else if let Some(local) = departure.local.filter(|local| !local.is_unspecified()) {
-            Some(local)
-        } else if self.is_local(node, remote) {
-            Some(remote)
-        } else if bound.is_ipv4() && remote.is_ipv6() {
-            None
-        } else {
-            let port = self.way(node, remote);
-            port.and_then(|port| self.nodes[node as usize].ports[port as usize].address_like(remote))
-        };
+        let fixed = Some(bound.ip()).filter(|ip| !ip.is_unspecified());
+        let wrong = |ip: IpAddr| ip.is_ipv4() != remote.is_ipv4();
+        let ip = fixed.or(departure.local.filter(|local| !local.is_unspecified()));
+        // A socket on 0.0.0.0 has no IPv6; one on :: has both.
+        let ip = ip.or(Some(bound.ip()).filter(|ip| ip.is_ipv4() && wrong(*ip)));
+        let ip = ip.or_else(|| match self.way(node, remote) {
+            Way::Local => Some(remote),
+            Way::Port(port) => self.nodes[node as usize].ports[port as usize].address_like(remote),
+            Way::None => None,
+        });
         match ip {
-            Some(ip) if ip.is_ipv4() == remote.is_ipv4() => (SocketAddr::new(ip, bound.port()), None),
-            _ => (SocketAddr::new(any, bound.port()), Some(Reason::NoRoute)),
+            Some(ip) if wrong(ip) => (SocketAddr::new(any, bound.port()), Some(Reason::NoAddress)),
+            Some(ip) => (SocketAddr::new(ip, bound.port()), None),
+            None => (SocketAddr::new(any, bound.port()), Some(Reason::NoRoute)),
         }
     }
 
