@@ -35,14 +35,26 @@ impl World {
         }
         let way = self.way(node, destination.ip());
         let host = &self.nodes[node as usize];
+        let wild = source.ip().is_unspecified();
+        if wild {
+            let ip = match way {
+                Way::Local => Some(destination.ip()),
+                Way::Port(port) => host.ports[port as usize].address_like(destination.ip()),
+                Way::None => None,
+            };
+            let Some(ip) = ip else { return self.no_route(packet, node, None) };
+            let slot = &mut self.pool.slots[packet as usize];
+            slot.header.source.set_ip(ip);
+            slot.flow = packet::flow(&slot.header);
+        }
         match way {
             Way::Local => self.queue.push(self.now, Event::Local(packet)),
-            _ if !host.forwards => match host.port_of(source.ip()) {
+            Way::Port(port) if host.forwards || wild => self.offer(packet, node, port),
+            Way::None if host.forwards => self.no_route(packet, node, None),
+            Way::Port(_) | Way::None => match host.port_of(source.ip()) {
                 Some(port) => self.offer(packet, node, port),
                 None => self.discard(packet, node, None, Reason::NoAddress),
             },
-            Way::Port(port) => self.offer(packet, node, port),
-            Way::None => self.no_route(packet, node, None),
         }
     }
 

@@ -12,7 +12,6 @@ use super::event::Event;
 use super::{Fault, Reason, World};
 use crate::packet::{Header, Kind, Place, TTL};
 use crate::process::{Asked, Context, Departure, Notice, Process};
-use crate::route::Way;
 
 /// An open socket of a node.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +186,7 @@ impl World {
         let node = self.programs[id as usize].node;
         let Departure { at, remote, ecn, segment, .. } = *departure;
         let bytes = bytes.get(departure.range.clone()).unwrap_or_default();
-        let (source, refused) = self.source(id, node, departure);
+        let (source, refused) = self.source(id, departure);
         let header = Header { source, destination: remote, ecn, ttl: TTL, kind: Kind::Udp };
         // An empty train is one empty datagram.
         let count = bytes.len().div_ceil(segment.max(1)).max(1);
@@ -200,7 +199,6 @@ impl World {
             totals.sent += 1;
             totals.sent_bytes += bytes.len() as u64;
             match refused {
-                Some(Reason::NoRoute) => self.no_route(packet, node, None),
                 Some(reason) => self.discard(packet, node, None, reason),
                 None if at > self.now => self.queue.push(at, Event::Depart(packet)),
                 None => self.depart(packet),
@@ -208,28 +206,23 @@ impl World {
         }
     }
 
-    /// The source of a departure, or why it cannot be sent (and what can be said of the source then).
-    fn source(&mut self, id: u32, node: u32, departure: &Departure) -> (SocketAddr, Option<Reason>) {
+    /// The source of a departure, a wildcard if that is for the route to say; and why it cannot be sent, if so.
+    fn source(&self, id: u32, departure: &Departure) -> (SocketAddr, Option<Reason>) {
         let remote = departure.remote.ip();
         let any = unspecified(remote);
         let mut sockets = self.programs[id as usize].sockets.iter();
         let Some(&(_, bound)) = sockets.find(|(number, _)| *number == departure.socket) else {
             return (SocketAddr::new(any, 0), Some(Reason::NoSocket));
         };
-        let fixed = Some(bound.ip()).filter(|ip| !ip.is_unspecified());
-        let wrong = |ip: IpAddr| ip.is_ipv4() != remote.is_ipv4();
-        let ip = fixed.or(departure.local.filter(|local| !local.is_unspecified()));
-        // A socket on 0.0.0.0 has no IPv6; one on :: has both.
-        let ip = ip.or(Some(bound.ip()).filter(|ip| ip.is_ipv4() && wrong(*ip)));
-        let ip = ip.or_else(|| match self.way(node, remote) {
-            Way::Local => Some(remote),
-            Way::Port(port) => self.nodes[node as usize].ports[port as usize].address_like(remote),
-            Way::None => None,
-        });
-        match ip {
-            Some(ip) if wrong(ip) => (SocketAddr::new(any, bound.port()), Some(Reason::NoAddress)),
-            Some(ip) => (SocketAddr::new(ip, bound.port()), None),
-            None => (SocketAddr::new(any, bound.port()), Some(Reason::NoRoute)),
+        let ip = match (bound.ip(), departure.local) {
+            // One on :: has IPv4 too.
+            (IpAddr::V6(ip), None) if ip.is_unspecified() => any,
+            (ip, Some(local)) if ip.is_unspecified() => local,
+            (ip, _) => ip,
+        };
+        match ip.is_ipv4() == remote.is_ipv4() {
+            true => (SocketAddr::new(ip, bound.port()), None),
+            false => (SocketAddr::new(any, bound.port()), Some(Reason::NoAddress)),
         }
     }
 
