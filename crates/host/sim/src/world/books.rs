@@ -151,10 +151,10 @@ impl Books {
 }
 
 /// Books that do not balance: a mistake in the simulator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Imbalance {
     /// More or fewer packets came to an end than were born.
-    World(Books),
+    World(Box<Books>),
     /// More or fewer packets came out of a link than it delivered.
     Link {
         /// Which link.
@@ -204,7 +204,7 @@ impl World {
     pub fn check(&self) -> Result<(), Imbalance> {
         let books = self.books();
         if !books.balance() {
-            return Err(Imbalance::World(books));
+            return Err(Imbalance::World(Box::new(books)));
         }
         let events = self.queue.packets();
         if events != books.in_flight {
