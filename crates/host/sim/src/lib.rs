@@ -4,3 +4,11 @@
 mod process;
 
 pub use process::{Asked, Context, Departure, Meta, Notice, Process};
+
+// programs that speak QUIC
+pub mod app;
+pub mod entropy;
+
+pub mod qlog;
+pub mod quic;
+pub mod session;
