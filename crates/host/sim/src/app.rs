@@ -2,11 +2,30 @@
 //! sees one [`Connection`] and a clock; it decides what is sent and when, never how. What it found out leaves through
 //! [`Shared`] reports that whoever set up the run keeps.
 
+mod bulk;
+mod datagrams;
+mod exchange;
+mod flow;
+mod gate;
+mod many;
+mod request;
+mod requests;
+mod serve;
+mod web;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use tq_quic::{Connection, ConnectionError, Event};
 use tq_time::Instant;
+
+pub use bulk::{Bulk, BulkReport, BulkSpec, Order};
+pub use datagrams::{Datagrams, DatagramsReport, DatagramsSpec};
+pub use many::Many;
+pub use request::{ASK_LEN, Ask, ENDLESS, What};
+pub use requests::{RequestRecord, Requests, RequestsReport, RequestsSpec};
+pub use serve::Serve;
+pub use web::{PageRecord, Web, WebMix, WebReport, WebSpec};
 
 use crate::process::Notice;
 
@@ -71,6 +90,38 @@ impl<'a> AppContext<'a> {
     pub fn wake(&self) -> Option<Instant> {
         *self.wake
     }
+}
+
+/// Which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client.
+    Up,
+    /// To the client.
+    Down,
+    /// Both at the same time.
+    Both,
+}
+
+impl Direction {
+    const fn up(self) -> bool {
+        matches!(self, Self::Up | Self::Both)
+    }
+
+    const fn down(self) -> bool {
+        matches!(self, Self::Down | Self::Both)
+    }
+}
+
+/// When a client's program works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct When {
+    /// Not before this moment, and not before the handshake is complete.
+    pub start: Instant,
+    /// Begins nothing after this moment, and ends what has no end of its own.
+    pub stop: Option<Instant>,
+    /// Close the connection, with code 0, when all is done.
+    pub close: bool,
 }
 
 /// When the connection of a program came how far.

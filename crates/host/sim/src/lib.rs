@@ -8,6 +8,7 @@ pub use process::{Asked, Context, Departure, Meta, Notice, Process};
 // programs that speak QUIC
 pub mod app;
 pub mod entropy;
+pub mod ledger;
 
 pub mod qlog;
 pub mod quic;
