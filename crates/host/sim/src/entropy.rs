@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use tq_crypto::Entropy;
 
+#[cfg(test)]
+mod tests;
+
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finisher of splitmix64: a bijection in which every bit of the input moves half of the output.

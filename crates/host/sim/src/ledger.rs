@@ -7,6 +7,8 @@ mod book;
 pub mod limits;
 mod meter;
 mod pattern;
+#[cfg(test)]
+mod tests;
 
 use std::cell::RefCell;
 use std::fmt;

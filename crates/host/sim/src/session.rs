@@ -5,6 +5,8 @@
 
 mod messages;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
