@@ -10,7 +10,7 @@ mod slot;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-pub use config::{Accepted, AppFactory, Connect, HostConfig, Policy, ServerSetup, Verdict};
+pub use config::{Accepted, AppFactory, Connect, HostConfig, Judge, Policy, ServerSetup, Verdict};
 pub use host::QuicHost;
 pub use report::{ConnectionReport, HostReport};
 

@@ -92,8 +92,7 @@ fn streams_go_one_after_another_or_together() {
         world.wire.run(seconds(5.0));
         balanced(&world);
         assert_eq!(report.borrow().complete, 4);
-        let done = report.borrow().life.done.expect("an end");
-        done
+        report.borrow().life.done.expect("an end")
     };
     assert_eq!(run(Order::Parallel), Instant::ZERO + RTT + RTT);
     assert_eq!(run(Order::Serial), Instant::ZERO + RTT + 4 * RTT);

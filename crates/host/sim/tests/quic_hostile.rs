@@ -79,11 +79,11 @@ fn damage_on_the_wire_is_repaired_before_the_ledger_sees_it() {
     let mut number = 0usize;
     world.wire.filter = Some(Box::new(move |_, _, bytes| {
         number += 1;
-        if number % 29 == 0 {
+        if number.is_multiple_of(29) {
             let at = number % bytes.len();
             bytes[at] ^= 0x10;
         }
-        number % 31 != 0
+        !number.is_multiple_of(31)
     }));
     world.wire.run(seconds(60.0));
     assert_eq!(report.borrow().complete, 1);

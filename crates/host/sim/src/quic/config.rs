@@ -97,8 +97,11 @@ pub enum Policy {
     /// Answers none.
     Ignore,
     /// Decides case by case.
-    By(Box<dyn FnMut(Instant, &Incoming) -> Verdict>),
+    By(Judge),
 }
+
+/// Decides about a stranger.
+pub type Judge = Box<dyn FnMut(Instant, &Incoming) -> Verdict>;
 
 /// What becomes of one stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
