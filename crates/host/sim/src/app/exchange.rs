@@ -20,6 +20,8 @@ pub(super) struct Exchange {
     /// The first byte of the reply came.
     pub(super) first: Option<Instant>,
     told: bool,
+    /// The peer has all of the request.
+    arrived: bool,
 }
 
 impl Exchange {
@@ -48,6 +50,7 @@ impl Exchange {
             reply: Inflow::new(id, ask.reply()),
             first: None,
             told: false,
+            arrived: false,
         };
         exchange.out.pump(cx, ledger);
         Some(exchange)
@@ -69,9 +72,18 @@ impl Exchange {
             StreamEvent::Writable(id) if id == self.id => _ = self.out.pump(cx, ledger),
             StreamEvent::Stopped { id, .. } if id == self.id => self.out.abandon(cx.now(), ledger),
             StreamEvent::Readable(id) if id == self.id => self.read(cx, ledger),
+            StreamEvent::Finished(id) if id == self.id => self.arrived = true,
             _ => {}
         }
-        self.reply.state()
+        self.progress()
+    }
+
+    /// A reply that was given up says nothing of the request, which still has to arrive.
+    fn progress(&self) -> Progress {
+        match self.reply.state() {
+            Progress::Gone if self.out.state() != Progress::Gone && !self.arrived => Progress::More,
+            state => state,
+        }
     }
 
     fn read(&mut self, cx: &mut AppContext<'_>, ledger: &Ledger) {
@@ -104,6 +116,6 @@ impl Exchange {
             let _ = cx.connection().stop(self.id, 0);
             self.reply.give_up();
         }
-        self.reply.state()
+        self.progress()
     }
 }
