@@ -28,3 +28,9 @@ fn a_satellite_is_filled_soon() {
     }
     println!("{out}");
 }
+
+#[test]
+fn one_traced() {
+    let Some(ix) = std::env::var("LINKS_CASE").ok().and_then(|s| s.parse::<usize>().ok()) else { return };
+    println!("{:?}", links::run(&CASES[ix], &TransportConfig::default(), Some(100_000_000)));
+}

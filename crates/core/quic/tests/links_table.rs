@@ -40,3 +40,9 @@ fn every_empty_link_is_used_after_slow_start() {
     }
     println!("{out}");
 }
+
+#[test]
+fn one_traced() {
+    let Some(ix) = std::env::var("LINKS_CASE").ok().and_then(|s| s.parse::<usize>().ok()) else { return };
+    println!("{:?}", links::run(&CASES[ix], &TransportConfig::default(), None));
+}

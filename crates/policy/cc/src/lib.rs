@@ -21,6 +21,7 @@ mod pacer;
 mod rate;
 mod recovery;
 mod rtt;
+mod start;
 #[cfg(test)]
 mod testing;
 

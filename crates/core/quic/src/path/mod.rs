@@ -80,7 +80,8 @@ impl Path {
             tuple,
             space: Space::new(skip_seed, false),
             rtt: Rtt::new(config.initial_rtt),
-            cc: Controller::new(config.congestion, now, mtu.current()),
+            cc: Controller::new(config.congestion, now, mtu.current())
+                .with_long_start(config.long_path_start),
             pacer: Pacer::new(),
             rates: RateSampler::new(),
             mtu,

@@ -260,7 +260,7 @@ pub struct Outcome {
     pub events: u64,
     /// Upward load, Mbit/s.
     pub up: f64,
-    /// When the last byte was read, from the start of the connection.
+    /// When the last byte was read: a round trip for the handshake, and the time from the first byte on.
     pub took: Option<Duration>,
 }
 
@@ -312,7 +312,7 @@ pub fn run(case: &Case, config: &TransportConfig, len: Option<u64>) -> Outcome {
         ptos: counters.ptos,
         events: counters.congestion_events,
         up: seen.up as f64 * 8e-6 / (now - START).as_secs_f64(),
-        took: flow.done.then(|| now - START),
+        took: flow.done.then(|| now - begin + Duration::from_millis(case.rtt_ms)),
     }
 }
 
