@@ -10,11 +10,11 @@ use tq_quic::TransportConfig;
 use tq_quic::time::Duration;
 
 const CASES: [Case; 5] = [
-    Case::new("10M 20ms q1", 10, 20, 100, 100),
-    Case::new("20M 40ms q1", 20, 40, 100, 100),
-    Case::new("20M 40ms q0.5", 20, 40, 50, 100),
-    Case::new("20M 100ms q2", 20, 100, 200, 140),
-    Case::new("50M 20ms q5", 50, 20, 500, 60),
+    Case::new("20M 10ms q1", 20, 10, 100, 90),
+    Case::new("10M 40ms q1", 10, 40, 100, 120),
+    Case::new("10M 40ms q0.5", 10, 40, 50, 120),
+    Case::new("10M 100ms q2", 10, 100, 200, 145),
+    Case::new("20M 20ms q5", 20, 20, 500, 120),
 ];
 
 /// Bytes both flows got after 25 s, and the use of the link in that time.

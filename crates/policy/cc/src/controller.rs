@@ -230,10 +230,15 @@ impl Controller {
     /// after it (RFC 9002 §7.7), at least 120 kB/s; and at least 1.25 times the delivery rate of the last round
     /// trips, since the smoothed RTT lags when a queue has drained, and the window holds the sender anyway.
     pub fn pacing_rate(&self, rtt: &Rtt) -> u64 {
-        let (gain, divisor) = if self.in_slow_start() { (3, 2) } else { (5, 4) };
+        let (gain, divisor) = match self.state() {
+            state if state.in_recovery() => (1, 1),
+            state if state.in_slow_start() => (3, 2),
+            _ => (5, 4),
+        };
         // A window is below 2^41, so this stays below 2^64.
         let micros = u64::try_from(rtt.smoothed().as_micros()).unwrap_or(u64::MAX).max(1);
-        let measured = self.state().peak().min(FASTEST_PEAK) * 5 / 4;
+        let peak = if self.in_recovery() { 0 } else { self.state().peak().min(FASTEST_PEAK) };
+        let measured = peak * 5 / 4;
         (self.window() * 1_000_000 / micros * gain / divisor).max(measured).max(SLOWEST_PACE)
     }
 

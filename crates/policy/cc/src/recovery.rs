@@ -140,7 +140,7 @@ impl Recovery {
         if first {
             if rounds != self.hystart.rounds() {
                 ends |= self.start.on_round(self.window(), divisor > 1);
-            } else if self.start.is_ahead(self.window()) {
+            } else if self.start.is_careful(self.window()) {
                 divisor = divisor.max(CSS_GROWTH_DIVISOR);
             }
         }
@@ -197,8 +197,8 @@ impl Recovery {
     /// The window a reduction starts from. It is the window itself, but at the end of the initial slow start that
     /// ran a round ahead of what the path was able to carry: then it is what the path did carry.
     pub(crate) fn proven(&self) -> Bytes {
-        match self.start.filled() {
-            Some(filled) if self.ssthresh == NO_THRESHOLD => self.cwnd.min(Bytes::new(filled)),
+        match self.start.proven() {
+            Some(proven) if self.ssthresh == NO_THRESHOLD => self.cwnd.min(Bytes::new(proven)),
             _ => self.cwnd,
         }
     }

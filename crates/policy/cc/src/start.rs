@@ -22,6 +22,12 @@ const RUN_AHEAD: u64 = 5;
 /// In conservative slow start, whose window grows by a quarter a round (RFC 9406 §4.2), a round's rate that is
 /// below this many tenths of the one before has not grown. The round-trip time has risen as well, then.
 const GROWN_SLOWLY: u64 = 11;
+/// The same in slow start: SEARCH's bound.
+const GROWN: u64 = 13;
+/// The mean round-trip time of a round has risen if it is above so many fourths of the least one. With a rate that did
+/// not grow that is as good a sign: where packets leave in the first part of each round trip only, some of
+/// them always meet an empty queue and the least sample of a round says nothing.
+const RISEN: u64 = 5;
 /// Rounds that must end with the window ahead: one may be an outage or a change of the path.
 const AHEAD_ROUNDS: u32 = 2;
 /// Samples that make the mean of a round worth something.
@@ -108,7 +114,8 @@ impl Start {
         self.min_rtt = nanos(ack.rtt.min());
         self.sum = self.sum.saturating_add(self.rtt);
         self.samples += 1;
-        if let Some(sample) = ack.delivered.filter(|sample| !sample.app_limited) {
+        // An application-limited sample is a lower bound like any other; the window does not grow meanwhile.
+        if let Some(sample) = ack.delivered {
             self.round = self.round.max(sample.rate);
         }
         if self.long && self.min_rtt >= LONG && !self.jumped {
@@ -163,20 +170,28 @@ impl Start {
     /// A round is over, with this `window`; `slow`: it was one of conservative slow start. Says whether slow start is
     /// to end because the rate did not grow.
     pub(crate) fn on_round(&mut self, window: u64, slow: bool) -> bool {
-        self.ahead = if self.is_ahead(window) { self.ahead + 1 } else { 0 };
+        let (last, round) = (self.last, self.round);
+        let grew = |tenths| last == 0 || round == 0 || round.saturating_mul(10) >= last.saturating_mul(tenths);
+        let mean = self.sum / u64::from(self.samples.max(1));
+        let risen = self.mean != u64::MAX && mean.saturating_mul(4) > self.mean.saturating_mul(RISEN);
+        let ahead = self.is_ahead(window) || self.landing == 0 && risen && !grew(GROWN);
+        self.ahead = if ahead { self.ahead + 1 } else { 0 };
         if self.samples >= MEAN_SAMPLES {
-            self.mean = self.mean.min(self.sum / u64::from(self.samples));
+            self.mean = self.mean.min(mean);
         }
         (self.sum, self.samples) = (0, 0);
-        let (last, round) = (self.last, core::mem::take(&mut self.round));
-        self.last = round;
+        (self.last, self.round) = (round, 0);
         self.landing = self.landing.saturating_sub(1);
-        let grown = last == 0 || round == 0 || round.saturating_mul(10) >= last.saturating_mul(GROWN_SLOWLY);
-        self.ahead >= AHEAD_ROUNDS || slow && !grown
+        self.ahead >= AHEAD_ROUNDS || slow && !grew(GROWN_SLOWLY)
+    }
+
+    /// Whether growth is to slow down, though slow start does not end yet.
+    pub(crate) fn is_careful(&self, window: u64) -> bool {
+        self.ahead > 0 || self.is_ahead(window)
     }
 
     /// Whether `window` has run ahead of what is delivered in a round trip.
-    pub(crate) fn is_ahead(&self, window: u64) -> bool {
+    fn is_ahead(&self, window: u64) -> bool {
         let known = self.last > 0 && self.round > 0 && self.landing == 0 && self.mean != u64::MAX;
         known && window.saturating_mul(2) > volume(self.rate(), self.mean).saturating_mul(RUN_AHEAD)
     }
@@ -188,12 +203,12 @@ impl Start {
         (bytes > 0).then(|| bytes + bytes / 8)
     }
 
-    /// Bytes the path carried in the last round-trip time, what waited in its queue included, if that time had
-    /// risen above the least one by as much as HyStart++ takes for a sign.
-    pub(crate) fn filled(&self) -> Option<u64> {
-        let risen = self.rtt > self.min_rtt + crate::hystart::threshold(self.min_rtt);
-        let bytes = volume(self.rate(), self.rtt);
-        (risen && bytes > 0).then_some(bytes)
+    /// The window a reduction starts from that is known to be no more than the path's: what it carried in the last
+    /// round-trip time, what waited in its queue included; but after a reduction to seven tenths (RFC 9438 §4.6)
+    /// what it carries without a queue is left. `None` if nothing is known.
+    pub(crate) fn proven(&self) -> Option<u64> {
+        let bytes = volume(self.rate(), self.rtt).max(volume(self.rate(), self.min_rtt) / 7 * 10);
+        (bytes > 0).then_some(bytes)
     }
 
     fn rate(&self) -> u64 {
