@@ -48,5 +48,7 @@ fn two_flows_share_a_bottleneck() {
     for case in &CASES {
         let (ratio, used) = share(case);
         println!("{:<20} {ratio:>7.3} {used:>7.3}", case.name);
+        assert!((0.8..=1.25).contains(&ratio), "{}: {ratio:.3}", case.name);
+        assert!(used > 0.97, "{}: {used:.3} of the link", case.name);
     }
 }

@@ -12,7 +12,7 @@ const CASES: [Case; 20] = [
     Case::new("10M 5ms q1", 10, 5, 100, 20),
     Case::new("10M 40ms q0.5", 10, 40, 50, 20),
     Case::new("20M 100ms q1", 20, 100, 100, 20),
-    Case::new("50M 20ms q0.2", 50, 20, 20, 8),
+    Case::new("50M 20ms q0.2", 50, 20, 20, 16),
     Case::new("50M 20ms q0.5", 50, 20, 50, 8),
     Case::new("50M 20ms q1", 50, 20, 100, 8),
     Case::new("50M 20ms q5", 50, 20, 500, 8),
@@ -31,18 +31,42 @@ const CASES: [Case; 20] = [
     Case { jitter_ms: 5, up_mbps: 20, radio: Radio::Leo, ..Case::new("LEO 100/20 30ms", 100, 30, 300, 40) },
 ];
 
-#[test]
-fn every_empty_link_is_used_after_slow_start() {
-    let mut out = links::heading();
-    for case in &CASES {
-        let outcome = links::run(case, &TransportConfig::default(), None);
-        out += &format!("\n{}", links::line(case, &outcome));
+/// What is to be used at least. With a queue of q bandwidth-delay products the window swings between 0.7 (1 + q) and
+/// 1 + q of them. For q >= 0.43 the link never runs dry. For q = 0.2 the window is below one for 0.16/0.36 of the way,
+/// 0.08 on average: no more than 0.965 can be had of a window that grows along a line, and the way there from the
+/// first losses costs some more.
+fn bound(case: &Case) -> f64 {
+    match case.queue {
+        ..43 => 0.92,
+        // A hole at the end of slow start takes a round trip to fill: what may be sent meanwhile is bounded by the largest
+        // window of a stream, 48 MiB, and not by congestion control.
+        _ if case.bdp() > 10_000_000 => 0.92,
+        _ => 0.95,
     }
-    println!("{out}");
 }
 
 #[test]
-fn one_traced() {
-    let Some(ix) = std::env::var("LINKS_CASE").ok().and_then(|s| s.parse::<usize>().ok()) else { return };
-    println!("{:?}", links::run(&CASES[ix], &TransportConfig::default(), None));
+fn every_empty_link_is_used_after_slow_start() {
+    let mut out = links::heading();
+    let mut short = Vec::new();
+    for case in &CASES {
+        let outcome = links::run(case, &TransportConfig::default(), None);
+        out += &format!("\n{}", links::line(case, &outcome));
+        if outcome.slow_start.is_none() || outcome.used < bound(case) {
+            short.push(case.name);
+        }
+        // A queue of four packets has to overflow all the time.
+        let lost = if case.bdp() < 10_000 { 0.03 } else { 0.02 };
+        assert!(outcome.lost < lost, "{}: {:.4} lost\n{out}", case.name, outcome.lost);
+        assert!(outcome.ptos <= 1, "{}: {} probe timeouts\n{out}", case.name, outcome.ptos);
+    }
+    println!("{out}");
+    assert!(short.is_empty(), "{short:?} are not used as they could be\n{out}");
+}
+
+#[test]
+fn tmp_thin() {
+    let mut config = TransportConfig::default();
+    config.ack_frequency = false;
+    println!("{}", links::line(&CASES[3], &links::run(&CASES[3], &config, None)));
 }

@@ -226,9 +226,13 @@ impl Controller {
         self.state().in_recovery()
     }
 
-    /// Bytes per second at which packets may leave: twice the window per smoothed RTT in slow start, 1.25 times
-    /// after it (RFC 9002 §7.7), at least 120 kB/s; and at least 1.25 times the delivery rate of the last round
-    /// trips, since the smoothed RTT lags when a queue has drained, and the window holds the sender anyway.
+    /// Bytes per second at which packets may leave (RFC 9002 §7.7), at least 120 kB/s.
+    ///
+    /// In slow start 1.5 times the window per smoothed RTT: a window that doubles each RTT is filled from 2 ln 2 = 1.39
+    /// on, and what is faster leaves the rest of each RTT empty, where no queue is seen. After it 1.25 times, and at
+    /// least 1.25 times the delivery rate of the last round trips: the smoothed RTT lags when a queue has drained.
+    /// In recovery once, so that a reduction is spread over the round trip and nothing bursts into the full queue
+    /// (the aim of RFC 9937).
     pub fn pacing_rate(&self, rtt: &Rtt) -> u64 {
         let (gain, divisor) = match self.state() {
             state if state.in_recovery() => (1, 1),
