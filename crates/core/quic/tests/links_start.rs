@@ -38,7 +38,8 @@ fn the_start_of_long_paths_can_be_switched_off() {
     let mut plain = TransportConfig::default();
     plain.long_path_start = false;
     let case = Case { up_mbps: 3, ..Case::new("250/3 600ms", 250, 600, 0, 60) };
-    let seconds = |config| links::run(&case, config, Some(20_000_000)).took.expect("the run ends").as_secs_f64();
+    let seconds =
+        |config| links::run(&case, config, Some(20_000_000)).took.expect("the run ends").as_secs_f64();
     let (on, off) = (seconds(&TransportConfig::default()), seconds(&plain));
     println!("20 MB at 250/3 Mbit/s: {on:.2} s, switched off {off:.2} s");
     assert!(on + 1.5 < off, "{on:.2} s, switched off {off:.2} s");

@@ -33,8 +33,8 @@ const CASES: [Case; 20] = [
 
 /// What is to be used at least. With a queue of q bandwidth-delay products the window swings between 0.7 (1 + q) and
 /// 1 + q of them. For q >= 0.43 the link never runs dry. For q = 0.2 the window is below one for 0.16/0.36 of the way,
-/// 0.08 on average: no more than 0.965 can be had of a window that grows along a line, and the way there from the
-/// first losses costs some more.
+/// 0.08 on average: no more than 0.965 can be had of a window that grows along a line. Acknowledgements of every
+/// sixth packet hold another three packets of eighty-four back: 0.93, and 0.95 without ACK_FREQUENCY.
 fn bound(case: &Case) -> f64 {
     match case.queue {
         ..43 => 0.92,
@@ -62,11 +62,4 @@ fn every_empty_link_is_used_after_slow_start() {
     }
     println!("{out}");
     assert!(short.is_empty(), "{short:?} are not used as they could be\n{out}");
-}
-
-#[test]
-fn tmp_thin() {
-    let mut config = TransportConfig::default();
-    config.ack_frequency = false;
-    println!("{}", links::line(&CASES[3], &links::run(&CASES[3], &config, None)));
 }

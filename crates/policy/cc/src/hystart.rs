@@ -108,10 +108,11 @@ impl HyStart {
     /// Compares this round's minimum with the one before, or with the baseline.
     fn judge(&mut self) {
         match self.phase {
-            Phase::Watching if self.last_min != UNKNOWN => {
-                if self.current_min >= self.last_min + threshold(self.last_min) {
-                    self.phase = Phase::Conservative { baseline: self.current_min, rounds: 0 };
-                }
+            Phase::Watching
+                if self.last_min != UNKNOWN
+                    && self.current_min >= self.last_min + threshold(self.last_min) =>
+            {
+                self.phase = Phase::Conservative { baseline: self.current_min, rounds: 0 };
             }
             Phase::Conservative { baseline, .. } if self.current_min < baseline => {
                 self.phase = Phase::Watching;

@@ -171,7 +171,8 @@ impl Start {
     /// to end because the rate did not grow.
     pub(crate) fn on_round(&mut self, window: u64, slow: bool) -> bool {
         let (last, round) = (self.last, self.round);
-        let grew = |tenths| last == 0 || round == 0 || round.saturating_mul(10) >= last.saturating_mul(tenths);
+        let grew =
+            |tenths| last == 0 || round == 0 || round.saturating_mul(10) >= last.saturating_mul(tenths);
         let mean = self.sum / u64::from(self.samples.max(1));
         let risen = self.mean != u64::MAX && mean.saturating_mul(4) > self.mean.saturating_mul(RISEN);
         let ahead = self.is_ahead(window) || self.landing == 0 && risen && !grew(GROWN);

@@ -135,8 +135,6 @@ pub struct Seen {
     /// Bytes offered upwards.
     pub up: u64,
     pub down: Option<Counters>,
-    /// Waiting time at most, by [`BIN`] of arrival at the queue.
-    waits: Vec<Duration>,
 }
 
 impl Seen {
@@ -271,21 +269,12 @@ pub fn run(case: &Case, config: &TransportConfig, len: Option<u64>) -> Outcome {
     let begin = pair.now;
     let mut exit = None;
     let mut looked = pair.now;
-    let trace = std::env::var_os("LINKS_TRACE").is_some();
     let end = Duration::from_secs(case.seconds);
     pair.drive_for(end, |pair| {
         flow.work(pair);
-        if pair.now >= looked + Duration::from_millis(if trace { 20 } else { 1 }) {
+        if pair.now >= looked + BIN {
             looked = pair.now;
             let path = flow.sender(pair).stats().paths[0];
-            if trace {
-                let (at, path) = ((pair.now - START).as_secs_f64(), &path);
-                eprintln!(
-                    "{at:.3} cwnd {} in flight {} ssthresh {:x} srtt {:?} got {} rate {} lost {}",
-                    path.cwnd, path.in_flight, path.ssthresh, path.srtt, flow.got, path.pacing_rate,
-                    path.packets_lost,
-                );
-            }
             if exit.is_none() && path.ssthresh != u64::MAX {
                 exit = Some(pair.now);
             }
@@ -319,7 +308,17 @@ pub fn run(case: &Case, config: &TransportConfig, len: Option<u64>) -> Outcome {
 pub fn heading() -> String {
     format!(
         "{:<26} {:>7} {:>7} {:>8} {:>7} {:>7} {:>8} {:>9} {:>4} {:>5} {:>7}",
-        "link", "used", "whole", "ss ms", "lost %", "drop %", "spur. %", "queue ms", "pto", "event", "up Mb/s"
+        "link",
+        "used",
+        "whole",
+        "ss ms",
+        "lost %",
+        "drop %",
+        "spur. %",
+        "queue ms",
+        "pto",
+        "event",
+        "up Mb/s"
     )
 }
 
