@@ -221,6 +221,7 @@ impl Connection {
             shared,
             hs,
         };
+        connection.streams.set_budget(Arc::clone(&connection.shared.window_budget));
         connection.endpoint_events.push_back(EndpointEvent::CidIssued(local_cid));
         connection.timers.set(Timer::Handshake as usize, now + crate::config::HANDSHAKE_TIMEOUT);
         connection.arm_idle(now);

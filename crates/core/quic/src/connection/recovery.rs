@@ -191,7 +191,7 @@ impl Connection {
         if let Some(size) = lost.probe_lost {
             path.mtu.on_probe_lost(size, now);
         }
-        if let Some((_, sent_at)) = lost.newest {
+        if let Some((_, sent_at)) = lost.newest.filter(|(_, at)| !path.was_elsewhere(*at)) {
             let bound = path.rtt.persistent_span(ack_delay);
             let persistent = path.rtt.has_sample()
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);

@@ -25,7 +25,7 @@ mod tests;
 const OLD_SKIPS: usize = 64;
 /// Packets remembered besides eight for each ack-eliciting one in flight. What bounds this is a peer that makes us
 /// send ACKs and never acknowledges any of them.
-const SPARE: usize = 16_384;
+const SPARE: usize = 3072;
 
 /// A packet as it was sent.
 #[derive(Clone, Debug)]

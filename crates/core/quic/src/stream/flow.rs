@@ -4,9 +4,11 @@
 //! and not the reader, may be what holds the sender back. Bytes nobody reads never widen it. What is granted to whom
 //! is not decided here.
 
+use tq_buf::mem::Arc;
 use tq_time::{Duration, Instant};
 
 use super::StreamConfig;
+use super::budget::{Share, WindowBudget};
 
 /// The latest time anybody told, because reading has no time argument; and the round trip to compare with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,8 +47,15 @@ impl Window {
         self.moved.get_or_insert(now);
     }
 
-    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told.
-    pub(super) fn consumed(&mut self, consumed: u64, max: u64, clock: &Clock) -> bool {
+    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told. `may_grow` is asked
+    /// for the bytes by which the window would grow.
+    pub(super) fn consumed(
+        &mut self,
+        consumed: u64,
+        max: u64,
+        clock: &Clock,
+        may_grow: impl FnOnce(u64) -> bool,
+    ) -> bool {
         if self.limit.saturating_sub(consumed) > self.size / 2 {
             return false;
         }
@@ -54,8 +63,9 @@ impl Window {
             (Some(moved), Some(srtt)) => clock.now.saturating_since(moved) < srtt * 2,
             _ => false,
         };
-        if quick {
-            self.size = (self.size * 2).min(max).max(self.size);
+        let wide = (self.size * 2).min(max);
+        if quick && wide > self.size && may_grow(wide - self.size) {
+            self.size = wide;
         }
         self.moved = Some(clock.now);
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
@@ -66,7 +76,7 @@ impl Window {
 }
 
 /// What the connection grants for all streams together.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) window: Window,
     max: u64,
@@ -74,6 +84,8 @@ pub(super) struct Inbound {
     received: u64,
     /// Sum of what was read or will never be.
     consumed: u64,
+    /// Who else may want to grow; nobody asks without it.
+    share: Option<Share>,
 }
 
 impl Inbound {
@@ -83,7 +95,13 @@ impl Inbound {
             max: config.max_connection_window,
             received: 0,
             consumed: 0,
+            share: None,
         }
+    }
+
+    /// Growth counts against a budget from now on.
+    pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
+        self.share = Some(Share::new(budget));
     }
 
     /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
@@ -99,7 +117,9 @@ impl Inbound {
     /// Gives credit for `bytes` back; says whether MAX_DATA is owed.
     pub(super) fn release(&mut self, bytes: u64, clock: &Clock) -> bool {
         self.consumed += bytes;
-        bytes > 0 && self.window.consumed(self.consumed, self.max, clock)
+        let share = &mut self.share;
+        let may_grow = |more| share.as_mut().is_none_or(|share| share.grow(more));
+        bytes > 0 && self.window.consumed(self.consumed, self.max, clock, may_grow)
     }
 }
 
