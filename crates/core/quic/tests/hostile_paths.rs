@@ -102,6 +102,7 @@ proptest! {
     ) {
         let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), chain);
         let hello = pair::raw::hello(raw.scid, params());
+        perform(&mut raw, &hello, &Act::Hello { from: 0, len: 40 });
         for act in &acts {
             // a Handshake packet that opens proves the address and ends the rule
             let proves = matches!(act, Act::Ack { handshake: true, .. }) && raw.sent > 0;
@@ -138,10 +139,8 @@ proptest! {
             };
             let packet = raw.packet(Level::OneRtt, &payload, Tweak::default());
             *brought.entry(from).or_insert(0u64) += packet.len() as u64;
-            let before = raw.sent;
             raw.deliver_from(from, packet);
             raw.pass(Duration::from_millis(ms));
-            let _ = before;
             for (to, len) in raw.victim.sent_to.drain(..) {
                 *got.entry(to).or_insert(0u64) += len;
             }

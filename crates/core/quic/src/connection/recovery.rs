@@ -172,7 +172,7 @@ impl Connection {
         if let Some(space) = self.space_mut(id) {
             space.sent.detect_lost(now, delay, &mut lost);
         }
-        if lost.packets > 0 || lost.probe_lost.is_some() {
+        if lost.packets > 0 || lost.strayed || lost.probe_lost.is_some() {
             self.on_lost(now, id, ix, &mut lost);
         }
         self.lost = lost;
@@ -191,7 +191,7 @@ impl Connection {
         if let Some(size) = lost.probe_lost {
             path.mtu.on_probe_lost(size, now);
         }
-        if let Some((_, sent_at)) = lost.newest.filter(|(_, at)| !path.was_elsewhere(*at)) {
+        if let Some((_, sent_at)) = lost.newest {
             let bound = path.rtt.persistent_span(ack_delay);
             let persistent = path.rtt.has_sample()
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);

@@ -61,8 +61,6 @@ pub(crate) struct Path {
     pub(crate) sealed_from: u64,
     /// The window was not the limit when last asked.
     pub(crate) app_limited: bool,
-    /// When packets went to an address that turned out to be nobody's: their loss is no sign of congestion.
-    pub(crate) detour: Option<(Instant, Instant)>,
     pub(crate) packets_lost: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -95,7 +93,6 @@ impl Path {
             phase_start: None,
             sealed_from: 0,
             app_limited: false,
-            detour: None,
             packets_lost: 0,
             bytes_sent: 0,
             bytes_received: 0,
@@ -151,6 +148,7 @@ impl Path {
             mtu,
             ecn: EcnPath::new(config.ecn),
         };
+        self.space.sent.set_elsewhere(Instant::ZERO, now);
         self.pacer = Pacer::new();
         self.rates = RateSampler::new();
         Some(self.exchange(fresh))
@@ -160,8 +158,8 @@ impl Path {
     pub(crate) fn restore(&mut self, tuple: Tuple, learnt: Option<Learnt>, since: Instant, now: Instant) {
         self.tuple = tuple;
         self.pto_count = 0;
-        self.detour = Some((since, now));
         if let Some(learnt) = learnt {
+            self.space.sent.set_elsewhere(since, now);
             self.pacer = Pacer::new();
             self.rates = RateSampler::new();
             self.exchange(learnt);
@@ -175,11 +173,6 @@ impl Path {
             mtu: core::mem::replace(&mut self.mtu, with.mtu),
             ecn: core::mem::replace(&mut self.ecn, with.ecn),
         }
-    }
-
-    /// Whether a packet sent at `at` went to an address that was nobody's.
-    pub(crate) fn was_elsewhere(&self, at: Instant) -> bool {
-        self.detour.is_some_and(|(from, to)| from <= at && at < to)
     }
 }
 
