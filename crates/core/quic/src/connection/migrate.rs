@@ -45,7 +45,7 @@ impl Connection {
         let old = self.paths[ix].tuple;
         let tuple = Tuple { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket };
         let proven = self.fallback.is_none() && self.paths[ix].validation.is_validated();
-        let pto = self.longest_pto();
+        let patience = self.three_pto();
         let config = self.config.clone();
         let path = &mut self.paths[ix];
         let learnt = path.reset_for_new_tuple(tuple, &config, now);
@@ -54,7 +54,7 @@ impl Connection {
         }
         path.validation.unset(size as u64);
         let srtt = path.rtt.has_sample().then(|| path.rtt.smoothed());
-        path.validation.challenge(now, srtt, pto);
+        path.validation.challenge(now, srtt, patience);
         let id = path.id;
         // A fresh id, so that the two addresses cannot be linked by watching (RFC 9000 §9.5).
         if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == id) {
