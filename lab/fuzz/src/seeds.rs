@@ -18,11 +18,11 @@ use crate::pair::raw::{Raw, bytes, crypto, hello, params};
 use crate::pair::{Pair, Policy, plain};
 
 /// A target and an input for it.
-pub type Seed = (&'static str, Vec<u8>);
+pub(crate) type Seed = (&'static str, Vec<u8>);
 
 /// All seeds.
-pub fn generate() -> Vec<Seed> {
-    let mut seeds = Vec::new();
+pub fn generate() -> Vec<(&'static str, Vec<u8>)> {
+    let mut seeds: Vec<Seed> = Vec::new();
     let datagrams = recorded();
     seeds.extend(datagrams.iter().step_by(5).take(8).map(|datagram| ("header", datagram.clone())));
     seeds.extend(datagrams.chunks(3).take(4).map(|some| ("endpoint", joined(some))));

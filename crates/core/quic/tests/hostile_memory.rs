@@ -161,7 +161,8 @@ fn garbage_in_front_of_real_packets_leaves_nothing() {
 /// Everything a peer may send without ever acknowledging: what is remembered of the answers is bounded.
 #[test]
 fn a_peer_that_never_acknowledges_is_remembered_in_half_a_mebibyte() {
-    let floods: [(&str, fn(u64) -> Vec<u8>); 4] = [
+    type Flood = (&'static str, fn(u64) -> Vec<u8>);
+    let floods: [Flood; 4] = [
         ("pings", |_| vec![1]),
         ("challenges", |n| bytes(&[Frame::PathChallenge(n.to_be_bytes())])),
         ("challenges in full datagrams", |n| {

@@ -102,32 +102,36 @@ fn streams_opened_and_reset_at_once_end_at_the_limit_until_the_application_has_l
 #[test]
 fn resets_as_fast_as_the_application_accepts_them_hold_no_more_than_the_limit() {
     let mut raw = Raw::server();
-    let mut n = 0;
-    for _ in 0..2000 {
-        for _ in 0..90 {
+    let (mut n, mut limit) = (0, TransportConfig::default().stream.max_bidi);
+    for _ in 0..400 {
+        for _ in 0..90.min(limit - n) {
             let id = theirs(Dir::Bi, n);
             raw.frames(&[
                 Frame::ResetStream(ResetStream { id, code: 0, final_size: 0 }),
                 Frame::StopSending(StopSending { id, code: 0 }),
             ]);
             n += 1;
-            if raw.violation().is_some() {
-                // the application is told less often than the peer would like
-                assert_violation(&raw, Code::STREAM_LIMIT_ERROR, kind::RESET_STREAM);
-                return;
-            }
         }
         while let Some(id) = raw.victim().accept(Dir::Bi) {
             let _ = raw.victim().read(id, 1);
         }
-        let acks: Vec<u64> = raw.packets().iter().map(|packet| packet.pn).collect();
-        for pn in acks {
-            raw.send(Level::OneRtt, &Raw::ack_one(pn));
+        raw.collect();
+        raw.pass(Duration::from_millis(10));
+        for packet in raw.packets() {
+            for frame in packet.frames() {
+                if let Frame::MaxStreams(Dir::Bi, more) = frame {
+                    limit = limit.max(more);
+                }
+            }
+            raw.send(Level::OneRtt, &Raw::ack_one(packet.pn));
         }
-        raw.datagrams.clear();
         raw.victim.events.clear();
-        assert!(raw.victim().stats().streams <= 256 + 90, "{}", raw.victim().stats().streams);
+        assert_eq!(raw.violation(), None);
+        let open = raw.victim().stats().streams;
+        assert!(open <= 256, "{open}");
     }
+    assert!(n > 10_000, "credit follows: {n}");
+    assert!(raw.sent < raw.received, "{} for {}", raw.sent, raw.received);
 }
 
 #[test]
@@ -169,8 +173,10 @@ fn the_last_stream_of_the_limit_opens_all_below_it_and_the_next_is_an_error() {
 fn bytes_beyond_any_limit_and_ends_that_move_are_refused_with_the_right_code() {
     let uni = theirs(Dir::Uni, 0);
     let window = TransportConfig::default().stream.stream_window;
-    let cases: [(&[(u64, bool, usize)], Code); 5] = [
-        (&[(window, false, 1)], Code::FLOW_CONTROL_ERROR),
+    type Frames = &'static [(u64, bool, usize)];
+    const WINDOW: u64 = 1 << 20;
+    let cases: [(Frames, Code); 5] = [
+        (&[(WINDOW, false, 1)], Code::FLOW_CONTROL_ERROR),
         (&[((1 << 62) - 2, false, 1)], Code::FLOW_CONTROL_ERROR),
         (&[(0, true, 10), (10, false, 1)], Code::FINAL_SIZE_ERROR),
         (&[(0, true, 10), (0, true, 9)], Code::FINAL_SIZE_ERROR),
@@ -216,15 +222,10 @@ fn key_updates_faster_than_they_are_acknowledged_end_the_connection() {
         assert!(generation < 10, "an update with every packet");
         let packet = raw.packet(Level::OneRtt, &[1], Tweak { generation, ..Tweak::default() });
         // nothing is sent in between, so nothing was acknowledged under the new keys
-        raw.victim.connections.get_mut(&raw.handle).map(|connection| {
-            let meta = tq_quic::RecvMeta {
-                remote: raw.me,
-                local_ip: None,
-                socket: 0,
-                ecn: tq_quic::wire::Ecn::NotEct,
-            };
-            connection.receive(raw.now, &meta, &mut packet.clone());
-        });
+        let meta =
+            tq_quic::RecvMeta { remote: raw.me, local_ip: None, socket: 0, ecn: tq_quic::wire::Ecn::NotEct };
+        let now = raw.now;
+        raw.victim().receive(now, &meta, &mut packet.clone());
         raw.victim.collect();
     }
     assert_eq!(raw.violation().map(|error| error.code), Some(Code::KEY_UPDATE_ERROR));
@@ -279,6 +280,38 @@ fn delays_that_lie_leave_the_round_trip_where_it_is() {
     assert_eq!(raw.violation(), None);
     let path = raw.victim().stats().paths[0];
     assert!(path.srtt >= path.min_rtt && path.srtt < Duration::from_secs(2), "{:?}", path.srtt);
+}
+
+#[test]
+fn acknowledgements_that_come_late_do_not_make_dead_state_last() {
+    // each answer comes as late as silence allows, so that round trips seem to take ever longer
+    let mut raw = sender();
+    for _ in 0..12 {
+        raw.pass(Duration::from_secs(25));
+        let last = raw.packets().iter().filter(|p| p.level == Level::OneRtt).map(|p| p.pn).max();
+        if let Some(last) = last {
+            raw.send(Level::OneRtt, &Raw::ack_one(last));
+        }
+    }
+    assert_eq!(raw.victim.closed(raw.handle), None);
+    let now = raw.now;
+    raw.victim().close(now, 0, b"");
+    raw.pass(Duration::from_secs(61));
+    assert_eq!(raw.victim.endpoint.connections(), 0, "gone within a minute");
+}
+
+#[test]
+fn sizes_that_cannot_be_never_shrink_a_path_below_1200() {
+    // what a forged ICMP message could make a socket say
+    let mut raw = sender();
+    for size in [0, 68, 576, 1199, 1200] {
+        let now = raw.now;
+        raw.victim().on_too_big(now, size);
+        raw.pass(Duration::from_millis(10));
+        assert!(raw.victim().stats().paths[0].mtu >= 1200, "{size}");
+        raw.send(Level::OneRtt, &[1]);
+    }
+    assert_eq!(raw.violation(), None);
 }
 
 #[test]

@@ -200,11 +200,9 @@ fn honest_handshakes_go_on_during_a_flood_of_forged_ones() {
 fn slow_handshakes_end_after_thirty_seconds_whatever_they_send() {
     let mut raw = server(EndpointConfig::default());
     let hello = pair::raw::hello(raw.scid, params());
-    let mut at = 0;
-    for _ in 0..29 {
+    for (at, byte) in hello.iter().enumerate().take(29) {
         // a byte a second
-        raw.send(Level::Initial, &crypto(at, &hello[at as usize..=at as usize]));
-        at += 1;
+        raw.send(Level::Initial, &crypto(at as u64, std::slice::from_ref(byte)));
         raw.pass(Duration::from_secs(1));
     }
     assert_eq!(raw.victim.endpoint.half_open(), 1);
@@ -241,6 +239,45 @@ fn ten_thousand_bad_tokens_are_answered_shortly_and_kept_nowhere() {
     }
     assert_eq!((raw.victim.endpoint.connections(), raw.victim.endpoint.half_open()), (0, 0));
     assert!(raw.sent * 5 < raw.received, "{} for {}", raw.sent, raw.received);
+}
+
+#[test]
+fn a_token_that_was_seen_on_the_way_proves_the_address_once() {
+    // a server's token, taken from where it was sent in the clear of an Initial
+    let mut pair = Pair::default();
+    pair.connected();
+    pair.pass(Duration::from_millis(100));
+    let seen: std::rc::Rc<std::cell::RefCell<Vec<u8>>> = Default::default();
+    let log = std::rc::Rc::clone(&seen);
+    pair.link = Box::new(move |flying| {
+        if let Ok(Header::Long { kind: LongKind::Initial, token, .. }) = Header::parse(&flying.bytes, 8) {
+            log.borrow_mut().extend_from_slice(&flying.bytes[token]);
+        }
+        false
+    });
+    pair.connect();
+    pair.flush();
+    let token = seen.borrow().clone();
+    assert!(!token.is_empty());
+    let meta = tq_quic::RecvMeta {
+        remote: pair.client.address,
+        local_ip: None,
+        socket: 0,
+        ecn: tq_quic::wire::Ecn::NotEct,
+    };
+    let mut forger = server(EndpointConfig::default());
+    let mut validated = Vec::new();
+    for n in 0..10u64 {
+        let id = Cid::new(&n.to_be_bytes()).expect("short");
+        (forger.dcid, forger.odcid, forger.pn) = (id, id, [0; 3]);
+        forger.token = token.clone();
+        let mut datagram = forger.packet(Level::Initial, &[1], Tweak::default());
+        match pair.server.endpoint.receive(pair.now, &meta, &mut datagram, &mut Vec::new()) {
+            tq_quic::Route::Incoming(incoming) => validated.push(incoming.is_validated()),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(validated[0] && validated[1..].iter().all(|validated| !validated), "{validated:?}");
 }
 
 #[test]

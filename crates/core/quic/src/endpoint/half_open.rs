@@ -1,13 +1,12 @@
 //! How many handshakes may be going on: in all, and from one neighbourhood of addresses, so that one network cannot use
-//! up the table (threat 2). Also remembers first ids whose handshake is over, so that a late copy of a first datagram
-//! opens nothing. It counts and compares; what happens to a stranger is decided in `incoming`.
+//! up the table (threat 2). Also remembers what strangers may use once. It counts and compares; what happens to a
+//! stranger is decided in `incoming`.
 
 use core::hash::BuildHasher;
 use core::net::IpAddr;
 
 use hashbrown::HashMap;
 use tq_buf::mem::{Vec, vec};
-use tq_wire::Cid;
 
 use super::route::Keyed;
 use crate::config::EndpointConfig;
@@ -15,8 +14,42 @@ use crate::config::EndpointConfig;
 #[cfg(test)]
 mod tests;
 
-/// First ids remembered after their handshake, 8 octets each; a newer one takes an older one's place.
+/// Things remembered as spent, 8 octets each; a newer one takes an older one's place.
 const SPENT: usize = 4096;
+
+/// What may be used once: first ids whose handshake is over, tokens. A table of fixed size, made when it is first needed,
+/// that forgets now and then and never takes something fresh for spent (but once in 2^64).
+#[derive(Debug)]
+pub(super) struct Spent {
+    /// Hashes; 0 is none.
+    table: Vec<u64>,
+    keyed: Keyed,
+}
+
+impl Spent {
+    pub(super) const fn new(keyed: Keyed) -> Self {
+        Self { table: Vec::new(), keyed }
+    }
+
+    /// Spends `thing`; says whether it was fresh.
+    pub(super) fn spend(&mut self, thing: &[u8]) -> bool {
+        if self.table.is_empty() {
+            self.table = vec![0; SPENT];
+        }
+        let hash = self.hash(thing);
+        core::mem::replace(&mut self.table[hash as usize % SPENT], hash) != hash
+    }
+
+    /// Whether it is known to be spent.
+    pub(super) fn knows(&self, thing: &[u8]) -> bool {
+        let hash = self.hash(thing);
+        self.table.get(hash as usize % SPENT) == Some(&hash)
+    }
+
+    fn hash(&self, thing: &[u8]) -> u64 {
+        self.keyed.hash_one(thing).max(1)
+    }
+}
 
 /// A neighbourhood: an IPv4 /24 or an IPv6 /56, which is what one subscriber or small site has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -50,14 +83,11 @@ pub(super) struct HalfOpen {
     total: usize,
     /// Only neighbourhoods with at least one, so there are no more entries than handshakes.
     prefixes: HashMap<Prefix, usize, Keyed>,
-    /// Hashes of first ids; 0 is none.
-    spent: Vec<u64>,
-    keyed: Keyed,
 }
 
 impl HalfOpen {
-    pub(super) fn new(keyed: Keyed) -> Self {
-        Self { total: 0, prefixes: HashMap::with_hasher(keyed.clone()), spent: Vec::new(), keyed }
+    pub(super) const fn new(keyed: Keyed) -> Self {
+        Self { total: 0, prefixes: HashMap::with_hasher(keyed) }
     }
 
     pub(super) const fn total(&self) -> usize {
@@ -95,24 +125,5 @@ impl HalfOpen {
         if self.prefixes.capacity() > 64 && self.prefixes.len() < self.prefixes.capacity() / 8 {
             self.prefixes.shrink_to_fit();
         }
-    }
-
-    /// The handshake that began with `first` is over.
-    pub(super) fn spend(&mut self, first: &Cid) {
-        if self.spent.is_empty() {
-            self.spent = vec![0; SPENT];
-        }
-        let hash = self.hash(first);
-        self.spent[hash as usize % SPENT] = hash;
-    }
-
-    /// Whether a handshake that began with `first` is known to be over.
-    pub(super) fn is_spent(&self, first: &Cid) -> bool {
-        let hash = self.hash(first);
-        self.spent.get(hash as usize % SPENT) == Some(&hash)
-    }
-
-    fn hash(&self, cid: &Cid) -> u64 {
-        self.keyed.hash_one(cid).max(1)
     }
 }

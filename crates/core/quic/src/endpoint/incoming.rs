@@ -102,7 +102,7 @@ impl Endpoint {
         if room == Room::No {
             return Route::Drop(DropReason::Refused);
         }
-        if self.half_open.is_spent(dcid) {
+        if self.begun.knows(dcid) {
             return Route::Drop(DropReason::Duplicate);
         }
         if !self.authentic(*version, dcid, &datagram[..*end], *pn_offset) {
@@ -136,7 +136,7 @@ impl Endpoint {
                 incoming.retry = Some((odcid, scid));
                 incoming.validated = true;
             }
-            Verdict::Valid => incoming.validated = true,
+            Verdict::Valid => incoming.validated = self.shown.spend(&datagram[token.clone()]),
             Verdict::Useless => {}
             Verdict::Invalid => {
                 return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply));

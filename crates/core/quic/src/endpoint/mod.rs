@@ -21,7 +21,7 @@ use tq_time::Instant;
 use tq_wire::header::Header;
 use tq_wire::{Cid, Side};
 
-use self::half_open::{HalfOpen, Prefix};
+use self::half_open::{HalfOpen, Prefix, Spent};
 use self::reset::ResetLimiter;
 use self::route::{Keyed, Routes};
 use crate::config::{ClientConfig, EndpointConfig, MIN_MTU, ServerConfig};
@@ -73,6 +73,10 @@ pub struct Endpoint {
     routes: Routes,
     known: Slab<Known>,
     half_open: HalfOpen,
+    /// Ids that handshakes began with that are over: a late copy of a first datagram opens nothing.
+    begun: Spent,
+    /// Tokens of NEW_TOKEN that proved an address: each does so once (RFC 9000 §8.1.4).
+    shown: Spent,
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
     tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
@@ -88,6 +92,8 @@ impl Endpoint {
         Self {
             routes: Routes::new(keyed()),
             half_open: HalfOpen::new(keyed()),
+            begun: Spent::new(keyed()),
+            shown: Spent::new(keyed()),
             config,
             shared,
             server: None,
@@ -233,7 +239,7 @@ impl Endpoint {
             EndpointEvent::Established => {
                 if let Some((prefix, first)) = known.half_open.take() {
                     self.half_open.end(prefix);
-                    self.half_open.spend(&first);
+                    self.begun.spend(&first);
                 }
             }
             EndpointEvent::Drained => {

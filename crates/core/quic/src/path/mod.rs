@@ -158,8 +158,8 @@ impl Path {
     pub(crate) fn restore(&mut self, tuple: Tuple, learnt: Option<Learnt>, since: Instant, now: Instant) {
         self.tuple = tuple;
         self.pto_count = 0;
+        self.space.sent.set_elsewhere(since, now);
         if let Some(learnt) = learnt {
-            self.space.sent.set_elsewhere(since, now);
             self.pacer = Pacer::new();
             self.rates = RateSampler::new();
             self.exchange(learnt);

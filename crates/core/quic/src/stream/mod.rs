@@ -103,9 +103,11 @@ impl Streams {
         }
     }
 
-    /// The connection's window grows only as far as `budget` allows.
-    pub(crate) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
+    /// The connection's window grows only as far as `budget` allows, and ids are hashed with the secret `key`. To be
+    /// called before anything else.
+    pub(crate) fn harden(&mut self, budget: Arc<WindowBudget>, key: u64) {
         self.inbound.set_budget(budget);
+        self.table.set_key(key);
     }
 
     /// The peer's limits: those remembered for 0-RTT, then those of the handshake. May lower them, which is right only

@@ -58,14 +58,14 @@ fn everybody_is_asked_for_proof_above_the_threshold() {
 }
 
 #[test]
-fn first_ids_are_remembered_in_a_table_of_fixed_size() {
-    let mut table = half_open();
-    let cid = |n: u64| Cid::new(&n.to_be_bytes()).expect("short");
-    assert!(!table.is_spent(&cid(1)));
-    for n in 0..100_000 {
-        table.spend(&cid(n));
-        assert!(table.is_spent(&cid(n)));
+fn what_is_spent_is_remembered_in_a_table_of_fixed_size() {
+    let mut spent = Spent::new(Keyed::new(1, 2));
+    assert!(!spent.knows(b"one"));
+    for n in 0..100_000u64 {
+        assert!(spent.spend(&n.to_be_bytes()), "fresh");
+        assert!(spent.knows(&n.to_be_bytes()));
+        assert!(!spent.spend(&n.to_be_bytes()), "spent");
     }
-    assert_eq!(table.spent.len(), SPENT);
-    assert!(!table.is_spent(&cid(200_000)));
+    assert_eq!(spent.table.len(), SPENT);
+    assert!(!spent.knows(&200_000u64.to_be_bytes()));
 }
