@@ -169,6 +169,28 @@ fn a_first_datagram_that_comes_again_after_the_handshake_opens_nothing() {
 }
 
 #[test]
+fn nor_does_one_from_before_a_retry() {
+    let mut pair = Pair::default();
+    pair.server.policy = |incoming| if incoming.may_retry() { Policy::Retry } else { Policy::Accept };
+    let kept: std::rc::Rc<std::cell::RefCell<Vec<Flying>>> = Default::default();
+    let log = std::rc::Rc::clone(&kept);
+    pair.link = Box::new(move |flying| {
+        if flying.to.port() == 443 && log.borrow().len() < 3 {
+            log.borrow_mut().push(flying.clone());
+        }
+        true
+    });
+    pair.connected();
+    // everything is taken now
+    pair.server.policy = |_| Policy::Accept;
+    for flying in kept.borrow().iter() {
+        pair.inject(Flying { at: pair.now, ..flying.clone() });
+    }
+    pair.pass(Duration::from_millis(100));
+    assert_eq!((pair.server.endpoint.half_open(), pair.server.endpoint.connections()), (0, 1));
+}
+
+#[test]
 fn honest_handshakes_go_on_during_a_flood_of_forged_ones() {
     let mut pair = Pair::default();
     let mut forged = 0u64;

@@ -230,7 +230,7 @@ impl Endpoint {
             };
             return Err((error.into(), Some(transmit)));
         }
-        let half_open = Some((prefix, incoming.dcid));
+        let half_open = Some((prefix, [odcid, incoming.dcid]));
         let handle = Handle(self.known.insert(Known { half_open, server_name: None, reset: None }) as u32);
         self.half_open.begin(prefix);
         self.absorb(handle, &mut connection);

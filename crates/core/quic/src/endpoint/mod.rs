@@ -57,8 +57,8 @@ pub enum Route {
 
 /// What the endpoint keeps of a connection.
 struct Known {
-    /// Where a handshake that is still going on comes from, and the id it began with.
-    half_open: Option<(Prefix, Cid)>,
+    /// Where a handshake that is still going on comes from, and the ids it began with, before and after a Retry.
+    half_open: Option<(Prefix, [Cid; 2])>,
     /// Under which name a client's tokens are kept.
     server_name: Option<String>,
     /// Where the reset token leads that is in the routing table.
@@ -239,7 +239,9 @@ impl Endpoint {
             EndpointEvent::Established => {
                 if let Some((prefix, first)) = known.half_open.take() {
                     self.half_open.end(prefix);
-                    self.begun.spend(&first);
+                    for cid in &first {
+                        self.begun.spend(cid);
+                    }
                 }
             }
             EndpointEvent::Drained => {

@@ -164,6 +164,7 @@ impl Path {
             self.rates = RateSampler::new();
             self.exchange(learnt);
         }
+        self.mtu.abandon_probe();
     }
 
     fn exchange(&mut self, with: Learnt) -> Learnt {

@@ -82,6 +82,11 @@ impl Mtu {
         self.probe = Some(size);
     }
 
+    /// Nobody will say what became of the probe.
+    pub(crate) fn abandon_probe(&mut self) {
+        self.probe = None;
+    }
+
     /// A probe arrived; returns whether the size changed.
     pub(crate) fn on_probe_acked(&mut self, size: u16, now: Instant) -> bool {
         self.probe = None;

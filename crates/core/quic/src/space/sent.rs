@@ -282,7 +282,7 @@ impl Sent {
         }
         out.any_eliciting |= here && packet.eliciting;
         out.ect0 += u64::from(packet.ect0);
-        if packet.mtu_probe {
+        if here && packet.mtu_probe {
             out.probe_acked = out.probe_acked.max(Some(packet.size));
         }
         if was == State::Lost {

@@ -141,12 +141,12 @@ impl Sent {
             self.bytes_in_flight -= size;
         }
         self.eliciting_in_flight -= u64::from(packet.eliciting);
-        if packet.mtu_probe {
-            out.probe_lost = Some(out.probe_lost.map_or(packet.size, |least| least.min(packet.size)));
-            return;
-        }
         if !here {
             out.strayed = true;
+            return;
+        }
+        if packet.mtu_probe {
+            out.probe_lost = Some(out.probe_lost.map_or(packet.size, |least| least.min(packet.size)));
             return;
         }
         out.packets += 1;
