@@ -5,7 +5,7 @@ use tq_fuzz::targets::{self, Target};
 use tq_fuzz::{corpus, generate};
 
 /// Decoder runs' worth of mutations for each target.
-const WORK: usize = 8000;
+const WORK: usize = 60_000;
 
 /// Every input, then mutations of them.
 fn replay(name: &str) {

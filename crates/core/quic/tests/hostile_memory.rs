@@ -240,6 +240,50 @@ fn fragments_in_a_hundred_streams_hold_no_more_than_twice_what_was_granted() {
 }
 
 #[test]
+fn huge_datagrams_before_the_keys_are_there_hold_little() {
+    let mut raw = Raw::half_open_server(TransportConfig::default(), params());
+    let (left, _) = attack(&mut raw, |raw| {
+        for _ in 0..50 {
+            let packet = raw.packet(Level::OneRtt, &[1; 15_000], Tweak::default());
+            raw.deliver(packet);
+            let packet = raw.packet(Level::OneRtt, &[1; 3000], Tweak::default());
+            raw.deliver(packet);
+        }
+    });
+    println!("{left} bytes wait for keys");
+    assert!(left <= 20 << 10, "{left}");
+}
+
+#[test]
+fn huge_first_datagrams_hold_no_more_than_a_mebibyte_before_somebody_decides() {
+    let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 0);
+    let meta = RecvMeta { remote: raw.me, local_ip: None, socket: 0, ecn: Ecn::NotEct };
+    let mut waiting = 0;
+    let (left, _) = attack(&mut raw, |raw| {
+        for n in 0..256u64 {
+            let id = Cid::new(&n.to_be_bytes()).expect("short");
+            (raw.dcid, raw.odcid, raw.pn) = (id, id, [0; 3]);
+            for _ in 0..4 {
+                let datagram = raw.packet(Level::Initial, &[1; 15_000], Tweak::default());
+                let endpoint = &mut raw.victim.endpoint;
+                match endpoint.receive(raw.now, &meta, &mut datagram.clone(), &mut Vec::new()) {
+                    Route::Incoming(_) => waiting += 1,
+                    Route::Kept | Route::Drop(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        // more than any hello
+        let mut datagram = raw.packet(Level::Initial, &[1; 15_000], Tweak::default());
+        datagram.resize(17_000, 0);
+        let route = raw.victim.endpoint.receive(raw.now, &meta, &mut datagram, &mut Vec::new());
+        assert!(matches!(route, Route::Drop(_)), "{route:?}");
+    });
+    println!("{left} bytes for {waiting} strangers with huge datagrams");
+    assert!(left <= 1200 << 10, "{left}");
+}
+
+#[test]
 fn crypto_in_pieces_holds_no_more_than_its_window() {
     let mut raw = Raw::half_open_server(TransportConfig::default(), params());
     let (_, most) = attack(&mut raw, |raw| {

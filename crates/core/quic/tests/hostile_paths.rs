@@ -202,6 +202,31 @@ fn a_forged_address_costs_neither_the_window_nor_the_round_trip() {
 }
 
 #[test]
+fn a_forger_who_changes_the_port_first_gains_nothing() {
+    let mut pair = Pair::default();
+    let mut flow = Flow::connect(&mut pair, Side::Server, 20 << 20);
+    flow.run_for(&mut pair, Duration::from_millis(200));
+    let server = flow.server;
+    let before = pair.server(server).stats().paths[0].cwnd;
+    let forged = [address("192.0.2.1:4999"), address("203.0.113.99:53"), address("203.0.113.98:53")];
+    let mut turn = 0;
+    pair.link = Box::new(move |flying| {
+        if forged.contains(&flying.to) {
+            return false;
+        }
+        if flying.to == address(SERVER) && turn < 3 {
+            flying.from = forged[turn];
+            turn += 1;
+        }
+        true
+    });
+    flow.run_for(&mut pair, Duration::from_secs(4));
+    let path = pair.server(server).stats().paths[0];
+    assert_eq!(path.remote, address(CLIENT));
+    assert!(path.cwnd >= before, "{before} to {}", path.cwnd);
+}
+
+#[test]
 fn an_address_that_answers_begins_with_a_fresh_window() {
     let mut pair = Pair::default();
     let mut flow = Flow::connect(&mut pair, Side::Server, 20 << 20);

@@ -49,8 +49,13 @@ impl Connection {
         let config = self.config.clone();
         let path = &mut self.paths[ix];
         let learnt = path.reset_for_new_tuple(tuple, &config, now);
-        if proven {
-            self.fallback = Some(Fallback { path: path.id, tuple: old, learnt, since: now });
+        match &mut self.fallback {
+            None if proven => {
+                self.fallback = Some(Fallback { path: path.id, tuple: old, learnt, since: now });
+            }
+            // The port alone changed before, so until now all was as at the proven address.
+            Some(fallback) if fallback.learnt.is_none() => fallback.learnt = learnt,
+            _ => {}
         }
         path.validation.unset(size as u64);
         let srtt = path.rtt.has_sample().then(|| path.rtt.smoothed());

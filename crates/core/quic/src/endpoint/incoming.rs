@@ -60,6 +60,10 @@ impl Incoming {
 const RECENT: usize = 256;
 /// Datagrams kept for each: a ClientHello with a post-quantum key share takes two.
 const MORE: usize = 3;
+/// Bytes of them for all together.
+const MORE_BYTES: usize = 1 << 20;
+/// Longest datagram taken from a stranger: no ClientHello is longer, and it is kept until somebody decides.
+const LONGEST: usize = 16 << 10;
 
 /// A stranger that was reported: the rest of its flight may come before it is decided.
 pub(super) struct Recent {
@@ -92,6 +96,9 @@ impl Endpoint {
         if datagram.len() < usize::from(MIN_MTU) {
             return Route::Drop(DropReason::InitialTooSmall);
         }
+        if datagram.len() > LONGEST {
+            return Route::Drop(DropReason::QueueFull);
+        }
         if dcid.len() < 8 {
             return Route::Drop(DropReason::BadHeader);
         }
@@ -108,10 +115,11 @@ impl Endpoint {
         if !self.authentic(*version, dcid, &datagram[..*end], *pn_offset) {
             return Route::Drop(DropReason::DecryptionFailed);
         }
+        let kept: usize = self.recent.iter().flat_map(|known| &known.more).map(|(_, more)| more.len()).sum();
         if let Some(known) =
             self.recent.iter_mut().find(|known| known.dcid == *dcid && known.remote == meta.remote)
         {
-            if known.more.len() >= MORE {
+            if known.more.len() >= MORE || kept + datagram.len() > MORE_BYTES {
                 return Route::Drop(DropReason::QueueFull);
             }
             known.more.push((*meta, datagram.to_vec()));
