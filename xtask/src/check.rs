@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::metadata::Metadata;
 use crate::run::{self, Watch};
 
+pub(crate) mod compliance;
 mod layers;
 mod licences;
 mod nostd;
@@ -19,12 +20,13 @@ type Problems = Vec<String>;
 
 type Part = fn() -> Result<Problems>;
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("layers", || Ok(layers::check(&Metadata::load()?))),
     ("licences", || Ok(licences::check(&Metadata::load()?))),
     ("tidy", || tidy::check(&run::root())),
+    ("compliance", || compliance::check(&run::root())),
     ("nostd", || nostd::check(&Metadata::load()?)),
 ];
 

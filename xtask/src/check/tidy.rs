@@ -27,11 +27,31 @@ pub(super) struct SourceFile {
     text: String,
 }
 
+impl SourceFile {
+    #[cfg(test)]
+    pub(super) fn new(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 pub(super) fn check(root: &Path) -> Result<Problems> {
+    Ok(check_files(&files(root)?))
+}
+
+/// Every Rust file of the tree, by path.
+pub(super) fn files(root: &Path) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     collect(root, root, &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(check_files(&files))
+    Ok(files)
 }
 
 /// Every Rust file below `folder`, build output and hidden folders left out.

@@ -136,7 +136,6 @@ impl<'a> Context<'a> {
 
     /// Sends a train of datagrams of `segment` bytes each (the last may be shorter), all at `at` (or now, if later).
     /// The bytes are copied.
-    #[expect(clippy::too_many_arguments, reason = "one datagram, field by field")]
     pub fn send(
         &mut self,
         at: Instant,
