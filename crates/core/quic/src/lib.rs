@@ -30,7 +30,7 @@ pub use connection::{Connection, EndpointEvent, Event, PathStats, RecvMeta, Stat
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};
 pub use error::{ConnectionError, TransportError};
-pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WriteError};
+pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WindowBudget, WriteError};
 pub use tx::TRANSMIT_BUFFER;
 
 pub use tq_buf::mem;

@@ -15,6 +15,8 @@ use crate::space::Space;
 
 /// Packets kept until their keys arrive; an honest flight has no more (quiche: 10).
 const MAX_BUFFERED: usize = 10;
+/// And so many bytes: a stranger's datagram may have 64 KiB.
+const MAX_BUFFERED_BYTES: usize = 16 << 10;
 
 /// Longest token taken from a server: a longer one would leave an Initial of 1200 bytes no room for CRYPTO.
 pub(crate) const MAX_TOKEN: usize = 900;
@@ -226,7 +228,8 @@ impl Connection {
 
     /// Keeps a packet whose keys may come; says whether there was room.
     pub(crate) fn keep_for_later(&mut self, meta: &RecvMeta, packet: &[u8]) -> bool {
-        let room = self.hs.waiting.len() < MAX_BUFFERED;
+        let held: usize = self.hs.waiting.iter().map(|(_, packet)| packet.len()).sum();
+        let room = self.hs.waiting.len() < MAX_BUFFERED && held + packet.len() <= MAX_BUFFERED_BYTES;
         if room {
             self.hs.waiting.push((*meta, packet.to_vec()));
             self.counters.packets_buffered += 1;

@@ -221,6 +221,8 @@ impl Connection {
             shared,
             hs,
         };
+        let budget = Arc::clone(&connection.shared.window_budget);
+        connection.streams.harden(budget, connection.shared.entropy.u64());
         connection.endpoint_events.push_back(EndpointEvent::CidIssued(local_cid));
         connection.timers.set(Timer::Handshake as usize, now + crate::config::HANDSHAKE_TIMEOUT);
         connection.arm_idle(now);

@@ -7,6 +7,9 @@ use tq_time::Instant;
 use super::Connection;
 use crate::error::ConnectionError;
 
+/// Longest three PTO are taken for; no network that can be used has a PTO of 20 s.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Deadlines with a slot of their own; per-path ones are asked of the paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
@@ -90,6 +93,12 @@ impl Connection {
         }
     }
 
+    /// Three PTO, which a closing connection lingers and silence must last at least (RFC 9000 §10). No more than a minute:
+    /// a peer that acknowledges late makes a PTO as long as it likes, and with it the life of dead state.
+    pub(crate) fn three_pto(&self) -> Duration {
+        (3 * self.longest_pto()).min(LONGEST_WAIT)
+    }
+
     /// Longest base PTO of the paths: a dead path's backoff must not count (decision 8).
     pub(crate) fn longest_pto(&self) -> Duration {
         let delay = self.peer_ack_delay();
@@ -99,7 +108,7 @@ impl Connection {
     /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.
     pub(crate) fn arm_idle(&mut self, now: Instant) {
         if let Some(idle) = self.idle.filter(|_| self.hs.complete) {
-            self.timers.set(Timer::Idle as usize, now + idle.max(3 * self.longest_pto()));
+            self.timers.set(Timer::Idle as usize, now + idle.max(self.three_pto()));
         } else {
             self.timers.clear(Timer::Idle as usize);
         }

@@ -3,6 +3,7 @@
 //! It decides who a datagram is for and whether a stranger gets any memory. It never touches a connection's state;
 //! connections tell it what it must know as [`EndpointEvent`]s.
 
+mod half_open;
 mod incoming;
 mod reset;
 mod route;
@@ -20,8 +21,9 @@ use tq_time::Instant;
 use tq_wire::header::Header;
 use tq_wire::{Cid, Side};
 
+use self::half_open::{HalfOpen, Prefix, Spent};
 use self::reset::ResetLimiter;
-use self::route::Routes;
+use self::route::{Keyed, Routes};
 use crate::config::{ClientConfig, EndpointConfig, MIN_MTU, ServerConfig};
 use crate::connection::handshaking::{Handshaking, MAX_TOKEN};
 use crate::connection::{Connection, EndpointEvent, Init, RecvMeta, Transmit};
@@ -30,7 +32,7 @@ use crate::path::Tuple;
 use crate::shared::Shared;
 
 /// Tokens kept for a server a client may connect to again (threat 4: neqo keeps 8 too).
-const TOKENS_PER_SERVER: usize = 8;
+pub(crate) const TOKENS_PER_SERVER: usize = 8;
 /// Servers for which tokens are kept.
 const TOKEN_SERVERS: usize = 256;
 
@@ -55,7 +57,8 @@ pub enum Route {
 
 /// What the endpoint keeps of a connection.
 struct Known {
-    half_open: bool,
+    /// Where a handshake that is still going on comes from, and the ids it began with, before and after a Retry.
+    half_open: Option<(Prefix, [Cid; 2])>,
     /// Under which name a client's tokens are kept.
     server_name: Option<String>,
     /// Where the reset token leads that is in the routing table.
@@ -69,7 +72,11 @@ pub struct Endpoint {
     server: Option<Arc<ServerConfig>>,
     routes: Routes,
     known: Slab<Known>,
-    half_open: usize,
+    half_open: HalfOpen,
+    /// Ids that handshakes began with that are over: a late copy of a first datagram opens nothing.
+    begun: Spent,
+    /// Tokens of NEW_TOKEN that proved an address: each does so once (RFC 9000 §8.1.4).
+    shown: Spent,
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
     tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
@@ -81,13 +88,16 @@ impl Endpoint {
     /// An endpoint that can connect, and accept once it has a [`ServerConfig`].
     pub fn new(config: EndpointConfig, crypto: Arc<dyn Crypto>, entropy: Arc<dyn Entropy>) -> Self {
         let shared = Arc::new(Shared::new(&config, crypto, entropy));
+        let keyed = || Keyed::new(shared.entropy.u64(), shared.entropy.u64());
         Self {
-            routes: Routes::new((shared.entropy.u64(), shared.entropy.u64())),
+            routes: Routes::new(keyed()),
+            half_open: HalfOpen::new(keyed()),
+            begun: Spent::new(keyed()),
+            shown: Spent::new(keyed()),
             config,
             shared,
             server: None,
             known: Slab::new(),
-            half_open: 0,
             recent: VecDeque::new(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
@@ -112,7 +122,7 @@ impl Endpoint {
 
     /// Handshakes going on as a server.
     pub fn half_open(&self) -> usize {
-        self.half_open
+        self.half_open.total()
     }
 
     /// Starts a connection to `remote` through the host's socket `socket`.
@@ -149,7 +159,7 @@ impl Endpoint {
             },
         );
         connection.start_client(now, &config.tls, server_name)?;
-        let known = Known { half_open: false, server_name: Some(server_name.to_string()), reset: None };
+        let known = Known { half_open: None, server_name: Some(server_name.to_string()), reset: None };
         let handle = Handle(self.known.insert(known) as u32);
         self.absorb(handle, &mut connection);
         Ok((handle, connection))
@@ -227,13 +237,16 @@ impl Endpoint {
                 }
             }
             EndpointEvent::Established => {
-                if core::mem::take(&mut known.half_open) {
-                    self.half_open -= 1;
+                if let Some((prefix, first)) = known.half_open.take() {
+                    self.half_open.end(prefix);
+                    for cid in &first {
+                        self.begun.spend(cid);
+                    }
                 }
             }
             EndpointEvent::Drained => {
-                if known.half_open {
-                    self.half_open -= 1;
+                if let Some((prefix, _)) = known.half_open.take() {
+                    self.half_open.end(prefix);
                 }
                 if let Some((remote, token)) = known.reset.take() {
                     self.routes.remove_reset(remote, &token);

@@ -6,6 +6,7 @@
 //! application's verbs.
 
 mod app;
+mod budget;
 mod config;
 mod count;
 mod events;
@@ -18,6 +19,7 @@ mod send;
 mod table;
 mod transmit;
 
+pub use budget::WindowBudget;
 pub use config::StreamConfig;
 pub use events::{ClosedStream, ReadError, StreamEvent, WriteError};
 
@@ -28,7 +30,7 @@ use priority::{Ready, Ticket};
 use recv::RecvPart;
 use send::{Held, SendPart};
 use table::{Found, Stream, Table};
-use tq_buf::mem::VecDeque;
+use tq_buf::mem::{Arc, VecDeque};
 use tq_time::{Duration, Instant};
 use tq_wire::{Dir, Side, StreamId, TransportParameters};
 
@@ -99,6 +101,13 @@ impl Streams {
             peer_blocked: 0,
             traffic: Traffic::default(),
         }
+    }
+
+    /// The connection's window grows only as far as `budget` allows, and ids are hashed with the secret `key`. To be
+    /// called before anything else.
+    pub(crate) fn harden(&mut self, budget: Arc<WindowBudget>, key: u64) {
+        self.inbound.set_budget(budget);
+        self.table.set_key(key);
     }
 
     /// The peer's limits: those remembered for 0-RTT, then those of the handshake. May lower them, which is right only
