@@ -41,7 +41,7 @@ impl Connection {
         let (local, remote) = (local(path), path.tuple.remote);
         let odcid = self.hs.odcid;
         self.emitter.emit(now.as_nanos(), || ConnectionStarted { local, remote, odcid: &odcid }.into());
-        let params = self.local_params();
+        let params = self.local_params(self.version);
         self.log_params(now, Initiator::Local, &params);
     }
 

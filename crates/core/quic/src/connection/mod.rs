@@ -11,6 +11,7 @@ pub(crate) mod params;
 mod recovery;
 mod stats;
 mod timer;
+mod versions;
 
 pub(crate) use self::close::End;
 pub(crate) use self::timer::Timer;
@@ -99,8 +100,8 @@ pub enum EndpointEvent {
     CidRetired(Cid),
     /// A stateless reset from this address would end in this token.
     ResetToken(SocketAddr, ResetToken),
-    /// A token for a later connection to the same server.
-    NewToken(Vec<u8>),
+    /// A token for a later connection to the same server in the same version.
+    NewToken(Version, Vec<u8>),
     /// The handshake is over: it no longer counts as half open.
     Established,
     /// The connection's state may go.
@@ -254,7 +255,7 @@ impl Connection {
         self.side
     }
 
-    /// Version spoken.
+    /// Version spoken: the one the connection began with until the server is known to have chosen another.
     pub fn version(&self) -> Version {
         self.version
     }

@@ -124,7 +124,7 @@ impl Endpoint {
         let lives = (self.config.retry_lifetime, self.config.token_lifetime);
         let verdict = match &datagram[token.clone()] {
             [] => Verdict::Useless,
-            token => self.shared.judge_token(now, token, meta.remote, dcid, lives),
+            token => self.shared.judge_token(now, token, meta.remote, (*version, dcid), lives),
         };
         match verdict {
             Verdict::Retry { odcid, scid } => {
@@ -193,7 +193,7 @@ impl Endpoint {
             Some((odcid, scid)) => (odcid, Some(scid)),
             None => (incoming.dcid, None),
         };
-        let mut hs = Handshaking::new(odcid, local_cid);
+        let mut hs = Handshaking::new(odcid, local_cid, incoming.version);
         hs.retry_scid = retry_scid;
         let meta = incoming.meta;
         let init = Init {
@@ -242,7 +242,7 @@ impl Endpoint {
         }
         self.decided(incoming);
         let scid = self.shared.new_cid();
-        let token = Token::retry(now, incoming.meta.remote, incoming.dcid, scid);
+        let token = Token::retry(now, incoming.meta.remote, incoming.version, incoming.dcid, scid);
         let token = self.shared.seal_token(&token);
         let mut out = vec![0; 7 + 2 * Cid::MAX_LEN + token.len()];
         let mut w = Writer::new(&mut out);

@@ -18,7 +18,7 @@ use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
 use tq_time::Instant;
 use tq_wire::header::Header;
-use tq_wire::{Cid, Side};
+use tq_wire::{Cid, Side, Version};
 
 use self::reset::ResetLimiter;
 use self::route::Routes;
@@ -72,7 +72,8 @@ pub struct Endpoint {
     half_open: usize,
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
-    tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
+    /// By version and server: a token is good for the version it came in (RFC 9369 §5).
+    tokens: BTreeMap<(Version, String), VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
     counters: Counters,
 }
@@ -132,9 +133,10 @@ impl Endpoint {
         let mut odcid = [0; 8];
         shared.entropy.fill(&mut odcid);
         let odcid = Cid::new(&odcid).unwrap_or(Cid::EMPTY);
-        let mut hs = Handshaking::new(odcid, local_cid);
+        let mut hs = Handshaking::new(odcid, local_cid, config.version);
         hs.client = Some((Arc::clone(&config.tls), server_name.to_string()));
-        hs.token = self.tokens.get_mut(server_name).and_then(VecDeque::pop_back).unwrap_or_default();
+        let kept = self.tokens.get_mut(&(config.version, server_name.to_string()));
+        hs.token = kept.and_then(VecDeque::pop_back).unwrap_or_default();
         let mut connection = Connection::new(
             now,
             Init {
@@ -221,9 +223,9 @@ impl Endpoint {
                 }
                 self.routes.add_reset(remote, token.0, handle);
             }
-            EndpointEvent::NewToken(token) => {
+            EndpointEvent::NewToken(version, token) => {
                 if let Some(name) = known.server_name.clone() {
-                    self.keep_token(name, token);
+                    self.keep_token((version, name), token);
                 }
             }
             EndpointEvent::Established => {
@@ -250,7 +252,7 @@ impl Endpoint {
         }
     }
 
-    fn keep_token(&mut self, name: String, token: Vec<u8>) {
+    fn keep_token(&mut self, name: (Version, String), token: Vec<u8>) {
         if token.len() > MAX_TOKEN {
             return;
         }

@@ -137,7 +137,7 @@ impl Connection {
         if self.side.is_server() {
             return Err(violation(kind::NEW_TOKEN, "NEW_TOKEN from a client"));
         }
-        self.endpoint_events.push_back(EndpointEvent::NewToken(token.to_vec()));
+        self.endpoint_events.push_back(EndpointEvent::NewToken(self.version, token.to_vec()));
         Ok(())
     }
 

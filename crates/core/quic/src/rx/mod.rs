@@ -154,7 +154,7 @@ impl Connection {
         pn_offset: usize,
         packet: &mut [u8],
     ) {
-        if version != self.version {
+        if !self.admits(kind, version) {
             return self.drop_packet(now, DropReason::UnknownVersion, packet.len());
         }
         let id = match kind {
@@ -168,7 +168,18 @@ impl Connection {
         if id == SpaceId::Handshake && self.keys.handshake.is_none() && !self.hs.confirmed {
             return self.postpone(now, meta, packet);
         }
-        match self.open_long(now, id, kind == LongKind::ZeroRtt, dcid, pn_offset, packet) {
+        if kind == LongKind::Initial && version != self.version {
+            self.prepare_to_follow(version);
+        }
+        match self.open_long(now, (id, kind, version), dcid, pn_offset, packet) {
+            Ok(_)
+                if id == SpaceId::Initial
+                    && version != self.version
+                    && self.side.is_client()
+                    && !self.follow(version) =>
+            {
+                self.drop_packet(now, DropReason::UnknownVersion, packet.len());
+            }
             Ok(opened) => {
                 if self.hs.remote_scid.is_none() && kind != LongKind::ZeroRtt {
                     self.hs.remote_scid = Some(*scid);

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use tq_quic::crypto::{DirectionalKeys, KeyPair, Keys, Suite, schedule};
 use tq_quic::handshake::{
-    ClientTls, ExportError, KeyChange, Level, PeerIdentity, ServerTls, Session, StartError, TlsError,
+    Choose, ClientTls, ExportError, KeyChange, Level, PeerIdentity, ServerTls, Session, StartError, TlsError,
 };
 use tq_quic::wire::{Side, Version};
 use tq_tls::AwsLc;
@@ -119,10 +119,8 @@ impl PlainSession {
         }
         true
     }
-}
 
-impl Session for PlainSession {
-    fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError> {
+    fn read_hello_or(&mut self, level: Level, bytes: &[u8], choose: &mut Choose<'_>) -> Result<(), TlsError> {
         let at = level as usize;
         self.read[at].extend_from_slice(bytes);
         while let [kind, a, b, c, rest @ ..] = &self.read[at][..] {
@@ -130,11 +128,31 @@ impl Session for PlainSession {
             let Some(body) = rest.get(..len) else { break };
             let (kind, body) = (*kind, body.to_vec());
             self.read[at].drain(..4 + len);
+            if kind == CLIENT_HELLO
+                && let Some((version, params)) = choose(&body)
+            {
+                (self.version, self.params) = (version, params);
+            }
             if !self.on_message(level, kind, &body) {
                 return Err(TlsError { alert: 10, reason: Cow::Borrowed("unexpected message") });
             }
         }
         Ok(())
+    }
+}
+
+impl Session for PlainSession {
+    fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError> {
+        self.read_hello_or(level, bytes, &mut |_| None)
+    }
+
+    fn read_hello(&mut self, bytes: &[u8], choose: &mut Choose<'_>) -> Result<(), TlsError> {
+        self.read_hello_or(Level::Initial, bytes, choose)
+    }
+
+    fn switch_version(&mut self, version: Version) -> bool {
+        self.version = version;
+        true
     }
 
     fn write(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
