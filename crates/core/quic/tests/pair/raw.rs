@@ -175,7 +175,11 @@ impl Raw {
 
     /// A client whose Initial waits for an answer of ours.
     pub fn half_open_client(transport: TransportConfig) -> Self {
-        let mut raw = Self::new(End::new(CLIENT, EndpointConfig::default()), Side::Server);
+        Self::half_open_client_of(transport, EndpointConfig::default())
+    }
+
+    pub fn half_open_client_of(transport: TransportConfig, endpoint: EndpointConfig) -> Self {
+        let mut raw = Self::new(End::new(CLIENT, endpoint), Side::Server);
         let config = ClientConfig::new(Arc::new(Plain::default()), Arc::new(transport));
         let (handle, connection) =
             raw.victim.endpoint.connect(raw.now, &config, raw.me, 0, "localhost").expect("starts");
@@ -192,15 +196,20 @@ impl Raw {
     /// A client with a confirmed handshake; we are its server.
     pub fn client_with(transport: TransportConfig, params: TransportParameters) -> Self {
         let mut raw = Self::half_open_client(transport);
-        raw.send(Level::Initial, &crypto(0, &message(SERVER_HELLO, b"")));
-        let params =
-            TransportParameters { initial_scid: Some(raw.scid), original_dcid: Some(raw.odcid), ..params };
-        let mut flight = message(PARAMS, &encode(&params));
-        flight.extend(message(FINISHED, b""));
-        raw.send(Level::Handshake, &crypto(0, &flight));
+        raw.answer(params);
         raw.send(Level::OneRtt, &bytes(&[Frame::HandshakeDone]));
         assert!(!raw.victim().is_handshaking(), "{:?}", raw.victim().error());
         raw
+    }
+
+    /// A server's flight.
+    pub fn answer(&mut self, params: TransportParameters) {
+        self.send(Level::Initial, &crypto(0, &message(SERVER_HELLO, b"")));
+        let (initial_scid, original_dcid) = (Some(self.scid), Some(self.odcid));
+        let params = TransportParameters { initial_scid, original_dcid, ..params };
+        let mut flight = message(PARAMS, &encode(&params));
+        flight.extend(message(FINISHED, b""));
+        self.send(Level::Handshake, &crypto(0, &flight));
     }
 
     pub fn client() -> Self {
