@@ -82,7 +82,9 @@ fn a_server_that_likes_version_two_better_leads_a_client_that_began_with_one() {
     assert_eq!(from_client[0], (LongKind::Initial, Version::V1));
     assert!(from_server.iter().all(|(_, version)| *version == Version::V2), "{from_server:?}");
     let handshake = |all: &[(LongKind, Version)]| {
-        all.iter().filter(|(kind, _)| *kind == LongKind::Handshake).all(|(_, version)| *version == Version::V2)
+        all.iter()
+            .filter(|(kind, _)| *kind == LongKind::Handshake)
+            .all(|(_, version)| *version == Version::V2)
     };
     assert!(handshake(from_client) && handshake(from_server));
 }
@@ -156,8 +158,8 @@ fn any_one_datagram_of_the_handshake_may_be_lost() {
 fn a_hello_in_two_datagrams_may_be_answered_in_both_versions_and_in_any_order() {
     for swap in [false, true] {
         let mut pair = pair_of(&OLD_FIRST, &BOTH);
-        pair.tls = Arc::new(pair::plain::Plain { chain: 0, hello: 1500 });
-        let tls = Arc::new(pair::plain::Plain { chain: 3000, hello: 0 });
+        pair.tls = Arc::new(pair::plain::Plain { hello: 1500, ..Default::default() });
+        let tls = Arc::new(pair::plain::Plain { chain: 3000, ..Default::default() });
         let config = tq_quic::ServerConfig { tls, transport: Arc::default() };
         pair.server.endpoint.set_server(Some(Arc::new(config)));
         let mut count = 0;
@@ -219,11 +221,7 @@ fn a_client_follows_an_honest_server() {
 
 #[test]
 fn a_changed_version_without_proof_or_with_another_one_is_refused() {
-    for params in [
-        params(),
-        information(Version::V1, &BOTH),
-        information(Version(0x1a2a_3a4a), &BOTH),
-    ] {
+    for params in [params(), information(Version::V1, &BOTH), information(Version(0x1a2a_3a4a), &BOTH)] {
         let raw = answered(Version::V2, params);
         assert_eq!(raw.violation().map(|error| error.code), Some(Code::VERSION_NEGOTIATION_ERROR));
     }

@@ -7,7 +7,8 @@ use tq_event::{ConnectionState, DropReason, KeyKind, KeyTrigger};
 use tq_time::Instant;
 use tq_wire::{Cid, Code, Side, Version};
 
-use super::{Connection, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
+use super::early::Early;
+use super::{Connection, EarlyData, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
 use crate::endpoint::token::Token;
 use crate::error::TransportError;
 use crate::handshake::keys::OneRtt;
@@ -33,6 +34,7 @@ pub(crate) struct Handshaking {
     pub(crate) original: Version,
     /// The version is what it will be.
     pub(crate) settled: bool,
+    pub(crate) early: Early,
     /// Where the client's Initials go, on a server: an id to be retired with the handshake.
     pub(crate) initial_dcid: Option<Cid>,
     /// Our SCID of the handshake.
@@ -73,6 +75,7 @@ impl Handshaking {
             keyed: odcid,
             original,
             settled: false,
+            early: Early::default(),
             initial_dcid: None,
             local_scid,
             remote_scid: None,
@@ -112,7 +115,12 @@ impl Connection {
                 self.crypto.queue(self.hs.write_level, &out);
             }
             match change {
-                Some(KeyChange::Handshake(keys)) => self.on_handshake_keys(now, keys),
+                Some(KeyChange::Handshake(keys)) => {
+                    self.on_handshake_keys(now, keys);
+                    if self.side.is_server() {
+                        self.take_early(now, &mut *session);
+                    }
+                }
                 Some(KeyChange::OneRtt(keys)) => self.on_one_rtt_keys(now, keys, &mut *session)?,
                 None if out.is_empty() => break,
                 None => {}
@@ -142,6 +150,9 @@ impl Connection {
         let suite = session.suite().ok_or_else(missing)?;
         self.keys.one_rtt = Some(OneRtt::new(keys, next, suite));
         self.hs.write_level = Level::OneRtt;
+        if self.side.is_client() {
+            self.drop_early_keys(now);
+        }
         self.log_keys(now, KeyKind::ClientOneRtt, KeyKind::ServerOneRtt, 0, KeyTrigger::Tls);
         Ok(())
     }
@@ -152,6 +163,7 @@ impl Connection {
         let current = self.side.is_server() || self.keys.one_rtt.is_some();
         if let Some(params) = session.peer_params().filter(|_| current && !self.hs.params_seen) {
             self.hs.params_seen = true;
+            self.hs.early.taken = session.early_accepted() == Some(true);
             self.on_peer_params(now, params)?;
         }
         if !self.hs.data_told && session.alpn().is_some() {
@@ -176,6 +188,7 @@ impl Connection {
         self.arm_idle(now);
         self.issue_cids();
         if self.side.is_server() {
+            self.retire_early_keys(now);
             self.hs.done_pending = true;
             self.hs.new_token =
                 Some(self.shared.seal_token(&Token::new(now, self.paths[0].tuple.remote, self.version)));
@@ -274,6 +287,9 @@ impl Connection {
         self.cids[0].peer.set_first(scid, None);
         self.install_initial(&scid);
         self.restart_flight(now);
+        if self.hs.early.state == EarlyData::Pending {
+            self.early_lost();
+        }
         Ok(())
     }
 
@@ -307,7 +323,11 @@ impl Connection {
         };
         self.hs.session = Some(tls.start(spoken, server_name, &params)?);
         self.paths[0].validation.set_validated();
-        self.drive_tls(now).map_err(|error| StartError(error.to_string()))
+        self.drive_tls(now).map_err(|error| StartError(error.to_string()))?;
+        if !self.version.is_reserved() {
+            self.begin_early(now);
+        }
+        Ok(())
     }
 
     /// A server that waits for the rest of a first flight. `dcid` is where the client's Initials go now.

@@ -4,6 +4,7 @@
 mod app;
 mod cids;
 mod close;
+mod early;
 pub(crate) mod handshaking;
 mod log;
 mod migrate;
@@ -19,6 +20,7 @@ pub(crate) use self::timer::Timer;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+pub use early::EarlyData;
 pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
@@ -76,6 +78,12 @@ pub struct Transmit {
 pub enum Event {
     /// Server name and application protocol are known.
     HandshakeData,
+    /// What becomes of 0-RTT: told on a client that may have sent some, before [`Event::Connected`], and on a server that
+    /// takes it. Rejected, streams go again in 1-RTT by themselves.
+    EarlyData {
+        /// Whether the server takes it.
+        accepted: bool,
+    },
     /// The handshake is complete: the peer is who it says.
     Connected,
     /// Both ends know that it is complete (RFC 9001 §4.1.2).

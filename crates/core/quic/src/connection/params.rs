@@ -113,8 +113,13 @@ impl Connection {
             path.mtu.limit(params.max_udp_payload_size);
             path.cc.on_mtu(path.mtu.current());
         }
+        self.settle_early(&params)?;
         self.streams.on_params(&params);
         self.datagrams.on_params(params.max_datagram_frame_size);
+        if let Some(max) = self.max_datagram_size() {
+            // what 0-RTT left behind may be larger than is taken now
+            self.datagrams.drop_larger(max);
+        }
         self.log_params(now, Initiator::Remote, &params);
         self.peer = params;
         Ok(())

@@ -167,6 +167,8 @@ impl Connection {
         let odcid = self.hs.odcid;
         self.install_initial(&odcid);
         self.restart_flight(now);
-        self.drive_tls(now).is_ok()
+        let driven = self.drive_tls(now).is_ok();
+        self.begin_early(now);
+        driven
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct Recent {
 }
 
 impl Endpoint {
-    /// A long-header packet of a known version for no connection.
+    /// A long-header packet of a version with a known layout for no connection.
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -77,12 +77,12 @@ impl Endpoint {
         datagram: &mut [u8],
         reply: &mut Vec<u8>,
     ) -> Route {
-        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
-        else {
-            return Route::Drop(DropReason::UnknownConnection);
-        };
         let Some(server) = &self.server else {
             return Route::Drop(DropReason::UnknownConnection);
+        };
+        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
+        else {
+            return self.before_initial(now, meta, header, datagram);
         };
         if datagram[0] & header::FIXED_BIT == 0 && !server.transport.grease {
             return Route::Drop(DropReason::FixedBit);
@@ -144,11 +144,28 @@ impl Endpoint {
         Route::Incoming(incoming)
     }
 
-    /// Forgets a stranger; what else came of its flight.
+    /// A long-header packet of a stranger that is no Initial: 0-RTT may have overtaken it.
+    fn before_initial(&mut self, now: Instant, meta: &RecvMeta, header: &Header, datagram: &[u8]) -> Route {
+        match header {
+            Header::Long { kind: LongKind::ZeroRtt, version, dcid, .. }
+                if dcid.len() >= 8 && self.shared.versions.contains(version) =>
+            {
+                match self.early.keep(now, dcid, meta, datagram) {
+                    true => Route::Kept,
+                    false => Route::Drop(DropReason::QueueFull),
+                }
+            }
+            _ => Route::Drop(DropReason::UnknownConnection),
+        }
+    }
+
+    /// Forgets a stranger; what else came of its flight, 0-RTT last.
     fn decided(&mut self, incoming: &Incoming) -> Vec<(RecvMeta, Vec<u8>)> {
         let remote = incoming.meta.remote;
         let at = self.recent.iter().position(|known| known.dcid == incoming.dcid && known.remote == remote);
-        at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more)
+        let mut more = at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more);
+        more.append(&mut self.early.take(&incoming.dcid, remote));
+        more
     }
 
     /// Does nothing for it. Its next datagram is a new [`Incoming`].

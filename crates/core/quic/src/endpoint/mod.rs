@@ -3,6 +3,7 @@
 //! It decides who a datagram is for and whether a stranger gets any memory. It never touches a connection's state;
 //! connections tell it what it must know as [`EndpointEvent`]s.
 
+mod early;
 mod incoming;
 mod reset;
 mod route;
@@ -20,6 +21,7 @@ use tq_time::Instant;
 use tq_wire::header::Header;
 use tq_wire::{Cid, Side, Version};
 
+use self::early::EarlyPackets;
 use self::reset::ResetLimiter;
 use self::route::Routes;
 use crate::config::{ClientConfig, EndpointConfig, MIN_MTU, ServerConfig};
@@ -72,6 +74,7 @@ pub struct Endpoint {
     half_open: usize,
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
+    early: EarlyPackets,
     /// By version and server: a token is good for the version it came in (RFC 9369 §5).
     tokens: BTreeMap<(Version, String), VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
@@ -90,6 +93,7 @@ impl Endpoint {
             known: Slab::new(),
             half_open: 0,
             recent: VecDeque::new(),
+            early: EarlyPackets::default(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
             counters: Counters::default(),

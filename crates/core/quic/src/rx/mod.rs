@@ -157,6 +157,15 @@ impl Connection {
         if !self.admits(kind, version) {
             return self.drop_packet(now, DropReason::UnknownVersion, packet.len());
         }
+        if kind == LongKind::ZeroRtt {
+            if self.side.is_client() {
+                // only ever our own, sent back
+                return self.drop_packet(now, DropReason::KeysDiscarded, packet.len());
+            }
+            if self.keys.early.is_none() && self.awaits_early_keys() {
+                return self.postpone(now, meta, packet);
+            }
+        }
         let id = match kind {
             LongKind::Initial => SpaceId::Initial,
             LongKind::Handshake => SpaceId::Handshake,
@@ -180,6 +189,7 @@ impl Connection {
             {
                 self.drop_packet(now, DropReason::UnknownVersion, packet.len());
             }
+            Ok(opened) if opened.zero_rtt && !self.check_early_number(now, opened.pn) => {}
             Ok(opened) => {
                 if self.hs.remote_scid.is_none() && kind != LongKind::ZeroRtt {
                     self.hs.remote_scid = Some(*scid);
@@ -201,7 +211,10 @@ impl Connection {
             return self.postpone(now, meta, packet);
         }
         match self.open_short(now, ix, dcid, pn_offset, packet) {
-            Ok(opened) => self.process(now, meta, &opened, packet),
+            Ok(opened) => {
+                self.note_one_rtt(opened.pn);
+                self.process(now, meta, &opened, packet);
+            }
             Err(reason) => self.undecryptable(now, reason, packet),
         }
     }
