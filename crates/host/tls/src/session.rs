@@ -333,6 +333,11 @@ impl Session for TlsSession {
         }
     }
 
+    fn is_resumed(&self) -> bool {
+        let kind = self.connection().and_then(|connection| connection.handshake_kind());
+        kind == Some(rustls::HandshakeKind::Resumed)
+    }
+
     fn next_keys(&mut self) -> Option<KeyPair> {
         match self.next.as_mut()? {
             Next::Tls(secrets) => Some(keys::pair(secrets.next_packet_keys())),

@@ -110,6 +110,11 @@ pub trait Session: Send {
     /// On a client, after the handshake: whether 0-RTT data counts. `None` while undecided.
     fn early_accepted(&self) -> Option<bool>;
 
+    /// Whether the handshake went without certificates, on a ticket of an earlier one. Not known to every TLS.
+    fn is_resumed(&self) -> bool {
+        false
+    }
+
     /// Packet keys of the next key phase; each call advances by one. `None` before 1-RTT keys exist.
     fn next_keys(&mut self) -> Option<KeyPair>;
 
