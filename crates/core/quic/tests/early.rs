@@ -193,6 +193,7 @@ fn a_rejection_in_the_middle_of_a_long_stream_leaves_every_byte_once() {
         if rejected {
             early.forget();
         }
+        let start = early.pair.now;
         let client = early.connect();
         let data = pattern(300_000);
         let id = early.pair.client(client).open(Dir::Uni).expect("allowed");
@@ -207,6 +208,8 @@ fn a_rejection_in_the_middle_of_a_long_stream_leaves_every_byte_once() {
             done
         });
         assert!(done && got == data, "rejected: {rejected}, {} bytes", got.len());
+        assert!(early.pair.now < start + 300 * MS, "nothing waited for a timeout");
+        assert_eq!(early.pair.client(client).stats().counters.ptos, 0);
         assert_eq!(early.pair.client.has(client, &REJECTED), rejected);
     }
 }

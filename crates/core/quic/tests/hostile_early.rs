@@ -140,6 +140,17 @@ fn a_packet_that_does_not_open_changes_nothing() {
 }
 
 #[test]
+fn early_data_from_elsewhere_moves_no_connection() {
+    let mut raw = server();
+    let packet = raw.early(&bytes(&[stream(id(0), 0, b"abc")]), None);
+    raw.deliver_from("198.51.100.66:1".parse().expect("an address"), packet);
+    assert_eq!(raw.victim().stats().counters.dropped(DropReason::Duplicate), 0);
+    let (me, at) = (raw.me, raw.victim().remote());
+    assert_eq!(at, me, "whoever sends a copy first from elsewhere gets nothing");
+    finish(&mut raw);
+}
+
+#[test]
 fn a_server_that_takes_none_keeps_none() {
     let mut raw = Raw::half_open_server(tight(), params());
     for _ in 0..50 {

@@ -296,8 +296,9 @@ impl Connection {
         }
         if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
             // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
-            // follows, only on the newest packet that is not a probe.
-            if self.side.is_server() && highest && !outcome.probing_only {
+            // follows, only on the newest packet that is not a probe, and not before the handshake is complete: a copy of
+            // 0-RTT proves nothing (RFC 9000 §9).
+            if self.side.is_server() && highest && !outcome.probing_only && !opened.zero_rtt {
                 self.rebind(now, meta, opened.ix, size);
             }
         }
