@@ -96,7 +96,8 @@ pub struct EndpointConfig {
     pub reset_key: Option<[u8; 32]>,
     /// Key of Retry and NEW_TOKEN tokens. Share it between servers of one address. Default: drawn anew.
     pub token_key: Option<[u8; 32]>,
-    /// Versions spoken, preferred first. Default v1.
+    /// Versions spoken, preferred first. Default v1. A server answers a client in the first of these that the client
+    /// offers; a client offers them all and begins with [`ClientConfig::version`].
     pub versions: Vec<Version>,
     /// Handshakes a server keeps open at a time; beyond, Initials are dropped. Default 4096.
     pub max_half_open: usize,

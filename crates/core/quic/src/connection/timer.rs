@@ -23,12 +23,14 @@ pub(crate) enum Timer {
     OldKeys = 3,
     /// A PING keeps the connection alive.
     KeepAlive = 4,
+    /// A server's 0-RTT keys may go.
+    EarlyKeys = 5,
 }
 
 impl Timer {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
     const ALL: [Self; Self::COUNT] =
-        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive];
+        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive, Self::EarlyKeys];
 }
 
 impl Connection {
@@ -86,6 +88,7 @@ impl Connection {
             Timer::Handshake => {}
             Timer::Close => self.drained(now),
             Timer::OldKeys => self.drop_old_keys(now),
+            Timer::EarlyKeys => self.drop_early_keys(now),
             Timer::KeepAlive => {
                 self.paths[0].ping = true;
                 self.arm_keep_alive(now);

@@ -73,7 +73,7 @@ pub(super) struct Recent {
 }
 
 impl Endpoint {
-    /// A long-header packet of a known version for no connection.
+    /// A long-header packet of a version with a known layout for no connection.
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -82,12 +82,12 @@ impl Endpoint {
         datagram: &mut [u8],
         reply: &mut Vec<u8>,
     ) -> Route {
-        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
-        else {
-            return Route::Drop(DropReason::UnknownConnection);
-        };
         let Some(server) = &self.server else {
             return Route::Drop(DropReason::UnknownConnection);
+        };
+        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
+        else {
+            return self.before_initial(now, meta, header, datagram);
         };
         if datagram[0] & header::FIXED_BIT == 0 && !server.transport.grease {
             return Route::Drop(DropReason::FixedBit);
@@ -137,7 +137,7 @@ impl Endpoint {
         let lives = (self.config.retry_lifetime, self.config.token_lifetime);
         let verdict = match &datagram[token.clone()] {
             [] => Verdict::Useless,
-            token => self.shared.judge_token(now, token, meta.remote, dcid, lives),
+            token => self.shared.judge_token(now, token, meta.remote, (*version, dcid), lives),
         };
         match verdict {
             Verdict::Retry { odcid, scid } => {
@@ -160,11 +160,28 @@ impl Endpoint {
         Route::Incoming(incoming)
     }
 
-    /// Forgets a stranger; what else came of its flight.
+    /// A long-header packet of a stranger that is no Initial: 0-RTT may have overtaken it.
+    fn before_initial(&mut self, now: Instant, meta: &RecvMeta, header: &Header, datagram: &[u8]) -> Route {
+        match header {
+            Header::Long { kind: LongKind::ZeroRtt, version, dcid, .. }
+                if dcid.len() >= 8 && self.shared.versions.contains(version) =>
+            {
+                match self.early.keep(now, dcid, meta, datagram) {
+                    true => Route::Kept,
+                    false => Route::Drop(DropReason::QueueFull),
+                }
+            }
+            _ => Route::Drop(DropReason::UnknownConnection),
+        }
+    }
+
+    /// Forgets a stranger; what else came of its flight, 0-RTT last.
     fn decided(&mut self, incoming: &Incoming) -> Vec<(RecvMeta, Vec<u8>)> {
         let remote = incoming.meta.remote;
         let at = self.recent.iter().position(|known| known.dcid == incoming.dcid && known.remote == remote);
-        at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more)
+        let mut more = at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more);
+        more.append(&mut self.early.take(&incoming.dcid, remote));
+        more
     }
 
     /// Does nothing for it. Its next datagram is a new [`Incoming`].
@@ -215,7 +232,7 @@ impl Endpoint {
             Some((odcid, scid)) => (odcid, Some(scid)),
             None => (incoming.dcid, None),
         };
-        let mut hs = Handshaking::new(odcid, local_cid);
+        let mut hs = Handshaking::new(odcid, local_cid, incoming.version);
         hs.retry_scid = retry_scid;
         let meta = incoming.meta;
         let init = Init {
@@ -268,7 +285,7 @@ impl Endpoint {
 
     fn send_retry(&self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Transmit {
         let scid = self.shared.new_cid();
-        let token = Token::retry(now, incoming.meta.remote, incoming.dcid, scid);
+        let token = Token::retry(now, incoming.meta.remote, incoming.version, incoming.dcid, scid);
         let token = self.shared.seal_token(&token);
         let mut out = vec![0; 7 + 2 * Cid::MAX_LEN + token.len()];
         let mut w = Writer::new(&mut out);

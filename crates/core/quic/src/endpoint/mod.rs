@@ -3,6 +3,7 @@
 //! It decides who a datagram is for and whether a stranger gets any memory. It never touches a connection's state;
 //! connections tell it what it must know as [`EndpointEvent`]s.
 
+mod early;
 mod half_open;
 mod incoming;
 mod reset;
@@ -19,8 +20,9 @@ use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
 use tq_time::Instant;
 use tq_wire::header::Header;
-use tq_wire::{Cid, Side};
+use tq_wire::{Cid, Side, Version};
 
+use self::early::EarlyPackets;
 use self::half_open::{HalfOpen, Prefix, Spent};
 use self::reset::ResetLimiter;
 use self::route::{Keyed, Routes};
@@ -79,7 +81,9 @@ pub struct Endpoint {
     shown: Spent,
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
-    tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
+    early: EarlyPackets,
+    /// By version and server: a token is good for the version it came in (RFC 9369 §5).
+    tokens: BTreeMap<(Version, String), VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
     counters: Counters,
 }
@@ -99,6 +103,7 @@ impl Endpoint {
             server: None,
             known: Slab::new(),
             recent: VecDeque::new(),
+            early: EarlyPackets::default(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
             counters: Counters::default(),
@@ -142,9 +147,10 @@ impl Endpoint {
         let mut odcid = [0; 8];
         shared.entropy.fill(&mut odcid);
         let odcid = Cid::new(&odcid).unwrap_or(Cid::EMPTY);
-        let mut hs = Handshaking::new(odcid, local_cid);
+        let mut hs = Handshaking::new(odcid, local_cid, config.version);
         hs.client = Some((Arc::clone(&config.tls), server_name.to_string()));
-        hs.token = self.tokens.get_mut(server_name).and_then(VecDeque::pop_back).unwrap_or_default();
+        let kept = self.tokens.get_mut(&(config.version, server_name.to_string()));
+        hs.token = kept.and_then(VecDeque::pop_back).unwrap_or_default();
         let mut connection = Connection::new(
             now,
             Init {
@@ -231,9 +237,9 @@ impl Endpoint {
                 }
                 self.routes.add_reset(remote, token.0, handle);
             }
-            EndpointEvent::NewToken(token) => {
+            EndpointEvent::NewToken(version, token) => {
                 if let Some(name) = known.server_name.clone() {
-                    self.keep_token(name, token);
+                    self.keep_token((version, name), token);
                 }
             }
             EndpointEvent::Established => {
@@ -263,7 +269,7 @@ impl Endpoint {
         }
     }
 
-    fn keep_token(&mut self, name: String, token: Vec<u8>) {
+    fn keep_token(&mut self, name: (Version, String), token: Vec<u8>) {
         if token.len() > MAX_TOKEN {
             return;
         }

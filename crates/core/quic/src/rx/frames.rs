@@ -140,9 +140,10 @@ impl Connection {
             return Err(violation(kind::NEW_TOKEN, "NEW_TOKEN from a client"));
         }
         // More than are kept for a server are not even passed on.
-        let pending = self.endpoint_events.iter().filter(|event| matches!(event, EndpointEvent::NewToken(_)));
+        let pending =
+            self.endpoint_events.iter().filter(|event| matches!(event, EndpointEvent::NewToken(..)));
         if token.len() <= MAX_TOKEN && pending.count() < TOKENS_PER_SERVER {
-            self.endpoint_events.push_back(EndpointEvent::NewToken(token.to_vec()));
+            self.endpoint_events.push_back(EndpointEvent::NewToken(self.version, token.to_vec()));
         }
         Ok(())
     }

@@ -141,13 +141,6 @@ impl Streams {
 
     /// 0-RTT was rejected: whatever was written goes again, from offset 0 and under the limits of the next
     /// [`Streams::on_params`]. Ids stay. Nothing can have been acknowledged before.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for 0-RTT, which has its rules tested and no caller until tickets are kept"
-        )
-    )]
     pub(crate) fn reset_sent_state(&mut self) {
         self.outbound.sent = 0;
         self.outbound.told = None;

@@ -135,7 +135,7 @@ impl Connection {
     }
 
     /// There was room and nothing to fill it: samples and windows must not take that for the path's limit.
-    fn note_idle(&mut self, ix: usize, room: bool) {
+    pub(super) fn note_idle(&mut self, ix: usize, room: bool) {
         if room {
             let in_flight = self.in_flight(ix);
             let path = &mut self.paths[ix];
