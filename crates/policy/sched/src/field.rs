@@ -71,11 +71,6 @@ impl<'a> Field<'a> {
         self.of(self.ready)
     }
 
-    /// Whether the path is one of [`Field::ready`].
-    pub(crate) fn is_ready(&self, id: u32) -> bool {
-        self.ready().any(|view| view.id == id)
-    }
-
     /// The answer if no path is ready: the earliest departure of one with room, else nothing.
     pub(crate) fn wait(&self) -> Pick {
         wait_for(self.fitting())

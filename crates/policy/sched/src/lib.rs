@@ -12,20 +12,36 @@
 #[cfg(test)]
 extern crate std;
 
+mod acks;
+mod capacity;
 mod demand;
 mod eta;
 mod field;
 mod health;
 mod math;
+mod matrix;
 mod memory;
+mod monitor;
+mod oneway;
+mod queue;
+mod record;
 mod reinject;
 mod scheduler;
+mod silence;
 mod view;
 
+pub use acks::{AckPath, AckRouting, Pace, Routes};
+pub use capacity::{Capacity, Estimate, Window};
 pub use demand::{Class, Demand, MAX_COPIES, Outstanding, PathSet, Pick};
 pub use eta::{eta_optimistic, eta_pessimistic};
 pub use health::{Cause, Change, Health, Refused};
+pub use matrix::{COLUMNS, Cell, ColumnChange, RttMatrix};
 pub use memory::Memory;
+pub use monitor::{Monitor, Orders, Probe, Resend, witness};
+pub use oneway::{Delay, OneWay};
+pub use queue::{Jitter, Queue};
+pub use record::{BadRecord, Decision};
 pub use reinject::Budget;
 pub use scheduler::{Feedback, Kind, Scheduler, UnknownScheduler};
+pub use silence::{Load, Silence, Witness};
 pub use view::{CapacityState, MAX_PATHS, PathView, Status};
