@@ -134,8 +134,11 @@ impl AckRouting {
         let Some(path) = paths.iter().find(|path| path.id == of) else { return Routes::default() };
         let fast = self.fast_for(now, path, paths);
         // The own copy is the normal one where nothing is gained elsewhere.
-        let own_due = if fast.is_some() { self.own_due_at(path) <= now } else { due };
-        let own = carries || (own_due && path.is_heard(now));
+        let own_due = match fast {
+            Some(_) => self.own_due_at(path) <= now && path.is_heard(now),
+            None => due,
+        };
+        let own = carries || own_due;
         Routes { own, fast: fast.filter(|_| due) }
     }
 

@@ -31,7 +31,10 @@ pub(crate) fn delivers(path: &PathView, nanos: u64) -> u64 {
     match path.capacity_state {
         CapacityState::Measured => bytes_in(path.capacity, nanos),
         CapacityState::Growing if path.srtt > 0 => {
-            let grown = doubled(path.cwnd, nanos, path.srtt) - path.cwnd;
+            // A window's worth leaves at once where none is in flight; where one is, each acknowledgement
+            // releases two packets, twice as many. The plain `cwnd · (2^(d/rtt) − 1)` halves a busy path.
+            let start = path.cwnd.saturating_add(path.in_flight.min(path.cwnd));
+            let grown = doubled(start, nanos, path.srtt) - start;
             let cap = if path.capacity_cap == 0 { u64::MAX } else { bytes_in(path.capacity_cap, nanos) };
             grown.min(cap)
         }

@@ -28,6 +28,8 @@ mod record;
 mod reinject;
 mod scheduler;
 mod silence;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use acks::{AckPath, AckRouting, Pace, Routes};

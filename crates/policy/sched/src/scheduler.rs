@@ -21,6 +21,8 @@ mod roundrobin;
 mod weighted;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 /// The schedulers there are.
