@@ -55,6 +55,11 @@ pub struct TransportConfig {
     pub pacing: bool,
     /// Send reserved values where the RFCs reserve them, and clear the fixed bit for peers that allow it. Default true.
     pub grease: bool,
+    /// Paths a peer may have at a time, 1 to 16; `None` for no multipath (draft-ietf-quic-multipath-21). In force if
+    /// both ends set it. With 1, path 0 only for now; some peers take that for a refusal. Default `None`.
+    pub max_paths: Option<u32>,
+    /// Which path data goes on if there are several. Default minrtt.
+    pub scheduler: tq_sched::Kind,
     /// Packets sealed with one key before we update it (decision 8). Default 2^22; at most the AEAD's limit.
     pub key_update_after: u64,
 }
@@ -78,6 +83,8 @@ impl Default for TransportConfig {
             ecn: false,
             pacing: true,
             grease: true,
+            max_paths: None,
+            scheduler: tq_sched::Kind::MinRtt,
             key_update_after: 1 << 22,
         }
     }

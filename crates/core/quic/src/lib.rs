@@ -26,10 +26,14 @@ mod tx;
 pub use config::{
     CID_POOL, ClientConfig, EndpointConfig, HANDSHAKE_TIMEOUT, MIN_MTU, ServerConfig, TransportConfig,
 };
-pub use connection::{Connection, EarlyData, EndpointEvent, Event, PathStats, RecvMeta, Stats, Transmit};
+pub use connection::{
+    ClosePathError, Connection, EarlyData, EndpointEvent, Event, OpenPathError, PathEvent, PathInfo,
+    PathStats, RecvMeta, Stats, Transmit,
+};
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};
 pub use error::{ConnectionError, TransportError};
+pub use path::{PathState, Status};
 pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WindowBudget, WriteError};
 pub use tx::TRANSMIT_BUFFER;
 
@@ -37,5 +41,6 @@ pub use tq_buf::mem;
 pub use tq_cc as cc;
 pub use tq_crypto as crypto;
 pub use tq_event as event;
+pub use tq_sched as sched;
 pub use tq_time as time;
 pub use tq_wire as wire;

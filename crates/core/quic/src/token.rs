@@ -63,6 +63,16 @@ pub enum Token {
     AckFrequency(u64),
     /// PATH_CHALLENGE; never sent again as it is.
     PathChallenge(PathId),
+    /// PATH_STATUS of a path with this sequence number.
+    PathStatus(PathId, u64),
+    /// PATH_ABANDON of a path.
+    PathAbandon(PathId),
+    /// MAX_PATH_ID with this maximum.
+    MaxPathId(PathId),
+    /// PATHS_BLOCKED at this maximum.
+    PathsBlocked(PathId),
+    /// PATH_CIDS_BLOCKED of a path.
+    PathCidsBlocked(PathId),
 }
 
 /// Tokens of one packet; two fit without an allocation, which is a full stream packet with an ACK.

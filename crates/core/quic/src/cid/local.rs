@@ -22,6 +22,8 @@ struct Issued {
     pending: bool,
     /// Whether a packet came in with it.
     used: bool,
+    /// Whether the peer is known to have it.
+    known: bool,
 }
 
 /// Ids of one path.
@@ -42,7 +44,14 @@ impl LocalCids {
 
     /// Adds an id. `announce` unless the peer knows it already (from the handshake).
     pub(crate) fn issue(&mut self, cid: Cid, token: ResetToken, announce: bool) {
-        self.issued.push(Issued { seq: self.next_seq, cid, token, pending: announce, used: false });
+        self.issued.push(Issued {
+            seq: self.next_seq,
+            cid,
+            token,
+            pending: announce,
+            used: false,
+            known: !announce,
+        });
         self.next_seq += 1;
     }
 
@@ -58,6 +67,7 @@ impl LocalCids {
             && !issued.used
         {
             issued.used = true;
+            issued.known = true;
             self.wasted = 0;
         }
     }
@@ -69,7 +79,11 @@ impl LocalCids {
 
     /// The peer retires `seq`; returns the id that is free now. `carrier` is the id of the packet the frame came in.
     pub(crate) fn on_retire(&mut self, seq: u64, carrier: &Cid) -> Result<Option<Cid>, TransportError> {
-        let fail = |why| Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::RETIRE_CONNECTION_ID, why));
+        let frame = match self.path {
+            PathId::ZERO => kind::RETIRE_CONNECTION_ID,
+            _ => kind::PATH_RETIRE_CONNECTION_ID,
+        };
+        let fail = |why| Err(TransportError::new(Code::PROTOCOL_VIOLATION, frame, why));
         if seq >= self.next_seq {
             return fail("RETIRE_CONNECTION_ID of an id that was not issued");
         }
@@ -96,7 +110,7 @@ impl LocalCids {
     pub(crate) fn write(&mut self, payload: &mut Payload<'_>) {
         for issued in self.issued.iter_mut().filter(|issued| issued.pending) {
             let frame = Frame::NewConnectionId(NewConnectionId {
-                path: None,
+                path: (self.path != PathId::ZERO).then_some(self.path),
                 seq: issued.seq,
                 retire_prior_to: 0,
                 cid: issued.cid,
@@ -107,6 +121,33 @@ impl LocalCids {
             }
             issued.pending = false;
         }
+    }
+
+    /// A NEW_CONNECTION_ID arrived.
+    pub(crate) fn on_acked(&mut self, seq: u64) {
+        if let Some(issued) = self.issued.iter_mut().find(|issued| issued.seq == seq) {
+            issued.known = true;
+        }
+    }
+
+    /// Whether the peer is known to have an id to send with.
+    pub(crate) fn is_known(&self) -> bool {
+        self.issued.iter().any(|issued| issued.known)
+    }
+
+    /// Sequence number of the next id.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.next_seq
+    }
+
+    /// Takes all ids away: they are no longer announced.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Cid> + '_ {
+        self.issued.drain(..).map(|issued| issued.cid)
+    }
+
+    /// Nothing more is announced.
+    pub(crate) fn stop_announcing(&mut self) {
+        self.issued.iter_mut().for_each(|issued| issued.pending = false);
     }
 
     /// A NEW_CONNECTION_ID was lost: announce it again if it is still of use.

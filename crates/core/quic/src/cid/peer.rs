@@ -72,7 +72,8 @@ impl PeerCids {
 
     /// Takes NEW_CONNECTION_ID. Says whether the active id changed.
     pub(crate) fn on_new(&mut self, f: &NewConnectionId) -> Result<bool, TransportError> {
-        let fail = |code, why| Err(TransportError::new(code, kind::NEW_CONNECTION_ID, why));
+        let frame = if f.path.is_some() { kind::PATH_NEW_CONNECTION_ID } else { kind::NEW_CONNECTION_ID };
+        let fail = |code, why| Err(TransportError::new(code, frame, why));
         if self.active.is_some_and(|active| active.cid.is_empty()) {
             return fail(Code::PROTOCOL_VIOLATION, "NEW_CONNECTION_ID from a peer with empty connection ids");
         }
@@ -133,6 +134,27 @@ impl PeerCids {
         }
     }
 
+    /// Whether `cid` is one of them.
+    pub(crate) fn has(&self, cid: &Cid) -> bool {
+        self.active.iter().chain(&self.spare).any(|id| id.cid == *cid)
+    }
+
+    /// Whether there is an id to send with, now or after [`PeerCids::rotate`].
+    pub(crate) fn is_usable(&self) -> bool {
+        self.active.is_some() || !self.spare.is_empty()
+    }
+
+    /// Sequence number of the id expected next.
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.active
+            .iter()
+            .chain(&self.spare)
+            .map(|id| id.seq + 1)
+            .max()
+            .unwrap_or(0)
+            .max(self.retire_prior_to)
+    }
+
     /// Whether `token` is the reset token of an id in use.
     pub(crate) fn is_reset(&self, token: &ResetToken) -> bool {
         // every id is compared, in use or not, so that timing does not tell which
@@ -148,7 +170,8 @@ impl PeerCids {
     pub(crate) fn write(&mut self, payload: &mut Payload<'_>) {
         while let Some(seq) = self.retiring.last().copied() {
             let token = Token::RetireConnectionId(self.path, seq);
-            let frame = Frame::RetireConnectionId(RetireConnectionId { path: None, seq });
+            let path = (self.path != PathId::ZERO).then_some(self.path);
+            let frame = Frame::RetireConnectionId(RetireConnectionId { path, seq });
             if !payload.frame(&frame, Some(token)) {
                 return;
             }

@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use tq_buf::mem::{String, ToString, Vec};
-use tq_wire::{Dir, StreamId};
+use tq_wire::{Dir, PathId, StreamId};
 
 use super::Connection;
 use crate::datagram::SendDatagramError;
 use crate::handshake::{ExportError, PeerIdentity};
 use crate::stream::{ClosedStream, ReadError, WriteError};
+
+/// Bytes of messages waiting for one path in particular: about what a link sends in 10 ms.
+const MESSAGES_ON_A_PATH: usize = 64 << 10;
 
 impl Connection {
     /// Opens a stream; `None` while the peer allows no more ([`StreamEvent::Available`] tells when it does).
@@ -100,12 +103,53 @@ impl Connection {
         self.streams.read_into(id, out)
     }
 
-    /// Largest message [`Connection::send_datagram`] takes; `None` if the peer takes none. Changes with the path.
+    /// Largest message [`Connection::send_datagram`] takes: what every path in use carries. `None` if the peer takes none.
+    /// Changes with the paths.
     pub fn max_datagram_size(&self) -> Option<usize> {
-        // short header with the longest packet number, tag, frame type and two bytes of length
-        let dcid = self.peer_cid(0)?.len();
-        let room = usize::from(self.paths[0].mtu.current()).checked_sub(1 + dcid + 4 + 16)?;
+        let room = self.datagram_rooms().min()?;
         self.datagrams.max_size(room)
+    }
+
+    /// Bytes for frames in a packet of each path in use.
+    fn datagram_rooms(&self) -> impl Iterator<Item = usize> + '_ {
+        let used = (0..self.paths.len()).filter(|ix| self.paths[*ix].state.is_usable());
+        used.filter_map(|ix| self.datagram_room(ix))
+    }
+
+    fn datagram_room(&self, ix: usize) -> Option<usize> {
+        // short header with the longest packet number, tag, frame type and two bytes of length
+        let dcid = self.peer_cid(ix)?.len();
+        usize::from(self.paths[ix].mtu.current()).checked_sub(1 + dcid + 4 + 16)
+    }
+
+    /// Drops messages that no path in use carries any more.
+    pub(crate) fn drop_larger_datagrams(&mut self) {
+        let room = self.datagram_rooms().max();
+        if let Some(max) = room.and_then(|room| self.datagrams.max_size(room)) {
+            self.datagrams.drop_larger(max);
+        }
+    }
+
+    /// Queues a message that goes on this path and no other. It is lost with the path.
+    ///
+    /// # Errors
+    /// The peer takes none, it is too large for the path, the path may carry no data (then it counts as blocked), or its
+    /// queue is full.
+    pub fn send_datagram_on(&mut self, path: PathId, data: Bytes) -> Result<(), SendDatagramError> {
+        let ix = self.live_path(path).map_err(|_| SendDatagramError::Blocked)?;
+        let room = self.datagram_room(ix).filter(|_| self.paths[ix].state.is_usable());
+        let room = room.ok_or(SendDatagramError::Blocked)?;
+        let max = self.datagrams.max_size(room).ok_or(SendDatagramError::Unsupported)?;
+        let queue = &mut self.paths[ix].messages;
+        let queued: usize = queue.iter().map(Bytes::len).sum();
+        if max == 0 || data.len() > max {
+            return Err(SendDatagramError::TooLarge);
+        }
+        if !queue.is_empty() && queued + data.len() > MESSAGES_ON_A_PATH {
+            return Err(SendDatagramError::Blocked);
+        }
+        queue.push_back(data);
+        Ok(())
     }
 
     /// Queues a message.
@@ -155,8 +199,9 @@ impl Connection {
         self.hs.session.as_ref().ok_or(ExportError)?.export(out, label, context)
     }
 
-    /// Sends a PING soon.
+    /// Sends a PING soon, on the first path.
     pub fn ping(&mut self) {
-        self.paths[0].ping = true;
+        let ix = self.first_live();
+        self.paths[ix].ping = true;
     }
 }

@@ -2,6 +2,7 @@
 
 use tq_wire::{Cid, PathId};
 
+use super::multipath::CIDS_AHEAD;
 use super::{Connection, EndpointEvent};
 use crate::config::CID_POOL;
 use crate::error::TransportError;
@@ -29,8 +30,11 @@ impl Connection {
 
     /// Issues ids until the peer has the pool or its limit, whichever is less.
     pub(crate) fn issue_cids(&mut self) {
-        let pool = CID_POOL.min(self.peer.active_cid_limit);
-        for ids in &mut self.cids {
+        let remote_max = self.multipath.remote_max;
+        for ids in self.cids.iter_mut().filter(|ids| ids.leaving.is_none() && ids.path.0 <= remote_max) {
+            // two ahead where there is no path yet
+            let used = self.paths.iter().any(|path| path.id == ids.path);
+            let pool = if used { CID_POOL } else { CIDS_AHEAD }.min(self.peer.active_cid_limit);
             for _ in 0..ids.local.missing(pool) {
                 let cid = self.shared.new_cid();
                 ids.local.issue(cid, self.shared.reset_token(&cid), true);
@@ -59,7 +63,8 @@ impl Connection {
         let id = self.paths[ix].id;
         let Some(ids) = self.cids.iter().find(|ids| ids.path == id) else { return };
         if let Some(token) = ids.peer.active().and_then(|active| active.token) {
-            self.endpoint_events.push_back(EndpointEvent::ResetToken(self.paths[ix].tuple.remote, token));
+            let remote = self.paths[ix].tuple.remote;
+            self.endpoint_events.push_back(EndpointEvent::ResetToken(id, remote, token));
         }
     }
 }

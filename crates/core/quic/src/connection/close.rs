@@ -31,6 +31,8 @@ pub(crate) struct Closing {
     reason: Vec<u8>,
     /// A copy is to be sent.
     pub(crate) pending: bool,
+    /// The first copies go on every path: the next one.
+    pub(crate) round: Option<usize>,
     received: u64,
     answer_at: u64,
 }
@@ -105,6 +107,7 @@ impl Connection {
             frame_type,
             reason,
             pending: true,
+            round: Some(0),
             received: 0,
             answer_at: 1,
         });

@@ -9,7 +9,7 @@ use tq_buf::mem::{Box, Cow, Vec, format};
 use tq_event::{KeyKind, KeyTrigger};
 use tq_time::Instant;
 use tq_wire::frame::kind;
-use tq_wire::{Code, Side, TransportParameters};
+use tq_wire::{Code, PathId, Side, TransportParameters};
 
 use super::{Connection, Event, Timer};
 use crate::error::TransportError;
@@ -130,8 +130,8 @@ impl Connection {
     }
 
     /// On a server: a 1-RTT packet opened.
-    pub(crate) fn note_one_rtt(&mut self, pn: u64) {
-        if self.keys.early.is_some() {
+    pub(crate) fn note_one_rtt(&mut self, ix: usize, pn: u64) {
+        if self.keys.early.is_some() && self.paths[ix].id == PathId::ZERO {
             let first = self.hs.early.first_one_rtt.map_or(pn, |first| first.min(pn));
             self.hs.early.first_one_rtt = Some(first);
         }

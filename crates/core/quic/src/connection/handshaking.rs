@@ -188,6 +188,7 @@ impl Connection {
         self.endpoint_events.push_back(EndpointEvent::Established);
         self.log_state(now, ConnectionState::HandshakeComplete);
         self.arm_idle(now);
+        self.start_multipath();
         self.issue_cids();
         if self.side.is_server() {
             self.retire_early_keys(now);
@@ -212,6 +213,7 @@ impl Connection {
             self.endpoint_events.push_back(EndpointEvent::CidRetired(dcid));
         }
         self.events.push_back(Event::Confirmed);
+        self.tell_may_open();
         self.log_state(now, ConnectionState::HandshakeConfirmed);
     }
 

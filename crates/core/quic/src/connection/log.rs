@@ -8,7 +8,8 @@ use tq_event::{
     CloseCode, CloseTrigger, ConnectionClosed, ConnectionStarted, ConnectionState, ConnectionStateUpdated,
     DatagramsSent, DropReason, EcnState, EcnStateUpdated, FrameInfo, Initiator, KeyDiscarded, KeyKind,
     KeyTrigger, KeyUpdated, LossTrigger, MtuUpdated, PacketDropped, PacketLost, PacketReceived, PacketSent,
-    Parameter, ParameterValue, ParametersSet, PathAssigned, RecoveryMetricsUpdated, Space,
+    Parameter, ParameterValue, ParametersSet, PathAssigned, PathState as LoggedState, PathStateUpdated,
+    RecoveryMetricsUpdated, Space,
 };
 use tq_time::Instant;
 use tq_wire::frame::Frames;
@@ -240,6 +241,20 @@ impl Connection {
         if state != old {
             self.emitter.emit(now.as_nanos(), || EcnStateUpdated { path: id, state }.into());
         }
+    }
+
+    pub(crate) fn log_path_state(&mut self, now: Instant, ix: usize) {
+        use crate::path::PathState as State;
+        let path = &self.paths[ix];
+        let id = path.id.0;
+        let state = match path.state {
+            State::Created | State::Validating => LoggedState::Validating,
+            State::Validated | State::Active => LoggedState::Available,
+            State::Standby => LoggedState::Backup,
+            State::Closing => LoggedState::Abandoned,
+            State::Failed => LoggedState::Closed,
+        };
+        self.emitter.emit(now.as_nanos(), || PathStateUpdated { path: id, state }.into());
     }
 
     pub(crate) fn log_path(&mut self, now: Instant, ix: usize) {

@@ -8,7 +8,9 @@ mod early;
 pub(crate) mod handshaking;
 mod log;
 mod migrate;
+mod multipath;
 pub(crate) mod params;
+mod paths;
 mod recovery;
 mod stats;
 mod timer;
@@ -20,23 +22,25 @@ pub(crate) use self::timer::Timer;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use self::multipath::{Leaving, Multipath};
 pub use early::EarlyData;
+pub use paths::{ClosePathError, OpenPathError, PathEvent, PathInfo};
 pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
 use tq_event::{Counters, Emitter, Subscriber};
+use tq_sched::Scheduler;
 use tq_time::{Instant, Timers};
 use tq_wire::{Cid, Ecn, PathId, ResetToken, Side, TransportParameters, Version};
 
 use self::handshaking::Handshaking;
-use self::migrate::Fallback;
 use crate::cid::{LocalCids, PeerCids};
 use crate::config::TransportConfig;
 use crate::datagram::Datagrams;
 use crate::error::ConnectionError;
 use crate::handshake::crypto_stream::CryptoStreams;
 use crate::handshake::keys::KeyStore;
-use crate::path::{Path, Tuple};
+use crate::path::{Path, PathState, Statuses, Tuple};
 use crate::shared::Shared;
 use crate::space::{Acked, Lost, Space};
 use crate::stream::{StreamEvent, Streams};
@@ -96,6 +100,8 @@ pub enum Event {
     DatagramReceived,
     /// `send_datagram` has room again.
     DatagramSpace,
+    /// A path changed.
+    Path(PathEvent),
 }
 
 /// What the endpoint must hear before anything is transmitted.
@@ -106,8 +112,10 @@ pub enum EndpointEvent {
     CidIssued(Cid),
     /// No longer.
     CidRetired(Cid),
-    /// A stateless reset from this address would end in this token.
-    ResetToken(SocketAddr, ResetToken),
+    /// On this path, a stateless reset from this address would end in this token.
+    ResetToken(PathId, SocketAddr, ResetToken),
+    /// There is no such token for this path any more.
+    ResetTokenGone(PathId),
     /// A token for a later connection to the same server in the same version.
     NewToken(Version, Vec<u8>),
     /// The handshake is over: it no longer counts as half open.
@@ -116,11 +124,26 @@ pub enum EndpointEvent {
     Drained,
 }
 
-/// Connection ids of one path, both ways.
+/// What is kept of one path id, whether there is a path or not: connection ids both ways, status, its end.
 pub(crate) struct PathCids {
     pub(crate) path: PathId,
     pub(crate) local: LocalCids,
     pub(crate) peer: PeerCids,
+    pub(crate) status: Statuses,
+    /// Set once the path id is abandoned.
+    pub(crate) leaving: Option<Leaving>,
+}
+
+impl PathCids {
+    pub(crate) fn new(path: PathId) -> Self {
+        Self {
+            path,
+            local: LocalCids::new(path),
+            peer: PeerCids::new(path, crate::config::CID_POOL),
+            status: Statuses::default(),
+            leaving: None,
+        }
+    }
 }
 
 /// A packet number space of this connection; applications' by the path's place in `paths`.
@@ -156,7 +179,14 @@ pub struct Connection {
     pub(crate) handshake: Option<Space>,
     pub(crate) paths: Vec<Path>,
     pub(crate) cids: Vec<PathCids>,
-    pub(crate) fallback: Option<Fallback>,
+    pub(crate) multipath: Multipath,
+    /// Names the connection to people and tools.
+    pub(crate) token: u32,
+    /// The path something was heard on last.
+    pub(crate) heard_on: PathId,
+    pub(crate) scheduler: Scheduler,
+    /// When the scheduler wants to be asked again.
+    pub(crate) pick_again: Option<Instant>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
     pub(crate) peer: TransportParameters,
@@ -166,8 +196,6 @@ pub struct Connection {
     /// An ack-eliciting packet was sent since the last one received (RFC 9000 §10.1).
     pub(crate) idle_armed_by_send: bool,
     pub(crate) last_activity: Instant,
-    /// ACK-only packets sent in a row; now and then one carries a PING so that ranges can be forgotten.
-    pub(crate) ack_only: u32,
     pub(crate) events: VecDeque<Event>,
     pub(crate) endpoint_events: VecDeque<EndpointEvent>,
     pub(crate) counters: Counters,
@@ -194,11 +222,12 @@ impl Connection {
     pub(crate) fn new(now: Instant, init: Init) -> Self {
         let Init { side, version, config, shared, tuple, local_cid, peer_cid, hs } = init;
         let seed = || shared.entropy.u64();
-        let path = Path::new(PathId::ZERO, tuple, &config, now, seed());
-        let mut local = LocalCids::new(PathId::ZERO);
-        local.issue(local_cid, shared.reset_token(&local_cid), false);
-        let mut peer = PeerCids::new(PathId::ZERO, crate::config::CID_POOL);
-        peer.set_first(peer_cid, None);
+        let mut path = Path::new(PathId::ZERO, tuple, &config, now, seed());
+        // the handshake proves it in its own way
+        path.state = PathState::Active;
+        let mut ids = PathCids::new(PathId::ZERO);
+        ids.local.issue(local_cid, shared.reset_token(&local_cid), false);
+        ids.peer.set_first(peer_cid, None);
         let mut connection = Self {
             side,
             version,
@@ -208,8 +237,12 @@ impl Connection {
             initial: Some(Space::new(seed(), true)),
             handshake: None,
             paths: tq_buf::mem::vec![path],
-            cids: tq_buf::mem::vec![PathCids { path: PathId::ZERO, local, peer }],
-            fallback: None,
+            cids: tq_buf::mem::vec![ids],
+            multipath: Multipath::default(),
+            token: shared.entropy.u64() as u32,
+            heard_on: PathId::ZERO,
+            scheduler: Scheduler::new(config.scheduler),
+            pick_again: None,
             streams: Streams::new(side, &config.stream),
             datagrams: Datagrams::new(config.datagram_receive_buffer, config.datagram_send_buffer),
             peer: TransportParameters::default(),
@@ -218,7 +251,6 @@ impl Connection {
             idle: Some(config.idle_timeout).filter(|idle| !idle.is_zero()),
             idle_armed_by_send: false,
             last_activity: now,
-            ack_only: 0,
             events: VecDeque::new(),
             endpoint_events: VecDeque::new(),
             counters: Counters::default(),
@@ -280,9 +312,19 @@ impl Connection {
         self.paths.first().map(|path| path.cc.algorithm())
     }
 
-    /// The peer's address on the first path.
+    /// The peer's address on the first path that is not abandoned.
     pub fn remote(&self) -> SocketAddr {
-        self.paths[0].tuple.remote
+        self.paths[self.first_live()].tuple.remote
+    }
+
+    /// A number that names the connection to people and tools (A3). It is random and not secret.
+    pub fn token(&self) -> u32 {
+        self.token
+    }
+
+    /// Place of the first path that is not abandoned; there is one until the connection ends.
+    pub(crate) fn first_live(&self) -> usize {
+        self.paths.iter().position(|path| path.state.is_live()).unwrap_or(0)
     }
 
     /// The space behind an id, if its keys are not gone.
@@ -306,7 +348,11 @@ impl Connection {
     pub(crate) fn in_flight(&self, ix: usize) -> u64 {
         let early = |space: &Option<Space>| space.as_ref().map_or(0, |space| space.sent.bytes_in_flight());
         let app = self.paths[ix].space.sent.bytes_in_flight();
-        if ix == 0 { app + early(&self.initial) + early(&self.handshake) } else { app }
+        if self.paths[ix].id == PathId::ZERO {
+            app + early(&self.initial) + early(&self.handshake)
+        } else {
+            app
+        }
     }
 
     /// Longest delay the peer puts on acknowledgements of 1-RTT packets.

@@ -10,6 +10,7 @@ use tq_wire::params::VersionInformation;
 use tq_wire::{Cid, Code, Frame, TransportParameters, Version, Writer};
 
 use super::Connection;
+use super::multipath::initial_max;
 use crate::config::CID_POOL;
 use crate::error::TransportError;
 use crate::payload::Payload;
@@ -31,6 +32,8 @@ pub(crate) struct AckFrequencyState {
     pending: bool,
     /// Highest request of the peer.
     peer_seq: Option<u64>,
+    /// The rhythm it asked for.
+    policy: AckPolicy,
 }
 
 impl AckFrequencyState {
@@ -41,6 +44,11 @@ impl AckFrequencyState {
 
     pub(crate) fn wants(&self) -> bool {
         self.pending
+    }
+
+    /// The rhythm acknowledgements of every path keep.
+    pub(crate) fn policy(&self) -> AckPolicy {
+        self.policy
     }
 
     pub(crate) fn write(&mut self, payload: &mut Payload<'_>) {
@@ -84,6 +92,7 @@ impl Connection {
                 available: self.versions_offered(),
             }),
             max_datagram_frame_size: self.datagrams.declared(),
+            initial_max_path_id: initial_max(config.max_paths),
             reset_stream_at: true,
             min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
@@ -100,6 +109,11 @@ impl Connection {
             .and_then(|params| params.check().map(|()| params))
             .map_err(|error| wrong(error.why))?;
         self.check_cids(&params).map_err(wrong)?;
+        let nameless = self.hs.remote_scid.is_some_and(|cid| cid.is_empty());
+        if nameless && params.initial_max_path_id.is_some() && self.config.max_paths.is_some() {
+            let why = "initial_max_path_id with empty connection ids";
+            return Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::CRYPTO, why));
+        }
         self.check_versions(params.version_information.as_ref())?;
         if let Some(token) = params.stateless_reset_token {
             self.cids[0].peer.set_first_token(token);
@@ -116,10 +130,8 @@ impl Connection {
         self.settle_early(&params)?;
         self.streams.on_params(&params);
         self.datagrams.on_params(params.max_datagram_frame_size);
-        if let Some(max) = self.max_datagram_size() {
-            // what 0-RTT left behind may be larger than is taken now
-            self.datagrams.drop_larger(max);
-        }
+        // what 0-RTT left behind may be larger than is taken now
+        self.drop_larger_datagrams();
         self.log_params(now, Initiator::Remote, &params);
         self.peer = params;
         Ok(())
@@ -160,6 +172,7 @@ impl Connection {
             max_delay: Duration::from_micros(f.max_ack_delay_us),
             reordering: f.reordering,
         };
+        self.ack_frequency.policy = policy;
         self.paths.iter_mut().for_each(|path| path.space.owed.set_policy(policy));
         Ok(())
     }
@@ -170,7 +183,9 @@ impl Connection {
         else {
             return;
         };
-        let path = &self.paths[0];
+        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged
+        let live = self.paths.iter().filter(|path| path.state.is_live());
+        let Some(path) = live.max_by_key(|path| path.cc.window()) else { return };
         let packets = path.cc.window() / u64::from(path.mtu.current());
         let threshold = (packets / 16).clamp(1, MAX_THRESHOLD);
         let old = self.ack_frequency.request.map_or(1, |request| request.threshold);

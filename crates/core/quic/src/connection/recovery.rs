@@ -6,7 +6,7 @@ use core::time::Duration;
 use tq_cc::Ack as CcAck;
 use tq_event::LossTrigger;
 use tq_time::Instant;
-use tq_wire::frame::Ack;
+use tq_wire::frame::{Ack, kind};
 use tq_wire::{Code, PathId};
 
 use super::{Connection, SpaceId};
@@ -14,6 +14,9 @@ use crate::error::TransportError;
 use crate::handshake::Level;
 use crate::space::BadAck;
 use crate::token::Token;
+
+/// How long RTT samples by acknowledgements on the same path keep out those that came on others.
+const OWN_SAMPLES_LAST: Duration = Duration::from_secs(1);
 
 /// What a path's loss detection timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +28,12 @@ pub(crate) enum LossTimer {
 }
 
 impl Connection {
-    /// An ACK for a space; `ix` is the path whose packets it is about.
+    /// An ACK for a space; `ix` is the path whose packets it is about, `on` the one it came on.
     pub(crate) fn on_ack(
         &mut self,
         now: Instant,
         id: SpaceId,
-        ix: usize,
+        (ix, on): (usize, usize),
         ack: &Ack<'_>,
     ) -> Result<(), TransportError> {
         self.counters.acks_received += 1;
@@ -45,10 +48,11 @@ impl Connection {
                 BadAck::Unsent => "ACK of a packet that was not sent",
                 BadAck::Skipped => "ACK of a packet number that was skipped",
             };
-            TransportError::new(Code::PROTOCOL_VIOLATION, tq_wire::frame::kind::ACK, why)
+            let frame = if ack.path.is_some() { kind::PATH_ACK } else { kind::ACK };
+            TransportError::new(Code::PROTOCOL_VIOLATION, frame, why)
         });
         if outcome.is_ok() && acked.packets > 0 {
-            self.on_newly_acked(now, id, ix, ack, &mut acked);
+            self.on_newly_acked(now, id, (ix, on), ack, &mut acked);
         }
         if outcome.is_ok() && acked.spurious > 0 {
             self.on_spurious(now, ix, acked.spurious);
@@ -61,11 +65,11 @@ impl Connection {
         &mut self,
         now: Instant,
         id: SpaceId,
-        ix: usize,
+        (ix, on): (usize, usize),
         ack: &Ack<'_>,
         acked: &mut crate::space::Acked,
     ) {
-        self.sample_rtt(now, id, ix, ack, acked);
+        self.sample_rtt(now, id, (ix, on), ack, acked);
         let in_flight = self.in_flight(ix);
         let confirmed = self.hs.confirmed;
         let peer_validated = self.side.is_server() || self.hs.peer_validated || id == SpaceId::Handshake;
@@ -124,11 +128,14 @@ impl Connection {
     }
 
     /// RFC 9002 §5: only when the largest acknowledged is new and something ack-eliciting is newly acknowledged.
+    ///
+    /// An ACK that came on another path measures there and back by two ways. It counts only while none that came on the
+    /// same path has counted for [`OWN_SAMPLES_LAST`]: a peer may always answer elsewhere (multipath §3.2.3).
     fn sample_rtt(
         &mut self,
         now: Instant,
         id: SpaceId,
-        ix: usize,
+        (ix, on): (usize, usize),
         ack: &Ack<'_>,
         acked: &crate::space::Acked,
     ) {
@@ -144,6 +151,11 @@ impl Connection {
             _ => reported,
         };
         let path = &mut self.paths[ix];
+        if ix == on {
+            path.sampled_at = Some(now);
+        } else if path.sampled_at.is_some_and(|at| now.saturating_since(at) < OWN_SAMPLES_LAST) {
+            return;
+        }
         if !path.rtt.has_sample() {
             path.space.sent.on_first_rtt(now);
         }
@@ -168,9 +180,7 @@ impl Connection {
     pub(crate) fn on_mtu_changed(&mut self, now: Instant, ix: usize, old: u16) {
         let path = &mut self.paths[ix];
         path.cc.on_mtu(path.mtu.current());
-        if let Some(max) = self.max_datagram_size() {
-            self.datagrams.drop_larger(max);
-        }
+        self.drop_larger_datagrams();
         self.log_mtu(now, ix, old);
     }
 
@@ -235,9 +245,19 @@ impl Connection {
                 }
             }
             Token::NewToken => self.hs.new_token = None,
-            Token::NewConnectionId(..)
-            | Token::HandshakeDone
+            Token::NewConnectionId(path, seq) => {
+                if let Some(ids) = self.slot_mut(path) {
+                    ids.local.on_acked(seq);
+                }
+                self.tell_may_open();
+            }
+            Token::PathAbandon(path) => self.on_abandon_acked(path),
+            Token::HandshakeDone
             | Token::AckFrequency(_)
+            | Token::PathStatus(..)
+            | Token::MaxPathId(_)
+            | Token::PathsBlocked(_)
+            | Token::PathCidsBlocked(_)
             | Token::PathChallenge(_) => {}
             _ => self.streams.on_acked(token),
         }
@@ -265,16 +285,13 @@ impl Connection {
                 }
             }
             Token::Ack { .. } | Token::PathChallenge(_) => {}
-            Token::NewConnectionId(path, seq) => {
-                if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) {
-                    ids.local.on_lost(seq);
-                }
-            }
-            Token::RetireConnectionId(path, seq) => {
-                if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) {
-                    ids.peer.on_lost(seq);
-                }
-            }
+            Token::NewConnectionId(path, _)
+            | Token::RetireConnectionId(path, _)
+            | Token::PathStatus(path, _)
+            | Token::PathAbandon(path)
+            | Token::MaxPathId(path)
+            | Token::PathsBlocked(path)
+            | Token::PathCidsBlocked(path) => self.on_path_token_lost(token, path),
             Token::NewToken => self.hs.new_token_pending = self.hs.new_token.is_some(),
             Token::HandshakeDone => self.hs.done_pending = true,
             Token::AckFrequency(seq) => self.ack_frequency.on_lost(seq),
@@ -282,9 +299,29 @@ impl Connection {
         }
     }
 
+    /// A frame about path ids was lost.
+    fn on_path_token_lost(&mut self, token: &Token, path: PathId) {
+        match *token {
+            Token::PathAbandon(_) => self.on_abandon_lost(path),
+            Token::MaxPathId(_) => self.on_max_path_id_lost(path),
+            // who is still blocked says so again
+            Token::PathsBlocked(_) | Token::PathCidsBlocked(_) => {}
+            _ => {
+                let Some(ids) = self.slot_mut(path).filter(|ids| ids.leaving.is_none()) else { return };
+                match *token {
+                    Token::NewConnectionId(_, seq) => ids.local.on_lost(seq),
+                    Token::RetireConnectionId(_, seq) => ids.peer.on_lost(seq),
+                    Token::PathStatus(_, seq) => ids.status.on_lost(seq),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Spaces whose packets run on path `ix`.
     pub(crate) fn spaces_on(&self, ix: usize) -> impl Iterator<Item = SpaceId> + use<> {
-        let early = [SpaceId::Initial, SpaceId::Handshake].into_iter().filter(move |_| ix == 0);
+        let first = self.paths[ix].id == PathId::ZERO;
+        let early = [SpaceId::Initial, SpaceId::Handshake].into_iter().filter(move |_| first);
         early.chain([SpaceId::App(ix)])
     }
 
@@ -309,7 +346,8 @@ impl Connection {
             .filter_map(|(id, space)| {
                 let delay =
                     if matches!(id, SpaceId::App(_)) { self.peer_ack_delay() } else { Duration::ZERO };
-                Some((space.sent.last_eliciting_at()? + path.pto(delay), LossTimer::Probe(id)))
+                let wait = if self.paths.len() > 1 { path.pto_capped(delay) } else { path.pto(delay) };
+                Some((space.sent.last_eliciting_at()? + wait, LossTimer::Probe(id)))
             })
             .min_by_key(|(at, _)| *at);
         let guard = self.side.is_client() && !self.hs.peer_validated && ix == 0;
@@ -342,15 +380,23 @@ impl Connection {
             self.log_ecn(now, ix, ecn);
         }
         self.last_activity = now;
+        let rescue = self.paths[ix].is_silent() && self.has_other_usable(ix);
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         for id in self.spaces_on(ix) {
             if let Some(space) = self.space_mut(id) {
                 space.sent.probe(&mut tokens);
             }
         }
+        if rescue {
+            // All that is outstanding goes again on others, once: a path cut off acknowledges nothing, and so nothing on it
+            // would ever be declared lost.
+            let path = &mut self.paths[ix];
+            path.space.sent.copy_tokens(path.rescued, &mut tokens);
+            path.rescued = path.space.numbers.peek();
+        }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;
-        if ix == 0 {
+        if self.paths[ix].id == PathId::ZERO {
             self.probe_handshake_too();
         }
         self.log_metrics(now, ix);

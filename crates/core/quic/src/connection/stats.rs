@@ -8,6 +8,7 @@ use tq_event::Counters;
 use tq_wire::PathId;
 
 use super::Connection;
+use crate::path::PathState;
 
 /// A snapshot of a connection.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Stats {
     pub peer_blocked: u64,
     /// Bytes of DATAGRAMs waiting to be sent.
     pub datagram_backlog: u64,
+    /// Changes of paths that were refused: bugs, or a peer that asks for what cannot be.
+    pub path_changes_refused: u64,
     /// DATAGRAMs dropped before they were sent because no packet can carry them any more.
     pub datagrams_undeliverable: u64,
 }
@@ -41,6 +44,8 @@ pub struct PathStats {
     pub remote: SocketAddr,
     /// Whether the address is validated.
     pub validated: bool,
+    /// What both ends have agreed of it.
+    pub state: PathState,
     /// Smoothed RTT.
     pub srtt: Duration,
     /// RTT variation.
@@ -74,7 +79,7 @@ pub struct PathStats {
 impl Connection {
     /// The numbers as they are now.
     pub fn stats(&self) -> Stats {
-        let paths = (0..self.paths.len()).map(|ix| self.path_stats(ix)).collect();
+        let paths = (0..self.paths.len()).map(|ix| self.path_stats_at(ix)).collect();
         let mut counters = self.counters;
         let traffic = self.streams.traffic();
         counters.messages_dropped = self.datagrams.dropped();
@@ -87,18 +92,20 @@ impl Connection {
             backlog: self.streams.backlog(),
             streams: self.streams.len(),
             peer_blocked: self.streams.peer_blocked(),
+            path_changes_refused: self.multipath.refused,
             datagram_backlog: self.datagrams.backlog(),
             datagrams_undeliverable: self.datagrams.undeliverable(),
             key_generation: self.keys.one_rtt.as_ref().map_or(0, |keys| keys.generation),
         }
     }
 
-    fn path_stats(&self, ix: usize) -> PathStats {
+    pub(super) fn path_stats_at(&self, ix: usize) -> PathStats {
         let path = &self.paths[ix];
         PathStats {
             id: path.id,
             remote: path.tuple.remote,
             validated: path.validation.is_validated(),
+            state: path.state,
             srtt: path.rtt.smoothed(),
             rttvar: path.rtt.var(),
             min_rtt: path.rtt.min(),

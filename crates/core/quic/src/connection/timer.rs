@@ -44,14 +44,14 @@ impl Connection {
         let early =
             early.filter_map(|space| space.owed.deadline()).min().filter(|_| !self.paths[0].is_blocked());
         let paths = (0..self.paths.len()).filter_map(|ix| self.path_deadline(ix)).min();
-        [table, early, paths].into_iter().flatten().min()
+        [table, early, paths, self.leaving_deadline(), self.pick_again].into_iter().flatten().min()
     }
 
     fn path_deadline(&self, ix: usize) -> Option<Instant> {
         let path = &self.paths[ix];
         let loss = self.loss_timer(ix).map(|(at, _)| at);
         // an ACK that may not be sent is no reason to wake up
-        let ack = path.space.owed.deadline().filter(|_| !path.is_blocked());
+        let ack = path.space.owed.deadline().filter(|_| self.ack_carrier(ix).is_some());
         [loss, ack, path.validation.deadline(), path.paced_until].into_iter().flatten().min()
     }
 
@@ -71,6 +71,9 @@ impl Connection {
             {
                 self.on_loss_timer(now, ix, what);
             }
+            if self.end.is_over() {
+                return;
+            }
             let path = &mut self.paths[ix];
             if path.paced_until.is_some_and(|at| at <= now) {
                 path.paced_until = None;
@@ -78,6 +81,12 @@ impl Connection {
             if path.validation.deadline().is_some_and(|at| at <= now) && path.validation.on_deadline(now) {
                 self.on_validation_failed(now, ix);
             }
+        }
+        if self.pick_again.is_some_and(|at| at <= now) {
+            self.pick_again = None;
+        }
+        if self.leaving_deadline().is_some_and(|at| at <= now) {
+            self.expire_paths(now);
         }
     }
 
@@ -90,7 +99,8 @@ impl Connection {
             Timer::OldKeys => self.drop_old_keys(now),
             Timer::EarlyKeys => self.drop_early_keys(now),
             Timer::KeepAlive => {
-                self.paths[0].ping = true;
+                // on every path, so that NATs keep it
+                self.paths.iter_mut().filter(|path| path.state.is_usable()).for_each(|path| path.ping = true);
                 self.arm_keep_alive(now);
             }
         }
@@ -105,7 +115,8 @@ impl Connection {
     /// Longest base PTO of the paths: a dead path's backoff must not count (decision 8).
     pub(crate) fn longest_pto(&self) -> Duration {
         let delay = self.peer_ack_delay();
-        self.paths.iter().map(|path| path.pto_base(delay)).max().unwrap_or(Duration::from_secs(1))
+        let live = self.paths.iter().filter(|path| path.state.is_live());
+        live.map(|path| path.pto_base(delay)).max().unwrap_or(Duration::from_secs(1))
     }
 
     /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.

@@ -12,6 +12,7 @@ use tq_wire::frame::Close;
 use tq_wire::header::{self, Header, LongKind};
 use tq_wire::{Cid, Code, Frame, PathId, Side, Version, Writer, packet_number};
 
+use super::Resets;
 use super::half_open::{Prefix, Room};
 use super::token::{Token, Verdict};
 use super::{Endpoint, Handle, Known, Route};
@@ -256,7 +257,8 @@ impl Endpoint {
             return Err((error.into(), Some(transmit)));
         }
         let half_open = Some((prefix, [odcid, incoming.dcid]));
-        let handle = Handle(self.known.insert(Known { half_open, server_name: None, reset: None }) as u32);
+        let handle =
+            Handle(self.known.insert(Known { half_open, server_name: None, resets: Resets::new() }) as u32);
         self.half_open.begin(prefix);
         self.absorb(handle, &mut connection);
         let mut datagram = incoming.datagram;

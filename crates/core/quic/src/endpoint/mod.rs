@@ -20,7 +20,7 @@ use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
 use tq_time::Instant;
 use tq_wire::header::Header;
-use tq_wire::{Cid, Side, Version};
+use tq_wire::{Cid, PathId, Side, Version};
 
 use self::early::EarlyPackets;
 use self::half_open::{HalfOpen, Prefix, Spent};
@@ -57,14 +57,17 @@ pub enum Route {
     Drop(DropReason),
 }
 
+/// Where each path's reset token leads.
+type Resets = BTreeMap<PathId, (SocketAddr, [u8; 16])>;
+
 /// What the endpoint keeps of a connection.
 struct Known {
     /// Where a handshake that is still going on comes from, and the ids it began with, before and after a Retry.
     half_open: Option<(Prefix, [Cid; 2])>,
     /// Under which name a client's tokens are kept.
     server_name: Option<String>,
-    /// Where the reset token leads that is in the routing table.
-    reset: Option<(SocketAddr, [u8; 16])>,
+    /// The reset tokens in the routing table, by path.
+    resets: Resets,
 }
 
 /// Connections of a host's sockets.
@@ -165,7 +168,8 @@ impl Endpoint {
             },
         );
         connection.start_client(now, &config.tls, server_name)?;
-        let known = Known { half_open: None, server_name: Some(server_name.to_string()), reset: None };
+        let known =
+            Known { half_open: None, server_name: Some(server_name.to_string()), resets: Resets::new() };
         let handle = Handle(self.known.insert(known) as u32);
         self.absorb(handle, &mut connection);
         Ok((handle, connection))
@@ -231,11 +235,16 @@ impl Endpoint {
         match event {
             EndpointEvent::CidIssued(cid) => self.routes.add_cid(cid, handle),
             EndpointEvent::CidRetired(cid) => self.routes.remove_cid(&cid),
-            EndpointEvent::ResetToken(remote, token) => {
-                if let Some((remote, token)) = known.reset.replace((remote, token.0)) {
+            EndpointEvent::ResetToken(path, remote, token) => {
+                if let Some((remote, token)) = known.resets.insert(path, (remote, token.0)) {
                     self.routes.remove_reset(remote, &token);
                 }
                 self.routes.add_reset(remote, token.0, handle);
+            }
+            EndpointEvent::ResetTokenGone(path) => {
+                if let Some((remote, token)) = known.resets.remove(&path) {
+                    self.routes.remove_reset(remote, &token);
+                }
             }
             EndpointEvent::NewToken(version, token) => {
                 if let Some(name) = known.server_name.clone() {
@@ -254,7 +263,7 @@ impl Endpoint {
                 if let Some((prefix, _)) = known.half_open.take() {
                     self.half_open.end(prefix);
                 }
-                if let Some((remote, token)) = known.reset.take() {
+                for (remote, token) in core::mem::take(&mut known.resets).into_values() {
                     self.routes.remove_reset(remote, &token);
                 }
                 self.known.remove(handle.0 as usize);

@@ -5,13 +5,21 @@
 
 mod ecn;
 mod mtu;
+mod state;
+mod status;
 mod validate;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
+use bytes::Bytes;
 pub(crate) use ecn::EcnPath;
 pub(crate) use mtu::Mtu;
+pub use state::PathState;
+pub(crate) use state::{Cause, Refused};
+pub use status::Status;
+pub(crate) use status::Statuses;
+use tq_buf::mem::{Box, VecDeque};
 use tq_cc::{Controller, Pacer, RateSampler, Rtt};
 use tq_time::Instant;
 use tq_wire::{Ecn, PathId};
@@ -22,6 +30,12 @@ use crate::space::Space;
 
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
 const MAX_BACKOFF: u32 = 10;
+
+/// Longest PTO of one of several paths, backoff included.
+const LONGEST_PTO: Duration = Duration::from_secs(2);
+
+/// Probe timeouts in a row after which a path counts as silent.
+const SILENT_AFTER: u32 = 2;
 
 /// An unproven address with less room than this gets nothing: an ACK may not fit.
 const SMALLEST_PACKET: u64 = 64;
@@ -37,7 +51,17 @@ pub(crate) struct Tuple {
 /// One path.
 pub(crate) struct Path {
     pub(crate) id: PathId,
+    /// What both ends have agreed of it.
+    pub(crate) state: PathState,
     pub(crate) tuple: Tuple,
+    /// The address before the last change, until the present one is proven.
+    pub(crate) fallback: Option<Box<Fallback>>,
+    /// Full datagrams still to be sent to open it.
+    pub(crate) flight: u8,
+    /// ACK-only packets sent in a row; now and then one carries a PING so that ranges can be forgotten.
+    pub(crate) ack_only: u32,
+    /// When an acknowledgement that came on this path last gave an RTT sample.
+    pub(crate) sampled_at: Option<Instant>,
     /// Its application packet number space.
     pub(crate) space: Space,
     pub(crate) rtt: Rtt,
@@ -53,6 +77,10 @@ pub(crate) struct Path {
     pub(crate) probes: [u8; 3],
     /// A PING is wanted.
     pub(crate) ping: bool,
+    /// Messages that are to go on this path and no other.
+    pub(crate) messages: VecDeque<Bytes>,
+    /// What was outstanding below this number has gone again on other paths.
+    pub(crate) rescued: u64,
     /// Not before this may the pacer let the next batch go.
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
@@ -79,7 +107,12 @@ impl Path {
         let mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
         Self {
             id,
+            state: PathState::Created,
             tuple,
+            fallback: None,
+            flight: 0,
+            ack_only: 0,
+            sampled_at: None,
             space: Space::new(skip_seed, false),
             rtt: Rtt::new(config.initial_rtt),
             cc: Controller::new(config.congestion, now, mtu.current())
@@ -92,6 +125,8 @@ impl Path {
             pto_count: 0,
             probes: [0; 3],
             ping: false,
+            rescued: 0,
+            messages: VecDeque::new(),
             paced_until: None,
             phase_start: None,
             sealed_from: 0,
@@ -111,6 +146,26 @@ impl Path {
     /// PTO with backoff.
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
+    }
+
+    /// The same, but no longer than two seconds or the PTO without backoff: other paths carry the data, and this one is
+    /// to be noticed soon after it works again.
+    pub(crate) fn pto_capped(&self, max_ack_delay: Duration) -> Duration {
+        self.pto(max_ack_delay).min(LONGEST_PTO.max(self.pto_base(max_ack_delay)))
+    }
+
+    /// Whether two probe timeouts in a row were not answered: others take its data if there are any.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.pto_count >= SILENT_AFTER
+    }
+
+    /// Whether `other` has the same two addresses.
+    pub(crate) fn is_at(&self, other: &Tuple) -> bool {
+        let same_local = match (self.tuple.local_ip, other.local_ip) {
+            (Some(one), Some(two)) => one == two,
+            _ => true,
+        };
+        self.tuple.remote == other.remote && self.tuple.socket == other.socket && same_local
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
@@ -179,6 +234,15 @@ impl Path {
             ecn: core::mem::replace(&mut self.ecn, with.ecn),
         }
     }
+}
+
+/// The address before the last change and what was known of it, kept until the new one is validated.
+#[derive(Debug)]
+pub(crate) struct Fallback {
+    pub(crate) tuple: Tuple,
+    pub(crate) learnt: Option<Learnt>,
+    /// When it was left.
+    pub(crate) since: Instant,
 }
 
 /// What a path knows of the way to one address.

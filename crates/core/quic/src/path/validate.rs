@@ -18,6 +18,8 @@ const MIN_INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Validation {
     validated: bool,
+    /// Whether the address may get only three times what came from it; not one we chose ourselves.
+    limited: bool,
     /// Bytes received from and sent to an address not validated yet.
     received: u64,
     sent: u64,
@@ -30,7 +32,7 @@ pub(crate) struct Validation {
 #[derive(Debug)]
 struct Challenge {
     /// Every copy has bytes of its own; any answer counts.
-    sent: [[u8; 8]; 4],
+    sent: [([u8; 8], Instant); 4],
     count: usize,
     pending: bool,
     resend_at: Option<Instant>,
@@ -43,6 +45,7 @@ impl Validation {
     pub(crate) fn new() -> Self {
         Self {
             validated: false,
+            limited: true,
             received: 0,
             sent: 0,
             challenge: None,
@@ -63,6 +66,27 @@ impl Validation {
         *self = Self { received, responses, answered: self.answered, ..Self::new() };
     }
 
+    /// The address was chosen here: it is challenged, but nobody else could be flooded by it.
+    pub(crate) fn set_chosen(&mut self) {
+        self.limited = false;
+    }
+
+    /// Responses owed.
+    pub(crate) fn responses(&self) -> usize {
+        self.responses.len()
+    }
+
+    /// Drops the oldest response owed.
+    pub(crate) fn drop_response(&mut self) {
+        self.responses.pop_front();
+    }
+
+    /// Nothing is asked and nothing is answered any more.
+    pub(crate) fn stop(&mut self) {
+        self.challenge = None;
+        self.responses.clear();
+    }
+
     pub(crate) fn is_validated(&self) -> bool {
         self.validated
     }
@@ -77,14 +101,14 @@ impl Validation {
 
     /// Bytes that may be sent: three times what was received.
     pub(crate) fn budget(&self) -> u64 {
-        if self.validated { u64::MAX } else { (3 * self.received).saturating_sub(self.sent) }
+        if self.validated || !self.limited { u64::MAX } else { (3 * self.received).saturating_sub(self.sent) }
     }
 
     /// Starts to challenge; the first repetition comes after three round trips, or early if they are not known. Gives
     /// up after `patience`, but not before three seconds.
     pub(crate) fn challenge(&mut self, now: Instant, srtt: Option<Duration>, patience: Duration) {
         self.challenge = Some(Challenge {
-            sent: [[0; 8]; 4],
+            sent: [([0; 8], now); 4],
             count: 0,
             pending: true,
             resend_at: None,
@@ -104,7 +128,7 @@ impl Validation {
     /// A challenge with these fresh bytes goes out.
     pub(crate) fn on_challenge_sent(&mut self, now: Instant, data: [u8; 8]) {
         if let Some(challenge) = &mut self.challenge {
-            challenge.sent[challenge.count % 4] = data;
+            challenge.sent[challenge.count % 4] = (data, now);
             challenge.count += 1;
             challenge.pending = false;
             challenge.resend_at = Some(now + challenge.interval);
@@ -112,16 +136,13 @@ impl Validation {
         }
     }
 
-    /// Whether `data` answers a challenge of ours; if so the address is validated.
-    pub(crate) fn on_response(&mut self, data: [u8; 8]) -> bool {
-        let answered = self
-            .challenge
-            .as_ref()
-            .is_some_and(|challenge| challenge.sent[..challenge.count.min(4)].contains(&data));
-        if answered {
-            self.set_validated();
-        }
-        answered
+    /// When the challenge of ours was sent that `data` answers; if there is one the address is validated.
+    pub(crate) fn on_response(&mut self, data: [u8; 8]) -> Option<Instant> {
+        let challenge = self.challenge.as_ref()?;
+        let sent = &challenge.sent[..challenge.count.min(4)];
+        let (_, at) = *sent.iter().find(|(sent, _)| *sent == data)?;
+        self.set_validated();
+        Some(at)
     }
 
     /// A PATH_CHALLENGE arrived on this path.

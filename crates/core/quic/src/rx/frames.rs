@@ -1,8 +1,8 @@
 //! The one `match` over frames: each goes to the component that owns it.
 
 use tq_time::Instant;
-use tq_wire::frame::{Ack, Frames, NewConnectionId, PacketKind, kind};
-use tq_wire::{Cid, Code, Frame, PathId};
+use tq_wire::frame::{Ack, Frames, PacketKind, kind};
+use tq_wire::{Code, Frame, PathId};
 
 use super::Opened;
 use crate::connection::handshaking::MAX_TOKEN;
@@ -65,14 +65,19 @@ impl Connection {
     }
 
     fn on_ack_frame(&mut self, now: Instant, opened: &Opened, ack: &Ack<'_>) -> Result<(), TransportError> {
-        match (opened.space, ack.path) {
-            (_, Some(_)) => Err(violation(kind::PATH_ACK, "PATH_ACK without multipath")),
-            (SpaceId::App(_), None) => {
-                let Some(ix) = self.path_index(PathId::ZERO) else { return Ok(()) };
-                self.on_ack(now, SpaceId::App(ix), ix, ack)
+        let path = match (opened.space, ack.path) {
+            (SpaceId::App(_), Some(_)) if !self.multipath.on => {
+                return Err(violation(kind::PATH_ACK, "PATH_ACK without multipath"));
             }
-            (space, None) => self.on_ack(now, space, 0, ack),
+            // a plain ACK is about path 0 (multipath §4.1)
+            (SpaceId::App(_), path) => path.unwrap_or(PathId::ZERO),
+            (space, _) => return self.on_ack(now, space, (0, 0), ack),
+        };
+        if let Some(ix) = self.path_index(path) {
+            return self.on_ack(now, SpaceId::App(ix), (ix, opened.ix), ack);
         }
+        let gone = self.multipath.is_over(path) || self.slot(path).is_some_and(|ids| ids.leaving.is_some());
+        if gone { Ok(()) } else { Err(violation(kind::PATH_ACK, "PATH_ACK of a path nothing was sent on")) }
     }
 
     /// Frames of 0-RTT and 1-RTT packets other than the frequent ones.
@@ -99,7 +104,7 @@ impl Connection {
             Frame::DataBlocked(limit) => self.streams.on_data_blocked(limit),
             Frame::StreamDataBlocked(id, limit) => self.streams.on_stream_data_blocked(id, limit)?,
             Frame::StreamsBlocked(dir, limit) => self.streams.on_streams_blocked(dir, limit),
-            Frame::NewConnectionId(ref f) => self.on_new_cid(opened.ix, f)?,
+            Frame::NewConnectionId(ref f) => self.on_new_cid(f)?,
             Frame::RetireConnectionId(ref f) => self.on_retire_frame(f.path, f.seq, &opened.dcid)?,
             Frame::PathChallenge(data) => self.on_path_challenge(meta, opened.ix, data),
             Frame::PathResponse(data) => self.on_path_response(now, data),
@@ -107,32 +112,14 @@ impl Connection {
             Frame::HandshakeDone => self.on_handshake_done(now)?,
             Frame::AckFrequency(ref f) => self.on_ack_frequency(f)?,
             Frame::ImmediateAck => self.paths.iter_mut().for_each(|path| path.space.owed.ack_at_once()),
-            ref other => return Err(violation(other.kind(), "multipath frame without multipath")),
+            Frame::PathAbandon(path, code) => self.on_path_abandon(now, path, code)?,
+            Frame::PathStatus(ref f) => self.on_path_status(now, f)?,
+            Frame::MaxPathId(max) => self.on_max_path_id(max)?,
+            Frame::PathsBlocked(max) => self.on_paths_blocked(max)?,
+            Frame::PathCidsBlocked(path, next) => self.on_path_cids_blocked(path, next)?,
+            ref other => return Err(violation(other.kind(), "frame in a packet that must not carry it")),
         }
         Ok(())
-    }
-
-    fn on_new_cid(&mut self, ix: usize, f: &NewConnectionId) -> Result<(), TransportError> {
-        if f.path.is_some() {
-            return Err(violation(kind::PATH_NEW_CONNECTION_ID, "multipath frame without multipath"));
-        }
-        let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == PathId::ZERO) else { return Ok(()) };
-        if ids.peer.on_new(f)? {
-            self.announce_reset_token(ix);
-        }
-        Ok(())
-    }
-
-    fn on_retire_frame(
-        &mut self,
-        path: Option<PathId>,
-        seq: u64,
-        carrier: &Cid,
-    ) -> Result<(), TransportError> {
-        if path.is_some() {
-            return Err(violation(kind::PATH_RETIRE_CONNECTION_ID, "multipath frame without multipath"));
-        }
-        self.on_retire_cid(PathId::ZERO, seq, carrier)
     }
 
     fn on_new_token(&mut self, token: &[u8]) -> Result<(), TransportError> {

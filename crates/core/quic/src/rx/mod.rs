@@ -6,8 +6,8 @@ mod open;
 
 use tq_event::DropReason;
 use tq_time::Instant;
-use tq_wire::header::{FIXED_BIT, Header, LongKind};
-use tq_wire::{Cid, Version};
+use tq_wire::header::{self, FIXED_BIT, Header, LongKind};
+use tq_wire::{Cid, PathId, Version};
 
 use crate::connection::{Connection, End, RecvMeta, SpaceId};
 use crate::error::TransportError;
@@ -39,7 +39,7 @@ impl Connection {
         if self.side.is_client() && !self.is_known(meta) {
             return self.drop_packet(now, DropReason::UnexpectedAddress, datagram.len());
         }
-        self.attribute(meta, datagram.len());
+        self.attribute(meta, datagram);
         self.split(now, meta, datagram);
         if !self.hs.waiting.is_empty() {
             self.retry_waiting(now);
@@ -48,7 +48,9 @@ impl Connection {
 
     /// While closing only the peer's own close is of interest; anything else may earn a copy of ours.
     fn receive_closing(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
-        self.attribute(meta, datagram.len());
+        if let Some(at) = self.attribute(meta, datagram) {
+            self.heard_on = self.paths[at].id;
+        }
         self.counters.drop_packet(DropReason::Closing);
         self.watch_for_close(now, datagram);
         if let End::Closing(closing) = &mut self.end {
@@ -62,13 +64,25 @@ impl Connection {
         self.paths.iter().any(|path| (path.tuple.remote.ip(), path.tuple.remote.port()) == from)
     }
 
-    /// Counts bytes for the path they came on, opened or not (RFC 9000 §8.1).
-    fn attribute(&mut self, meta: &RecvMeta, len: usize) {
-        let at = self.paths.iter().position(|path| path.tuple.remote == meta.remote).unwrap_or(0);
+    /// Counts bytes for the path they are for, opened or not (RFC 9000 §8.1), and says which that is.
+    fn attribute(&mut self, meta: &RecvMeta, datagram: &[u8]) -> Option<usize> {
+        let at = if self.multipath.on { self.path_for(meta, datagram)? } else { 0 };
+        let len = datagram.len();
         let path = &mut self.paths[at];
         path.bytes_received += len as u64;
         if path.tuple.remote == meta.remote {
             path.validation.on_received(len);
+        }
+        Some(at)
+    }
+
+    /// The path whose id a datagram carries, or else one that leads where it came from. `None` for an id of no path yet.
+    fn path_for(&self, meta: &RecvMeta, datagram: &[u8]) -> Option<usize> {
+        let short = datagram.first().is_some_and(|first| first & header::FORM_LONG == 0);
+        let dcid = datagram.get(1..=self.shared.cid_len).filter(|_| short).and_then(Cid::new);
+        match dcid.and_then(|dcid| self.path_of(&dcid)) {
+            Some(id) => self.path_index(id),
+            None => Some(self.paths.iter().position(|path| path.tuple.remote == meta.remote).unwrap_or(0)),
         }
     }
 
@@ -171,6 +185,9 @@ impl Connection {
             LongKind::Handshake => SpaceId::Handshake,
             LongKind::ZeroRtt => SpaceId::App(0),
         };
+        if kind == LongKind::ZeroRtt && self.paths[0].id != PathId::ZERO {
+            return self.drop_packet(now, DropReason::KeysDiscarded, packet.len());
+        }
         if kind != LongKind::ZeroRtt && !self.expects_scid(scid) {
             return self.drop_packet(now, DropReason::OtherConnection, packet.len());
         }
@@ -204,18 +221,30 @@ impl Connection {
     }
 
     fn short(&mut self, now: Instant, meta: &RecvMeta, dcid: &Cid, pn_offset: usize, packet: &mut [u8]) {
-        let Some(ix) = self.path_of(dcid).and_then(|path| self.path_index(path)) else {
+        let Some(path) = self.path_of(dcid) else {
             return self.undecryptable(now, DropReason::UnknownPath, packet);
         };
         if self.keys.one_rtt.is_none() || (self.side.is_server() && !self.hs.complete) {
             return self.postpone(now, meta, packet);
         }
+        let known = self.path_index(path);
+        let Some(ix) = known.or_else(|| self.attempt_path(now, meta, path)) else {
+            return self.undecryptable(now, DropReason::UnknownPath, packet);
+        };
         match self.open_short(now, ix, dcid, pn_offset, packet) {
             Ok(opened) => {
-                self.note_one_rtt(opened.pn);
+                if known.is_none() {
+                    self.on_path_opened(now, ix, packet.len());
+                }
+                self.note_one_rtt(opened.ix, opened.pn);
                 self.process(now, meta, &opened, packet);
             }
-            Err(reason) => self.undecryptable(now, reason, packet),
+            Err(reason) => {
+                if known.is_none() {
+                    self.forget_attempt();
+                }
+                self.undecryptable(now, reason, packet);
+            }
         }
     }
 
@@ -280,6 +309,7 @@ impl Connection {
         if self.end.is_over() {
             return;
         }
+        self.heard_on = self.paths[opened.ix].id;
         let Some(space) = self.space_mut(opened.space) else { return };
         let highest = space.owed.largest().is_none_or(|largest| opened.pn > largest);
         space.owed.on_packet(now, opened.pn, outcome.eliciting, meta.ecn);
@@ -298,7 +328,8 @@ impl Connection {
             // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
             // follows, only on the newest packet that is not a probe, and not before the handshake is complete: a copy of
             // 0-RTT proves nothing (RFC 9000 §9).
-            if self.side.is_server() && highest && !outcome.probing_only && !opened.zero_rtt {
+            let live = self.paths[opened.ix].state.is_live();
+            if self.side.is_server() && highest && live && !outcome.probing_only && !opened.zero_rtt {
                 self.rebind(now, meta, opened.ix, size);
             }
         }

@@ -384,6 +384,15 @@ impl Sent {
         }
     }
 
+    /// Hands out copies of the tokens of all outstanding packets numbered `from` and up: other paths take them. The packets
+    /// stay in flight.
+    pub(crate) fn copy_tokens(&self, from: u64, out: &mut Vec<Token>) {
+        let skip = self.index(from.max(self.open));
+        for slot in self.ring.iter().skip(skip).filter(|slot| slot.state == State::Out) {
+            out.extend(slot.packet.tokens.iter().cloned());
+        }
+    }
+
     /// Takes everything out of flight without calling it lost, and hands the tokens out to be sent anew: after a
     /// Retry, or when 0-RTT was rejected. Late acknowledgements of these packets mean nothing.
     pub(crate) fn all_tokens_lost(&mut self, out: &mut Vec<Token>) {

@@ -20,15 +20,30 @@ const SMALL_ANSWERS: u64 = 64;
 const SMALLEST_ANSWER: u64 = 64;
 
 impl Connection {
-    /// Whether path `ix` has 1-RTT frames to send; `data` if more than acknowledgements may go.
-    pub(super) fn app_wants(&self, now: Instant, ix: usize, data: bool) -> bool {
+    /// Whether path `ix` has 1-RTT frames to send; `data` if more than acknowledgements may go, `shared` if also what any
+    /// path may carry.
+    pub(super) fn app_wants(&self, now: Instant, ix: usize, data: bool, shared: bool) -> bool {
         let path = &self.paths[ix];
-        path.space.owed.wants(now)
+        self.ack_due(now, ix)
             || data
                 && (path.probes[2] > 0
-                    || self.streams.wants_data()
-                    || self.datagrams.wants()
-                    || self.wants_control(ix))
+                    || shared && self.wants_shared()
+                    || path.ping
+                    || !path.messages.is_empty())
+    }
+
+    /// Whether an acknowledgement is due that path `ix` carries.
+    fn ack_due(&self, now: Instant, ix: usize) -> bool {
+        if self.paths.len() == 1 {
+            return self.paths[ix].space.owed.wants(now);
+        }
+        let due = |of: &usize| self.paths[*of].space.owed.wants(now);
+        (0..self.paths.len()).filter(due).any(|of| self.ack_carrier(of) == Some(ix))
+    }
+
+    /// Whether there is something that any path may carry.
+    pub(super) fn wants_shared(&self) -> bool {
+        self.streams.wants_data() || self.datagrams.wants() || self.wants_control()
     }
 
     /// As many full packets as the budget allows.
@@ -38,13 +53,14 @@ impl Connection {
         ix: usize,
         buf: &mut [u8],
         max_segments: usize,
+        shared: bool,
     ) -> Option<Transmit> {
-        if !self.may_send_app() || self.paths[ix].is_blocked() {
+        if !self.may_send_app() || self.paths[ix].is_blocked() || !self.paths[ix].state.is_live() {
             return None;
         }
         let mut budget = self.budget(now, ix)?;
         let data = budget.allows_data();
-        if !self.app_wants(now, ix, data) {
+        if !self.app_wants(now, ix, data, shared) {
             self.note_idle(ix, data);
             return None;
         }
@@ -55,15 +71,16 @@ impl Connection {
         let mut at = 0;
         while seals.len() < max_segments && at + segment <= buf.len() && segment <= budget.total {
             let data = budget.allows_data();
-            if !self.app_wants(now, ix, data) {
+            if !self.app_wants(now, ix, data, shared) {
                 break;
             }
             let limit = at + segment;
-            let fill =
-                |c: &mut Self, payload: &mut crate::payload::Payload<'_>| c.fill_app(now, ix, data, payload);
+            let fill = |c: &mut Self, payload: &mut crate::payload::Payload<'_>| {
+                c.fill_app(now, ix, (data, shared), payload);
+            };
             let Some(mut draft) = self.draft(SpaceId::App(ix), ix, buf, at, limit, fill) else { break };
             let short = limit - draft.seal.packet.end;
-            if short > 0 && short <= PAD_TO_GO_ON && self.streams.wants_data() && data {
+            if short > 0 && short <= PAD_TO_GO_ON && self.streams.wants_data() && data && shared {
                 self.pad(buf, &mut draft, segment);
             }
             let (end, len) = (draft.seal.packet.end, draft.seal.packet.len());
@@ -180,9 +197,28 @@ impl Connection {
         Some(self.finish_datagram(now, ix, buf, smallvec![draft], len))
     }
 
+    /// The rest of the first flight of a path: full datagrams, so that the server may send more than one (decision 11).
+    pub(super) fn transmit_flight(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
+        let path = &self.paths[ix];
+        let size = usize::from(MIN_MTU);
+        if path.flight == 0 || path.cc.window() < self.in_flight(ix) + size as u64 {
+            return None;
+        }
+        let fill = |_: &mut Self, payload: &mut crate::payload::Payload<'_>| {
+            payload.frame(&Frame::Ping, None);
+        };
+        let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, size, fill)?;
+        self.pad(buf, &mut draft, size);
+        self.paths[ix].flight -= 1;
+        Some(self.finish_datagram(now, ix, buf, smallvec![draft], size))
+    }
+
     /// A datagram larger than the current size, to learn whether it passes (RFC 8899).
     pub(super) fn transmit_mtu_probe(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
-        if !self.hs.confirmed || !self.paths[ix].validation.is_validated() && self.side.is_server() {
+        if !self.hs.confirmed || !self.paths[ix].state.is_usable() {
+            return None;
+        }
+        if !self.paths[ix].validation.is_validated() && self.side.is_server() {
             return None;
         }
         let size = self.paths[ix].mtu.next_probe(now)?;

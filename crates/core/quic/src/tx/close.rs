@@ -10,16 +10,13 @@ use crate::connection::{Connection, End, SpaceId, Transmit};
 impl Connection {
     /// One datagram with CONNECTION_CLOSE, if one is due.
     pub(super) fn transmit_close(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
-        let End::Closing(closing) = &mut self.end else { return None };
-        if !core::mem::take(&mut closing.pending) {
-            return None;
-        }
-        let total = usize::try_from(self.paths[0].amplification_budget()).unwrap_or(usize::MAX);
+        let ix = self.next_to_close()?;
+        let total = usize::try_from(self.paths[ix].amplification_budget()).unwrap_or(usize::MAX);
         let limit = total.min(usize::from(MIN_MTU));
         let app_only = self.hs.confirmed;
         let mut drafts: SmallVec<[Draft; 3]> = SmallVec::new();
         let mut at = 0;
-        for id in [SpaceId::Initial, SpaceId::Handshake, SpaceId::App(0)] {
+        for id in [SpaceId::Initial, SpaceId::Handshake, SpaceId::App(ix)] {
             let keys = match id {
                 SpaceId::Initial => self.keys.initial.is_some() && !app_only,
                 SpaceId::Handshake => self.keys.handshake.is_some() && !app_only,
@@ -29,7 +26,7 @@ impl Connection {
             if !keys {
                 continue;
             }
-            let draft = self.draft(id, 0, buf, at, limit, |c, payload| {
+            let draft = self.draft(id, ix, buf, at, limit, |c, payload| {
                 let Some(frame) = c.close_frame(id) else { return };
                 payload.frame(&frame, None);
             });
@@ -48,6 +45,26 @@ impl Connection {
         if drafts.is_empty() {
             return None;
         }
-        Some(self.finish_datagram(now, 0, buf, drafts, at))
+        Some(self.finish_datagram(now, ix, buf, drafts, at))
+    }
+
+    /// The path that carries the next copy: first every path once, then the one something came on.
+    fn next_to_close(&mut self) -> Option<usize> {
+        let End::Closing(closing) = &mut self.end else { return None };
+        if !closing.pending {
+            return None;
+        }
+        if let Some(from) = closing.round {
+            let live = |at: &usize| self.paths[*at].state.is_live();
+            let mut rest = (from..self.paths.len()).filter(live);
+            let this = rest.next();
+            let next = rest.next();
+            closing.round = next;
+            closing.pending = next.is_some();
+            return this;
+        }
+        closing.pending = false;
+        let heard = self.paths.iter().position(|path| path.id == self.heard_on && path.state.is_live());
+        Some(heard.unwrap_or_else(|| self.first_live()))
     }
 }

@@ -44,10 +44,11 @@ impl Connection {
         }
         if early || self.may_send_app() {
             let data = budget.allows_data();
-            let wants = self.app_wants(now, 0, data);
+            let wants = self.app_wants(now, 0, data, true);
             if wants
-                && let Some(draft) = self
-                    .draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| c.fill_app(now, 0, data, payload))
+                && let Some(draft) = self.draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| {
+                    c.fill_app(now, 0, (data, true), payload)
+                })
             {
                 at = draft.seal.packet.end;
                 drafts.push(draft);

@@ -31,19 +31,55 @@ impl Connection {
 
     /// 1-RTT: acknowledgements, handshake leftovers, connection ids, flow control, datagrams, streams, a PING if one
     /// is owed.
-    pub(super) fn fill_app(&mut self, now: Instant, ix: usize, data: bool, payload: &mut Payload<'_>) {
-        self.fill_ack(now, SpaceId::App(ix), payload);
+    pub(super) fn fill_app(
+        &mut self,
+        now: Instant,
+        ix: usize,
+        (data, shared): (bool, bool),
+        payload: &mut Payload<'_>,
+    ) {
+        self.fill_acks(now, ix, payload);
         if !data {
             return self.fill_ack_only_ping(ix, payload);
         }
-        if self.wants_control(ix) {
-            self.fill_control(ix, payload);
+        self.fill_own(ix, payload);
+        if shared {
+            if self.wants_control() {
+                self.fill_control(payload);
+            }
+            if self.datagrams.wants() {
+                self.counters.messages_sent += self.datagrams.write(payload);
+            }
+            self.streams.write_data(payload);
         }
-        if self.datagrams.wants() {
-            self.counters.messages_sent += self.datagrams.write(payload);
-        }
-        self.streams.write_data(payload);
         self.fill_probe(SpaceId::App(ix), ix, payload);
+    }
+
+    /// Acknowledgements that path `ix` carries: its own, and those of paths that cannot.
+    fn fill_acks(&mut self, now: Instant, ix: usize, payload: &mut Payload<'_>) {
+        if self.paths.len() == 1 {
+            return self.fill_ack(now, SpaceId::App(ix), payload);
+        }
+        for of in 0..self.paths.len() {
+            let owed = &self.paths[of].space.owed;
+            if (owed.pending() || owed.wants(now)) && self.ack_carrier(of) == Some(ix) {
+                self.fill_ack(now, SpaceId::App(of), payload);
+            }
+        }
+    }
+
+    /// What is for this path and no other.
+    fn fill_own(&mut self, ix: usize, payload: &mut Payload<'_>) {
+        let path = &mut self.paths[ix];
+        if path.ping && payload.frame(&Frame::Ping, None) {
+            path.ping = false;
+        }
+        while let Some(message) = path.messages.front()
+            && payload.frame(&Frame::Datagram(message), None)
+        {
+            self.counters.messages_sent += 1;
+            path.messages.pop_front();
+        }
     }
 
     fn fill_ack(&mut self, now: Instant, id: SpaceId, payload: &mut Payload<'_>) {
@@ -51,12 +87,13 @@ impl Connection {
             SpaceId::App(ix) => Some(self.paths[ix].id),
             _ => None,
         };
+        let named = path.filter(|_| self.multipath.on);
         // ack_delay_exponent of ours is the default
         let Some(space) = self.space_mut(id) else { return };
         if !space.owed.pending() && !space.owed.wants(now) {
             return;
         }
-        if let Some(largest) = space.owed.write(now, &mut payload.out, None, 3) {
+        if let Some(largest) = space.owed.write(now, &mut payload.out, named, 3) {
             payload.tokens.push(Token::Ack { path, largest });
             if path.is_some()
                 && let Some(keys) = &mut self.keys.one_rtt
@@ -68,30 +105,36 @@ impl Connection {
     }
 
     fn fill_ack_only_ping(&mut self, ix: usize, payload: &mut Payload<'_>) {
-        self.ack_only += 1;
+        self.paths[ix].ack_only += 1;
         let answered = self.paths[ix].space.sent.eliciting_in_flight() < UNANSWERED;
-        if self.ack_only >= ACK_ONLY_LIMIT && answered && self.in_flight(ix) < self.paths[ix].cc.window() {
-            self.ack_only = 0;
+        if self.paths[ix].ack_only >= ACK_ONLY_LIMIT
+            && answered
+            && self.in_flight(ix) < self.paths[ix].cc.window()
+        {
+            self.paths[ix].ack_only = 0;
             payload.frame(&Frame::Ping, None);
         }
     }
 
     /// Whether small frames of the connection wait.
-    pub(super) fn wants_control(&self, ix: usize) -> bool {
+    pub(super) fn wants_control(&self) -> bool {
         self.hs.done_pending
             || self.hs.new_token_pending
-            || self.paths[ix].ping
             || self.crypto.wants(Level::OneRtt)
             || self.ack_frequency.wants()
             || self.streams.wants_control()
             || self.cids.iter().any(|ids| ids.local.wants() || ids.peer.wants())
+            || self.multipath.on && self.wants_path_control()
     }
 
-    fn fill_control(&mut self, ix: usize, payload: &mut Payload<'_>) {
+    fn fill_control(&mut self, payload: &mut Payload<'_>) {
         if self.hs.done_pending && payload.frame(&Frame::HandshakeDone, Some(Token::HandshakeDone)) {
             self.hs.done_pending = false;
         }
         self.crypto.write(Level::OneRtt, payload);
+        if self.multipath.on {
+            self.write_path_control(payload);
+        }
         for ids in &mut self.cids {
             ids.peer.write(payload);
             ids.local.write(payload);
@@ -104,9 +147,6 @@ impl Connection {
         }
         self.ack_frequency.write(payload);
         self.streams.write_control(payload);
-        if self.paths[ix].ping && payload.frame(&Frame::Ping, None) {
-            self.paths[ix].ping = false;
-        }
     }
 
     /// A probe must be ack-eliciting (RFC 9002 §6.2.4).

@@ -1,5 +1,5 @@
 //! What leaves next: pick a path, ask its budget, fill packets in one visible order, seal, record, hand over a batch.
-//! Nothing here knows how many paths there are.
+//! Only `pick` knows how many paths there are.
 
 mod batch;
 mod budget;
@@ -7,6 +7,7 @@ mod close;
 mod coalesced;
 mod fill;
 mod packet;
+mod pick;
 
 use tq_event::KeyTrigger;
 use tq_time::Instant;
@@ -32,11 +33,6 @@ impl Connection {
         Some(transmit)
     }
 
-    fn transmit_open(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
-        self.update_keys_if_due(now);
-        (0..self.paths.len()).find_map(|ix| self.transmit_on(now, ix, buf, max_segments))
-    }
-
     fn transmit_on(
         &mut self,
         now: Instant,
@@ -44,16 +40,20 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
-        if ix == 0
-            && (self.initial.is_some() || self.handshake.is_some())
+        if (self.initial.is_some() || self.handshake.is_some())
             && let Some(transmit) = self.transmit_coalesced(now, buf)
         {
             return Some(transmit);
         }
         self.keys.one_rtt.as_ref()?;
-        self.transmit_probing(now, ix, buf)
-            .or_else(|| self.transmit_batch(now, ix, buf, max_segments))
+        self.transmit_bound(now, ix, buf)
+            .or_else(|| self.transmit_batch(now, ix, buf, max_segments, true))
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))
+    }
+
+    /// What no other path can carry and what comes first: challenges, responses, the first flight of a new path.
+    fn transmit_bound(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
+        self.transmit_probing(now, ix, buf).or_else(|| self.transmit_flight(now, ix, buf))
     }
 
     /// Updates keys on our own after enough packets (decision 8), or because the AEAD's limit is near.
