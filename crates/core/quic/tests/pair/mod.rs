@@ -20,6 +20,7 @@ pub const SERVER: &str = "192.0.2.2:443";
 pub mod entropy;
 pub mod flow;
 pub mod link;
+pub mod multi;
 pub mod plain;
 pub mod raw;
 
@@ -27,6 +28,8 @@ pub mod raw;
 pub struct End {
     pub endpoint: Endpoint,
     pub address: SocketAddr,
+    /// Every address, by the number of its socket; the first is `address`.
+    pub addresses: Vec<SocketAddr>,
     pub connections: BTreeMap<Handle, Connection>,
     pub accepted: VecDeque<Handle>,
     pub events: Vec<(Handle, Event)>,
@@ -65,6 +68,8 @@ pub struct Pair {
     pub client: End,
     pub server: End,
     pub delay: Duration,
+    /// Other delays, by sender and receiver.
+    pub delays: BTreeMap<(SocketAddr, SocketAddr), Duration>,
     /// By arrival, then by departure.
     pub flying: BTreeMap<(Instant, u64), Flying>,
     pub link: Link,
@@ -111,6 +116,7 @@ impl Pair {
             client: End::new(CLIENT, client_endpoint),
             server: End::new(SERVER, server_endpoint),
             delay: Duration::from_millis(10),
+            delays: BTreeMap::new(),
             flying: BTreeMap::new(),
             link: Box::new(|_| true),
             tls: client_tls,
@@ -175,11 +181,13 @@ impl Pair {
     }
 
     pub fn launch(&mut self, side: usize, transmit: &Transmit, bytes: &[u8]) {
-        let from = if side == 0 { self.client.address } else { self.server.address };
+        let end = if side == 0 { &self.client } else { &self.server };
+        let from = end.from(transmit);
+        let delay = self.delays.get(&(from, transmit.remote)).copied().unwrap_or(self.delay);
         for bytes in bytes.chunks(transmit.segment.unwrap_or(bytes.len().max(1))) {
             self.sent[side] += bytes.len() as u64;
             self.datagrams[side] += 1;
-            let at = self.now.max(transmit.depart_at) + self.delay;
+            let at = self.now.max(transmit.depart_at) + delay;
             let mut flying =
                 Flying { at, from, to: transmit.remote, ecn: transmit.ecn, bytes: bytes.to_vec() };
             if (self.link)(&mut flying) {
@@ -211,7 +219,7 @@ impl Pair {
         let now = self.now;
         while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= now) {
             let flying = entry.remove();
-            let side = usize::from(flying.to == self.server.address);
+            let side = usize::from(self.server.addresses.contains(&flying.to));
             let end = if side == 0 { &mut self.client } else { &mut self.server };
             if let Some((transmit, reply)) = end.receive(now, &flying) {
                 self.launch(side, &transmit, &reply);
@@ -243,6 +251,7 @@ impl End {
         Self {
             endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(entropy::Seeded::next())),
             address: address.parse().expect("an address"),
+            addresses: vec![address.parse().expect("an address")],
             connections: BTreeMap::new(),
             accepted: VecDeque::new(),
             events: Vec::new(),
@@ -251,6 +260,13 @@ impl End {
             sent_to: Vec::with_capacity(1024),
             buf: vec![0; tq_quic::TRANSMIT_BUFFER],
         }
+    }
+
+    /// The address a datagram leaves from.
+    fn from(&self, transmit: &Transmit) -> SocketAddr {
+        let by_ip = |ip| self.addresses.iter().find(|address| address.ip() == ip);
+        let named = transmit.local_ip.and_then(by_ip);
+        *named.or_else(|| self.addresses.get(transmit.socket as usize)).unwrap_or(&self.address)
     }
 
     /// How a connection ended, if the application was told.
@@ -315,8 +331,9 @@ impl End {
     }
 
     fn receive(&mut self, now: Instant, flying: &Flying) -> Option<(Transmit, Vec<u8>)> {
-        let meta =
-            RecvMeta { remote: flying.from, local_ip: Some(self.address.ip()), socket: 0, ecn: flying.ecn };
+        let socket = self.addresses.iter().position(|address| *address == flying.to).unwrap_or(0);
+        let local_ip = Some(self.addresses[socket].ip());
+        let meta = RecvMeta { remote: flying.from, local_ip, socket: socket as u32, ecn: flying.ecn };
         let mut reply = Vec::new();
         let mut bytes = flying.bytes.clone();
         let route = self.endpoint.receive(now, &meta, &mut bytes, &mut reply);

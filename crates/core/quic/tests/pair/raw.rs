@@ -39,6 +39,8 @@ pub struct Packet {
     pub pn: u64,
     pub payload: Vec<u8>,
     pub datagram: usize,
+    /// The path whose id it carries.
+    pub path: u32,
     /// 0-RTT, if the level is that of 1-RTT.
     pub early: bool,
 }
@@ -68,7 +70,11 @@ pub struct Raw {
     pub sent: u64,
     /// Every datagram of the victim, as sent.
     pub datagrams: Vec<Vec<u8>>,
-    largest: BTreeMap<usize, u64>,
+    largest: BTreeMap<(usize, u32), u64>,
+    /// The path we send 1-RTT packets on; `dcid` is to be one of its ids.
+    pub path: u32,
+    /// Ids we issued for other paths than the first.
+    pub names: std::collections::HashMap<Cid, u32>,
     /// Key updates of the victim.
     pub victim_generation: u64,
 }
@@ -130,6 +136,8 @@ impl Raw {
             sent: 0,
             datagrams: Vec::new(),
             largest: BTreeMap::new(),
+            path: 0,
+            names: std::collections::HashMap::new(),
             victim_generation: 0,
         }
     }
@@ -276,7 +284,8 @@ impl Raw {
             Level::OneRtt => plain::updated(self.version, self.side, tweak.generation),
             level => self.keys(level).local,
         };
-        keys.packet.seal(PathId::ZERO, pn, header_len, &mut out);
+        let path = if level == Level::OneRtt { PathId(self.path) } else { PathId::ZERO };
+        keys.packet.seal(path, pn, header_len, &mut out);
         protect(&*keys.header, &mut out, header_len - 4, 4);
         out
     }
@@ -391,12 +400,14 @@ impl Raw {
             level => self.keys(level).remote,
         };
         let head = unprotect(&*keys.header, packet, pn_offset)?;
-        let largest = self.largest.entry(level as usize).or_default();
+        let path = Cid::new(&packet[1..=self.scid.len()]).and_then(|cid| self.names.get(&cid).copied());
+        let path = path.filter(|_| level == Level::OneRtt && !early).unwrap_or(0);
+        let largest = self.largest.entry((level as usize, path)).or_default();
         let pn = packet_number::decode(head.truncated, head.pn_len, *largest);
         let (header, body) = packet.split_at_mut(pn_offset + head.pn_len);
-        let len = keys.packet.open(PathId::ZERO, pn, header, body).ok()?;
+        let len = keys.packet.open(PathId(path), pn, header, body).ok()?;
         *largest = (*largest).max(pn + 1);
-        Some(Packet { level, pn, payload: body[..len].to_vec(), datagram: 0, early })
+        Some(Packet { level, pn, payload: body[..len].to_vec(), datagram: 0, path, early })
     }
 
     /// An ACK of exactly these ranges, ascending.
