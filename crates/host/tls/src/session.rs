@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustls::quic::{self, ClientConnection, Connection, Secrets, ServerConnection};
-use rustls::{CertificateError, OtherError};
+use rustls::{CertificateError, HandshakeType, OtherError, PeerMisbehaved};
 use tq_crypto::{DirectionalKeys, KeyPair, Suite};
 use tq_quic::handshake::{
     Choose, ExportError, KeyChange, Level, PeerIdentity, Session, StartError, TlsError,
@@ -271,8 +271,23 @@ fn refuse(error: PeekError) -> TlsError {
     TlsError { alert: error.alert(), reason: Cow::Borrowed(error.reason()) }
 }
 
+/// Messages that TLS may allow and QUIC does not, or for which QUIC wants its own code.
+// MUST 9001-4.1.3-3, 9001-4.4-4, 9001-4.6.1-2
+fn breaks_quic(connection: &Connection, error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::KeyEpochWithPendingFragment) => true,
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::InvalidMaxEarlyDataSize) => true,
+        rustls::Error::InappropriateHandshakeMessage { got_type, .. } => {
+            *got_type == HandshakeType::CertificateRequest
+                && matches!(connection, Connection::Client(client) if !client.is_handshaking())
+        }
+        _ => false,
+    }
+}
+
 fn failure(connection: &Connection, error: &rustls::Error) -> TlsError {
     let alert = match (connection.alert(), error) {
+        _ if breaks_quic(connection, error) => TlsError::QUIC_RULE,
         (Some(alert), _) => alert.into(),
         (None, rustls::Error::InvalidMessage(_)) => 50,
         (None, rustls::Error::PeerMisbehaved(_)) => 47,

@@ -118,6 +118,7 @@ impl Connection {
             }
             match change {
                 Some(KeyChange::Handshake(keys)) => {
+                    self.crypto.leave(Level::Initial)?;
                     self.on_handshake_keys(now, keys);
                     if self.side.is_server() {
                         self.take_early(now, &mut *session);
@@ -131,6 +132,15 @@ impl Connection {
         let result = self.after_tls(now, &*session);
         self.hs.session = Some(session);
         result
+    }
+
+    /// The level TLS reads at.
+    pub(crate) fn read_level(&self) -> Level {
+        match (self.hs.complete, self.keys.handshake.is_some()) {
+            (true, _) => Level::OneRtt,
+            (false, true) => Level::Handshake,
+            (false, false) => Level::Initial,
+        }
     }
 
     fn on_handshake_keys(&mut self, now: Instant, keys: Keys) {
@@ -182,6 +192,7 @@ impl Connection {
         if !self.hs.params_seen {
             return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
         }
+        self.crypto.leave(Level::Handshake)?;
         self.hs.complete = true;
         self.timers.clear(Timer::Handshake as usize);
         self.events.push_back(Event::Connected);
@@ -250,7 +261,7 @@ impl Connection {
             self.hs.settled |= self.side.is_client();
             self.hs.session = Some(session);
             result.map_err(|error| TransportError {
-                code: Code::crypto(error.alert),
+                code: error.code(),
                 frame: tq_wire::frame::kind::CRYPTO,
                 reason: error.reason,
             })?;

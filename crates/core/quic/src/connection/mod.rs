@@ -314,3 +314,6 @@ impl Connection {
         self.peer.max_ack_delay.max(self.ack_frequency.requested_delay())
     }
 }
+
+#[cfg(test)]
+mod tests;

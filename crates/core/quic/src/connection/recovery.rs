@@ -303,8 +303,7 @@ impl Connection {
         }
         let probe = in_spaces()
             .filter(|(id, space)| {
-                space.sent.eliciting_in_flight() > 0
-                    && (self.hs.confirmed || !matches!(id, SpaceId::App(_)) || self.keys.handshake.is_none())
+                space.sent.eliciting_in_flight() > 0 && (self.hs.confirmed || !matches!(id, SpaceId::App(_)))
             })
             .filter_map(|(id, space)| {
                 let delay =

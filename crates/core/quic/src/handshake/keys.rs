@@ -20,6 +20,16 @@ pub(crate) struct KeyStore {
     pub(crate) forgeries: u64,
 }
 
+impl KeyStore {
+    /// Counts a packet that did not authenticate, whatever its keys; says whether that was one too many.
+    // MUST 9001-6.6-5, 9001-6.6-6
+    pub(crate) fn on_forgery(&mut self) -> bool {
+        self.forgeries += 1;
+        let suite = self.one_rtt.as_ref().map_or(Suite::Aes128Gcm, |keys| keys.suite);
+        self.forgeries >= suite.integrity_limit()
+    }
+}
+
 /// 1-RTT keys: one header key pair for good, packet keys by phase.
 pub(crate) struct OneRtt {
     pub(crate) local_header: Box<dyn HeaderKey>,

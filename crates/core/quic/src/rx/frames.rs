@@ -50,7 +50,8 @@ impl Connection {
                 Frame::Stream(f) => self.streams.on_stream(now, &f)?,
                 Frame::Ack(ack) => self.on_ack_frame(now, opened, &ack)?,
                 Frame::Crypto(f) => {
-                    self.crypto.on_frame(level(opened.space), &f)?;
+                    let current = self.read_level();
+                    self.crypto.on_frame(level(opened.space), current, &f)?;
                     outcome.crypto = true;
                 }
                 Frame::Close(f) => {

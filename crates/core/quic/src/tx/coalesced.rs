@@ -25,7 +25,7 @@ impl Connection {
         for id in [SpaceId::Initial, SpaceId::Handshake] {
             // A server pads its ack-eliciting Initials, a client all of them; what cannot be padded waits.
             let room = id != SpaceId::Initial || limit >= min;
-            let data = room && (window >= min as u64 || self.paths[0].probes[id.index()] > 0);
+            let data = room && (window >= limit as u64 || self.paths[0].probes[id.index()] > 0);
             if !self.early_wants(now, id, data) {
                 continue;
             }
