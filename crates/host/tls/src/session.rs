@@ -17,6 +17,7 @@ use tq_quic::handshake::{
 };
 use tq_wire::{Side, Version};
 
+use crate::after::After;
 use crate::keys;
 use crate::peek::{self, ClientHello, PeekError};
 use crate::secrets::{Captured, Owned, Stage};
@@ -81,6 +82,8 @@ pub(crate) struct TlsSession {
     /// Level of the next bytes from the peer.
     expects: Level,
     next: Option<Next>,
+    /// What came after the handshake.
+    after: After,
     switch: Switch,
     /// On a client: tells the ticket store.
     spoken: Option<Spoken>,
@@ -119,7 +122,8 @@ impl TlsSession {
     fn new(state: State) -> Self {
         let (steps, expects) = (VecDeque::new(), Level::Initial);
         let switch = Switch::default();
-        Self { state, steps, expects, next: None, switch, spoken: None, raw_peer: false, asked: None }
+        let after = After::default();
+        Self { state, steps, expects, next: None, after, switch, spoken: None, raw_peer: false, asked: None }
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -197,6 +201,10 @@ impl TlsSession {
         }
         if let State::Running(connection) = &mut self.state {
             connection.read_hs(bytes).map_err(|error| failure(connection, &error))?;
+        }
+        if level == Level::OneRtt && self.after.breaks_rule(bytes) {
+            let reason = Cow::Borrowed("ticket with another early_data size than 2^32 - 1");
+            return Err(TlsError { alert: TlsError::QUIC_RULE, reason });
         }
         self.drain()
     }
