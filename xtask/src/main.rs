@@ -20,7 +20,7 @@ cargo xtask COMMAND
 
   check [PART...]    fmt, clippy, layers, licences, tidy, nostd; all of them when none is named
   test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
-  interop [--subset] [--case NAME] [--peer NAME] [--seed N] [--keep] [--write]
+  interop [--subset] [--case NAME] [--peer NAME] [--link NAME] [--seed N] [--keep] [--write]
                      other QUIC stacks only: every cell of the matrix, or those named; another seed, other losses;
                      --keep leaves all logs, --write renews docs/interop.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files

@@ -38,6 +38,8 @@ const NAMES: &[(&str, Case)] = &[
     ("keyupdate", Case::KeyUpdate),
     ("ecn", Case::Ecn),
     ("versionnegotiation", Case::VersionNegotiation),
+    ("rebind-port", Case::Plain),
+    ("rebind-addr", Case::Plain),
     ("transferloss", Case::Plain),
     ("transfercorruption", Case::Plain),
     ("handshakeloss", Case::ConnectionPerFile),
