@@ -24,7 +24,9 @@ cargo xtask COMMAND
                      other QUIC stacks only: every cell of the matrix, or those named; another seed, other losses;
                      --keep leaves all logs, --write renews docs/interop.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
-  bench [--json]     bulk transfer beside quinn, five rounds in alternating order
+  bench [--json] [--bulk] [--rounds N] [--seconds N] [--peer NAME]
+                     downloads, handshakes and requests beside other QUIC stacks, seven rounds of four seconds in
+                     alternating order; --bulk leaves out all but downloads
   help               this text
 
 With CI set in the environment Cargo.lock is never changed (--locked).";
@@ -38,8 +40,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(false),
         ["test", "--fast"] => test::run(true),
         ["interop", words @ ..] => interop::command(words),
-        ["bench"] => bench::run(5, 4, false).map(|()| true),
-        ["bench", "--json"] => bench::run(5, 4, true).map(|()| true),
+        ["bench", words @ ..] => bench::run(words).map(|()| true),
         ["demo"] => demo::run(false).map(|()| true),
         ["demo", "--keep"] => demo::run(true).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {

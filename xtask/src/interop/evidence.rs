@@ -45,7 +45,7 @@ pub(super) struct Relay {
 #[derive(Clone, Debug, Deserialize)]
 struct Seen {
     initial: u64,
-    zero_rtt: u64,
+    zero_rtt_packets: u64,
     retry: u64,
     version_negotiation: u64,
     lost: u64,
@@ -295,7 +295,7 @@ fn runners(cell: Cell, relay: &Relay) -> Option<String> {
         Case::RebindPort | Case::RebindAddr if *rebinds_answered == 0 || rebinds_answered < rebinds => {
             Some(format!("the server answered at {rebinds_answered} of {rebinds} new addresses"))
         }
-        Case::ZeroRtt if up.zero_rtt == 0 => Some("no 0-RTT packets".to_owned()),
+        Case::ZeroRtt if up.zero_rtt_packets == 0 => Some("no 0-RTT packets".to_owned()),
         Case::V2 if down.handshake_versions != [VERSION_2] => {
             Some(format!("Handshake packets of version {}", down.handshake_versions.join(", ")))
         }

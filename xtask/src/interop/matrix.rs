@@ -166,6 +166,12 @@ impl Case {
         )
     }
 
+    /// Whether neither our end nor the peers' programs know the case. What only ours lacks needs no mention here: it
+    /// says so itself, by exit status 127.
+    pub(super) fn is_not_yet(self) -> bool {
+        matches!(self, Self::Http3 | Self::ConnectionMigration)
+    }
+
     /// Whether the public runner has it; `ecn` is only played without a relay.
     pub(super) fn is_runners(self) -> bool {
         !matches!(self, Self::VersionNegotiation | Self::Datagram | Self::Ecn)

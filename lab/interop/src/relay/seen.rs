@@ -16,6 +16,7 @@ const V2: u32 = 0x6b33_43cf;
 const NAMES: [&str; 7] =
     ["initial", "zero_rtt", "handshake", "retry", "version_negotiation", "short", "other"];
 const INITIAL: usize = 0;
+const ZERO_RTT: usize = 1;
 const HANDSHAKE: usize = 2;
 const RETRY: usize = 3;
 const SHORT: usize = 5;
@@ -39,6 +40,8 @@ pub struct Seen {
     versions: Mutex<BTreeSet<u32>>,
     /// Of Handshake packets.
     handshakes: Mutex<BTreeSet<u32>>,
+    /// 0-RTT packets, those behind others in a datagram too.
+    early: AtomicU64,
     /// Passed on.
     pub passed: AtomicU64,
     /// Lost on purpose.
@@ -64,6 +67,7 @@ impl Seen {
                 self.kinds[kind].fetch_add(1, Ordering::Relaxed);
             }
             first = false;
+            self.early.fetch_add(u64::from(kind == ZERO_RTT), Ordering::Relaxed);
             let Some(version) = version else { continue };
             let sets = [Some(&self.versions), (kind == HANDSHAKE).then_some(&self.handshakes)];
             for set in sets.into_iter().flatten() {
@@ -101,6 +105,7 @@ impl Seen {
             ("queue_full", of(&self.queue_full)),
             ("outage", of(&self.outage)),
             ("swallowed", of(&self.swallowed)),
+            ("zero_rtt_packets", of(&self.early)),
         ];
         let counts: Vec<String> =
             kinds.chain(fates).map(|(name, count)| format!("\"{name}\":{count}")).collect();

@@ -92,12 +92,23 @@ impl Client {
             let info = RecvInfo { from, to: self.local };
             // What cannot be decrypted is no fault of the connection.
             if let Err(error) = self.connection.recv(&mut self.buffer[..len], info) {
-                eprintln!("received: {error}");
+                eprintln!("received {len} bytes from {from}, type {:#x}: {error}", self.buffer[0]);
             }
         }
         pump::tick(&mut self.connection);
         if self.connection.is_closed() {
-            bail!("closed: {:?} {:?}", self.connection.peer_error(), self.connection.local_error());
+            let connection = &self.connection;
+            let stats = connection.stats();
+            bail!(
+                "closed: peer {:?}, local {:?}, timed out {}, established {}, {} packets sent, {} received, {} lost",
+                connection.peer_error(),
+                connection.local_error(),
+                connection.is_timed_out(),
+                connection.is_established(),
+                stats.sent,
+                stats.recv,
+                stats.lost
+            );
         }
         Ok(())
     }
@@ -106,22 +117,36 @@ impl Client {
         let mut waiting: Vec<&Url<'_>> = urls.iter().rev().collect();
         let mut open: BTreeMap<u64, (&Url<'_>, Vec<u8>)> = BTreeMap::new();
         let mut next = 0;
+        // What did not fit of the last request.
+        let mut rest = Vec::new();
         loop {
             let connection = &mut self.connection;
             let ready = connection.is_established() || connection.is_in_early_data();
-            while ready && connection.peer_streams_left_bidi() > 0 {
-                let Some(url) = waiting.pop() else { break };
-                let request = format!("GET {}\r\n", url.path);
-                if connection.stream_send(next, request.as_bytes(), true) != Ok(request.len()) {
-                    waiting.push(url);
+            while ready {
+                if !rest.is_empty() {
+                    match connection.stream_send(next - 4, &rest, true) {
+                        Ok(len) => drop(rest.drain(..len)),
+                        Err(quiche::Error::Done) => break,
+                        Err(error) => return Err(error.into()),
+                    }
+                    continue;
+                }
+                if connection.peer_streams_left_bidi() == 0 {
                     break;
                 }
+                let Some(url) = waiting.pop() else { break };
+                rest = format!("GET {}\r\n", url.path).into_bytes();
                 open.insert(next, (url, Vec::new()));
                 next += 4;
             }
             let mut part = [0; 65_535];
             for stream in connection.readable() {
-                while let Ok((len, fin)) = connection.stream_recv(stream, &mut part) {
+                loop {
+                    let (len, fin) = match connection.stream_recv(stream, &mut part) {
+                        Ok(received) => received,
+                        Err(quiche::Error::Done) => break,
+                        Err(error) => return Err(error).context("receiving"),
+                    };
                     let Some((url, contents)) = open.get_mut(&stream) else {
                         bail!("a stream of the server")
                     };
@@ -134,7 +159,7 @@ impl Client {
                     }
                 }
             }
-            if waiting.is_empty() && open.is_empty() {
+            if waiting.is_empty() && open.is_empty() && rest.is_empty() {
                 return Ok(());
             }
             self.turn()?;

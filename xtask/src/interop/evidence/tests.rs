@@ -8,14 +8,15 @@ fn cell(case: Case, link: Link) -> Cell {
 /// A summary as the relay writes it: counts of the server's side, and what was lost and corrupted.
 fn relay(retry: u64, negotiation: u64, lost: u64, corrupted: u64, versions: &str) -> Relay {
     let up = format!(
-        r#"{{"initial":2,"zero_rtt":0,"handshake":1,"retry":0,"version_negotiation":0,"short":5,"other":0,
-        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"versions":[{versions}]}}"#
+        r#"{{"initial":2,"zero_rtt_packets":0,"handshake":1,"retry":0,"version_negotiation":0,"short":5,"other":0,
+        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"outage":0,"swallowed":0,"versions":[{versions}],"handshake_versions":["0x00000001"]}}"#
     );
     let down = format!(
-        r#"{{"initial":1,"zero_rtt":0,"handshake":1,"retry":{retry},"version_negotiation":{negotiation},
-        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"versions":["0x00000001"]}}"#
+        r#"{{"initial":1,"zero_rtt_packets":0,"handshake":1,"retry":{retry},"version_negotiation":{negotiation},
+        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"outage":0,"swallowed":0,
+        "versions":["0x00000001"],"handshake_versions":["0x00000001"]}}"#
     );
-    serde_json::from_str(&format!(r#"{{"clients":1,"turned_away":0,"up":{up},"down":{down}}}"#)).unwrap()
+    serde_json::from_str(&format!(r#"{{"clients":1,"turned_away":0,"rebinds":0,"rebinds_answered":0,"amplified":2900,"up":{up},"down":{down}}}"#)).unwrap()
 }
 
 fn traces(relay: Relay, log: &Qlog) -> Traces {
@@ -34,6 +35,13 @@ fn log() -> Qlog {
         streams_at_once: 100,
         datagrams_sent: 20,
         datagrams_received: 15,
+        crypto_sent: 9_000,
+        crypto_received: 9_000,
+        moves: 2,
+        moves_unchallenged: 0,
+        challenges_received: 2,
+        responses_sent: 2,
+        responses_received: 2,
     }
 }
 
@@ -46,7 +54,7 @@ const V1: &str = "\"0x00000001\"";
 
 #[test]
 fn a_case_that_left_its_traces_was_played() {
-    for &case in Case::ALL {
+    for &case in Case::ALL.iter().filter(|case| case.is_fast()) {
         let (retry, negotiation) =
             (u64::from(case == Case::Retry), u64::from(case == Case::VersionNegotiation));
         let versions = if negotiation > 0 { "\"0x0a1a2a3a\",\"0x00000001\"" } else { V1 };
@@ -95,6 +103,97 @@ fn what_our_log_does_not_show_did_not_happen() {
     says(cell(Case::Transfer, Link::Clean), &traces(fine(), &Qlog::default()), "there is none");
     let one = Qlog { marks_acknowledged: 0, ..log() };
     says(cell(Case::Ecn, Link::Clean), &traces(fine(), &one), "no marks acknowledged");
+}
+
+/// A relay that did what the public runner's case is about.
+fn played(case: Case) -> (Cell, Relay) {
+    let cell = cell(case, Link::Runner);
+    let mut relay = relay(0, 0, u64::from(cell.loses()), u64::from(cell.corrupts()), V1);
+    match case {
+        Case::Retry => relay.down.retry = 1,
+        Case::ZeroRtt => relay.up.zero_rtt_packets = 3,
+        Case::Blackhole => relay.down.outage = 9,
+        Case::AmplificationLimit => relay.up.swallowed = 6,
+        Case::RebindPort | Case::RebindAddr => (relay.rebinds, relay.rebinds_answered) = (2, 2),
+        Case::V2 => relay.down.handshake_versions = vec!["0x6b3343cf".to_owned()],
+        _ => {}
+    }
+    (cell, relay)
+}
+
+#[test]
+fn the_runners_cases_leave_traces_of_their_own() {
+    for &case in Case::ALL.iter().filter(|case| case.is_runners()) {
+        let (cell, relay) = played(case);
+        let log = Qlog { connections: cell.connections(), ..log() };
+        assert_eq!(contradiction(cell, &traces(relay, &log)), None, "{cell}");
+    }
+    let spoilt = |case, spoil: fn(&mut Relay), what| {
+        let (cell, mut relay) = played(case);
+        spoil(&mut relay);
+        says(cell, &traces(relay, &Qlog { connections: cell.connections(), ..log() }), what);
+    };
+    spoilt(Case::LongRtt, |relay| relay.up.initial = 1, "ClientHello");
+    spoilt(Case::Blackhole, |relay| relay.down.outage = 0, "outage");
+    spoilt(Case::AmplificationLimit, |relay| relay.up.swallowed = 5, "only 5 datagrams");
+    spoilt(Case::AmplificationLimit, |relay| relay.amplified = 3001, "3001 bytes per 1000");
+    spoilt(Case::RebindPort, |relay| relay.rebinds_answered = 1, "1 of 2 new addresses");
+    spoilt(Case::RebindAddr, |relay| (relay.rebinds, relay.rebinds_answered) = (0, 0), "0 of 0");
+    spoilt(Case::ZeroRtt, |relay| relay.up.zero_rtt_packets = 0, "0-RTT");
+    spoilt(Case::V2, |relay| relay.down.handshake_versions = vec!["0x00000001".into()], "0x00000001");
+    spoilt(Case::HandshakeLoss, |relay| relay.up.lost = 0, "lost 0");
+}
+
+#[test]
+fn a_server_that_follows_a_client_challenges_it_at_once() {
+    let (cell, relay) = played(Case::RebindPort);
+    let server = |log| Traces { server: Some(log), ..traces(relay.clone(), &self::log()) };
+    says(cell, &server(Qlog { moves: 0, ..log() }), "never moved");
+    says(cell, &server(Qlog { moves_unchallenged: 1, ..log() }), "1 of 2 new addresses carried no");
+    says(cell, &server(Qlog { responses_received: 1, ..log() }), "1 of 2 new addresses were proven");
+    let client =
+        Traces { client: Some(Qlog { responses_sent: 0, ..log() }), ..traces(relay.clone(), &log()) };
+    says(cell, &client, "none answered");
+    let twice = Traces { client: Some(Qlog { connections: 2, ..log() }), ..traces(relay.clone(), &log()) };
+    says(cell, &twice, "2 connections instead of 1");
+    let (cell, relay) = played(Case::AmplificationLimit);
+    let small = Qlog { crypto_sent: 900, crypto_received: 100, ..log() };
+    says(cell, &traces(relay, &small), "only 900 bytes of CRYPTO");
+}
+
+#[test]
+fn moves_are_read_from_a_log() {
+    let record = |name: &str, frames: &str| {
+        format!("\u{1e}{{\"name\":\"quic:{name}\",\"data\":{{\"frames\":[{frames}]}}}}")
+    };
+    let frame = |kind: &str| format!(r#"{{"frame_type":"{kind}","raw":{{"payload_length":1000}}}}"#);
+    let lines = [
+        "\u{1e}{\"trace\":{\"vantage_point\":{\"type\":\"server\"}}}".to_owned(),
+        record("tuple_assigned", ""),
+        record("packet_sent", &frame("crypto")),
+        record("tuple_assigned", ""),
+        record("packet_sent", &frame("path_challenge")),
+        record("packet_sent", &frame("ping")),
+        record("packet_received", &frame("path_response")),
+        record("tuple_assigned", ""),
+        record("packet_sent", &frame("ping")),
+        record("packet_sent", &frame("path_challenge")),
+        record("packet_received", &frame("path_challenge")),
+        record("packet_sent", &frame("path_response")),
+    ];
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    let expected = Qlog {
+        connections: 1,
+        crypto_sent: 1000,
+        moves: 2,
+        moves_unchallenged: 1,
+        challenges_received: 1,
+        responses_sent: 1,
+        responses_received: 1,
+        ..Qlog::default()
+    };
+    assert_eq!(log, expected);
 }
 
 #[test]
@@ -180,7 +279,7 @@ fn a_log_is_summed_up() {
         marks_acknowledged: 7,
         streams_at_once: 2,
         datagrams_sent: 1,
-        datagrams_received: 0,
+        ..Qlog::default()
     };
     assert_eq!(log, expected);
     assert!(log.read("\u{1e}{\"cut off").is_err());

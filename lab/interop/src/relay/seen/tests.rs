@@ -70,6 +70,9 @@ fn coalesced_packets_are_told_apart() {
     let datagram = [whole(0xc0, 1, Some(b"token")), whole(0xe0, 1, None), vec![0x40; 30]].concat();
     let kinds: Vec<usize> = packets(&datagram).map(|(kind, _)| kind).collect();
     assert_eq!(kinds, [INITIAL, HANDSHAKE], "behind long headers a short one is not looked for");
+    let seen = Seen::default();
+    seen.note(&[whole(0xc0, 1, Some(b"")), whole(0xd0, 1, None)].concat());
+    assert!(seen.json().contains("\"zero_rtt\":0,") && seen.json().contains("\"zero_rtt_packets\":1,"));
     // Cut off anywhere, nothing is read that is not there.
     for len in 0..datagram.len() {
         assert!(packets(&datagram[..len]).count() <= 2);
