@@ -29,6 +29,11 @@ const ECHOES: usize = 15;
 /// A defect of quinn 0.11 that some seeds meet.
 pub(super) const QUINN_RETRY: &str = "quinn's client takes no Retry packet after one that was corrupted";
 
+/// A defect of quiche 0.30: what was on its way to the address that a client just left may never be sent again.
+pub(super) const QUICHE_MOVED: &str = "quiche's server forgets what was lost when its client moved";
+/// DATA_BLOCKED frames received since the last STREAM frame that show that the peer lives but sends no data.
+const STUCK: usize = 20;
+
 /// What the relay tells.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Relay {
@@ -96,6 +101,8 @@ pub(super) struct Qlog {
     challenges_received: usize,
     responses_sent: usize,
     responses_received: usize,
+    /// DATA_BLOCKED frames received since the last STREAM frame.
+    blocked_alone: usize,
 }
 
 /// A log being read.
@@ -180,7 +187,11 @@ impl Qlog {
                     self.marks_acknowledged =
                         self.marks_acknowledged.max(frame["ect0"].as_u64().unwrap_or(0));
                 }
+                Some("data_blocked") if !sent => self.blocked_alone += 1,
                 Some("stream") => {
+                    if !sent {
+                        self.blocked_alone = 0;
+                    }
                     let Some(id) = frame["stream_id"].as_u64() else { continue };
                     let request = sent == reading.client;
                     if request && frame["offset"].as_u64().unwrap_or(0) == 0 {
@@ -226,15 +237,23 @@ pub(super) fn contradiction(cell: Cell, traces: &Traces) -> Option<String> {
     None
 }
 
-/// What is known of a peer that explains why a cell failed, if its trace is there.
-pub(super) fn peers_fault(cell: Cell, relay: &Relay) -> Option<&'static str> {
+/// What is known of a peer that explains why a cell failed, if its trace is there: in what the relay saw, or in our
+/// own client's log.
+pub(super) fn peers_fault(cell: Cell, relay: &Relay, client: Option<&Qlog>) -> Option<&'static str> {
     // quinn-proto 0.11 counts a Retry packet as authenticated before it looks at the integrity tag, and takes no
     // Retry after anything authenticated. So the server is asked for Retry again and again.
     let asked_again = relay.down.retry > relay.clients + 1 && relay.down.corrupted > 0;
     let quinn = matches!(cell.pair.client, Stack::Quinn | Stack::Noq)
         && cell.case == Case::Retry
         && cell.link == Link::Corruption;
-    (quinn && asked_again).then_some(QUINN_RETRY)
+    // quiche 0.30 answers from the old path and the new, gets our acknowledgements, and leaves the gap.
+    let moved = matches!(cell.case, Case::RebindPort | Case::RebindAddr) && relay.rebinds_answered > 0;
+    let stuck = client.is_some_and(|log| log.blocked_alone >= STUCK);
+    match () {
+        () if quinn && asked_again => Some(QUINN_RETRY),
+        () if cell.pair.server == Stack::Quiche && moved && stuck => Some(QUICHE_MOVED),
+        () => None,
+    }
 }
 
 /// Whether a client that failed was turned away as it may be: a server should close when a Retry token does not

@@ -272,7 +272,8 @@ impl<'a> Attempt<'a> {
     /// Whether a failure is explained by what is known of the peer.
     fn peers_fault(&self) -> Option<Verdict> {
         let relay = Relay::load(&self.folder.join(SUMMARY)).ok()?;
-        evidence::peers_fault(self.cell, &relay).map(Verdict::PeersFault)
+        let client = (self.cell.pair.client == Stack::Ours).then(|| self.ours("client").ok()).flatten();
+        evidence::peers_fault(self.cell, &relay, client.as_ref()).map(Verdict::PeersFault)
     }
 
     fn traces(&self) -> Result<Traces> {

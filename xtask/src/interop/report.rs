@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::evidence::QUINN_RETRY;
+use super::evidence::{QUICHE_MOVED, QUINN_RETRY};
 use super::matrix::{Case, Cell, Link, Named, Pair, STREAMS, Stack};
 use super::play::{Played, Verdict};
 
@@ -110,10 +110,9 @@ const LACKING: [(Stack, &str); 4] = [
     (Stack::S2n, "has no way to ask for a key update, for another version or for early data"),
     (
         Stack::Quiche,
-        "neither marks packets nor counts marks; which TLS 1.3 suites are offered is BoringSSL's choice, and a key \
-         update cannot be asked for",
+        "neither marks nor counts marks, leaves suites to BoringSSL, and cannot be asked for a key update",
     ),
-    (Stack::Quinn, "and all others offer no preferred address, or only speak version 1"),
+    (Stack::Quinn, "like noq, s2n-quic and quiche, only speaks version 1"),
 ];
 
 fn legend() -> String {
@@ -131,8 +130,10 @@ fn legend() -> String {
   that the case was played. **flaky**: only the second of two attempts passed. **not yet**: our own end cannot play
   the case. **peer's bug**: it failed, and the traces are those of a known defect of the peer. **lacks it**: the
   peer's stack cannot play the case in this role:
-{lacking}- Known defect of a peer, which other losses (`--seed N`) may meet:
-  {QUINN_RETRY}.
+{lacking}- Known defects of peers, which other losses (`--seed N`) may meet:
+  - {QUINN_RETRY}; so does noq's.
+  - {QUICHE_MOVED}: the gap stays, however
+    often later packets are acknowledged.
 - Not among them: ngtcp2. Debian 12 has 0.12.1 of it, whose `gtlsclient` and `gtlsserver` speak HTTP/3 alone.
 
 Loopback: time limit 20 s, on an impaired link 30 s.

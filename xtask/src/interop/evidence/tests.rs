@@ -42,6 +42,7 @@ fn log() -> Qlog {
         challenges_received: 2,
         responses_sent: 2,
         responses_received: 2,
+        blocked_alone: 0,
     }
 }
 
@@ -180,6 +181,9 @@ fn moves_are_read_from_a_log() {
         record("packet_sent", &frame("path_challenge")),
         record("packet_received", &frame("path_challenge")),
         record("packet_sent", &frame("path_response")),
+        record("packet_received", &frame("data_blocked")),
+        record("packet_received", &frame("stream")),
+        record("packet_received", &frame("data_blocked")),
     ];
     let mut log = Qlog::default();
     log.read(&lines.join("\n")).unwrap();
@@ -191,6 +195,7 @@ fn moves_are_read_from_a_log() {
         challenges_received: 1,
         responses_sent: 1,
         responses_received: 1,
+        blocked_alone: 1,
         ..Qlog::default()
     };
     assert_eq!(log, expected);
@@ -217,13 +222,34 @@ fn a_failure_is_the_peers_only_with_the_traces_of_its_defect() {
     let quinn = retry(pair(Stack::Quinn, Stack::Ours), Link::Corruption);
     let mut asked_again = relay(8, 0, 0, 0, V1);
     asked_again.down.corrupted = 1;
-    assert!(peers_fault(quinn, &asked_again).is_some());
-    assert_eq!(peers_fault(quinn, &relay(8, 0, 0, 3, V1)), None, "no datagram of the server was corrupted");
+    assert!(peers_fault(quinn, &asked_again, None).is_some());
+    assert_eq!(
+        peers_fault(quinn, &relay(8, 0, 0, 3, V1), None),
+        None,
+        "no datagram of the server was corrupted"
+    );
     asked_again.down.retry = 1;
-    assert_eq!(peers_fault(quinn, &asked_again), None, "nobody asked again");
+    assert_eq!(peers_fault(quinn, &asked_again, None), None, "nobody asked again");
     asked_again.down.retry = 8;
-    assert_eq!(peers_fault(retry(quinn.pair, Link::Loss), &asked_again), None);
-    assert_eq!(peers_fault(retry(pair(Stack::Ours, Stack::Quinn), Link::Corruption), &asked_again), None);
+    assert_eq!(peers_fault(retry(quinn.pair, Link::Loss), &asked_again, None), None);
+    assert_eq!(
+        peers_fault(retry(pair(Stack::Ours, Stack::Quinn), Link::Corruption), &asked_again, None),
+        None
+    );
+}
+
+#[test]
+fn a_quiche_that_only_says_it_is_blocked_has_forgotten_what_was_lost() {
+    let (mut cell, relay) = played(Case::RebindPort);
+    cell.pair = Pair { client: Stack::Ours, server: Stack::Quiche };
+    let stuck = Qlog { blocked_alone: STUCK, ..log() };
+    assert_eq!(peers_fault(cell, &relay, Some(&stuck)), Some(QUICHE_MOVED));
+    assert_eq!(peers_fault(cell, &relay, Some(&log())), None, "data came until the end");
+    assert_eq!(peers_fault(cell, &relay, None), None);
+    let transfer = Cell { case: Case::Transfer, ..cell };
+    assert_eq!(peers_fault(transfer, &relay, Some(&stuck)), None);
+    cell.pair.server = Stack::Quinn;
+    assert_eq!(peers_fault(cell, &relay, Some(&stuck)), None);
 }
 
 #[test]
