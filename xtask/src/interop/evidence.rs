@@ -103,6 +103,8 @@ pub(super) struct Qlog {
     responses_received: usize,
     /// DATA_BLOCKED frames received since the last STREAM frame.
     blocked_alone: usize,
+    /// CRYPTO bytes of the server's Handshake packets, of each connection: most of them are the certificate.
+    flights: Vec<u64>,
 }
 
 /// A log being read.
@@ -113,6 +115,8 @@ struct Reading {
     /// An address was assigned; and another one, to which nothing was sent yet.
     placed: bool,
     moved: bool,
+    /// How far the server's Handshake CRYPTO data goes.
+    flight: u64,
 }
 
 impl Qlog {
@@ -126,6 +130,14 @@ impl Qlog {
             sum.read(&text).with_context(|| format!("cannot understand {}", path.display()))?;
         }
         Ok(sum)
+    }
+
+    /// Whether one connection's flight had a certificate and another's had not.
+    fn resumed(&self) -> bool {
+        let [Some(least), Some(most)] = [self.flights.iter().min(), self.flights.iter().max()] else {
+            return false;
+        };
+        *least > 0 && least * 2 <= *most
     }
 
     fn read(&mut self, text: &str) -> Result<()> {
@@ -156,6 +168,7 @@ impl Qlog {
                 _ => {}
             }
         }
+        self.flights.push(reading.flight);
         Ok(())
     }
 
@@ -177,8 +190,12 @@ impl Qlog {
                 }
                 Some("crypto") => {
                     let length = frame["raw"]["payload_length"].as_u64().or(frame["raw"]["length"].as_u64());
-                    *if sent { &mut self.crypto_sent } else { &mut self.crypto_received } +=
-                        length.unwrap_or(0);
+                    let length = length.unwrap_or(0);
+                    *if sent { &mut self.crypto_sent } else { &mut self.crypto_received } += length;
+                    if sent != reading.client && data["header"]["packet_type"] == "handshake" {
+                        let end = frame["offset"].as_u64().unwrap_or(0) + length;
+                        reading.flight = reading.flight.max(end);
+                    }
                 }
                 Some("datagram") => {
                     *if sent { &mut self.datagrams_sent } else { &mut self.datagrams_received } += 1;
@@ -352,6 +369,10 @@ fn in_the_log(cell: Cell, client: bool, log: &Qlog) -> Option<String> {
         Case::RebindPort | Case::RebindAddr if !client && log.responses_received < log.moves => {
             Some(format!("{} of {} new addresses were proven", log.responses_received, log.moves))
         }
+        Case::Resumption | Case::ZeroRtt if !log.resumed() => Some(format!(
+            "no second flight without a certificate: Handshake packets of {:?} bytes of CRYPTO",
+            log.flights
+        )),
         Case::KeyUpdate if client && log.own_updates == 0 => Some("we updated no keys".to_owned()),
         Case::KeyUpdate if !client && log.peer_updates == 0 => Some("the peer updated no keys".to_owned()),
         Case::Ecn => {

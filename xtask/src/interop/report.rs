@@ -168,7 +168,8 @@ played without its containers.
 - `rebind-port`, `rebind-addr`: the relay moves the client at 1 s and every 5 s from then on. The server must answer at
   every new address. If it is ours, its first packet there must carry PATH_CHALLENGE, and all of them must be answered;
   if the client is ours, it must have answered.
-- `zerortt`: 0-RTT packets on the wire. `v2`: all Handshake packets of the server are of version 2.
+- `resumption`, `zerortt`: the second connection's Handshake packets carry at most half the CRYPTO data of the first's.
+  `zerortt`: 0-RTT packets on the wire. `v2`: all Handshake packets of the server are of version 2.
 - `goodput`: 10 MiB once. `ecn` is only played on loopback, as marks do not survive the relay; `crosstraffic` is not
   played.
 ",

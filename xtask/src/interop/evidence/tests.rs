@@ -43,6 +43,7 @@ fn log() -> Qlog {
         responses_sent: 2,
         responses_received: 2,
         blocked_alone: 0,
+        flights: vec![700, 150],
     }
 }
 
@@ -163,6 +164,33 @@ fn a_server_that_follows_a_client_challenges_it_at_once() {
 }
 
 #[test]
+fn a_resumed_handshake_has_a_short_flight() {
+    let (cell, relay) = played(Case::Resumption);
+    let log = |flights: &[u64]| Qlog { connections: 2, flights: flights.to_vec(), ..log() };
+    assert_eq!(contradiction(cell, &traces(relay.clone(), &log(&[150, 700]))), None);
+    for flights in [&[700, 690][..], &[700, 0], &[]] {
+        says(cell, &traces(relay.clone(), &log(flights)), "without a certificate");
+    }
+    let crypto = |kind: &str, name: &str, offset: u64| {
+        format!(
+            "\u{1e}{{\"name\":\"quic:packet_{name}\",\"data\":{{\"header\":{{\"packet_type\":\"{kind}\"}},\"frames\":\
+             [{{\"frame_type\":\"crypto\",\"offset\":{offset},\"raw\":{{\"payload_length\":100}}}}]}}}}"
+        )
+    };
+    let first = "\u{1e}{\"trace\":{\"vantage_point\":{\"type\":\"client\"}}}".to_owned();
+    let lines = [
+        first,
+        crypto("initial", "received", 500),
+        crypto("handshake", "received", 200),
+        crypto("handshake", "received", 0),
+        crypto("handshake", "sent", 900),
+    ];
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    assert_eq!(log.flights, [300]);
+}
+
+#[test]
 fn moves_are_read_from_a_log() {
     let record = |name: &str, frames: &str| {
         format!("\u{1e}{{\"name\":\"quic:{name}\",\"data\":{{\"frames\":[{frames}]}}}}")
@@ -196,6 +224,7 @@ fn moves_are_read_from_a_log() {
         responses_sent: 1,
         responses_received: 1,
         blocked_alone: 1,
+        flights: vec![0],
         ..Qlog::default()
     };
     assert_eq!(log, expected);
@@ -305,6 +334,7 @@ fn a_log_is_summed_up() {
         marks_acknowledged: 7,
         streams_at_once: 2,
         datagrams_sent: 1,
+        flights: vec![0],
         ..Qlog::default()
     };
     assert_eq!(log, expected);
