@@ -107,11 +107,13 @@ fn play_all(options: Options) -> Result<Vec<Played>> {
     let programs = Programs::prepare(&cells, options.seed, options.keep)?;
     say(&format!("peers: {} cells, {PARALLEL} at a time", cells.len()));
     let watch = Watch::start();
+    let mut order = cells.clone();
+    order.sort_by_key(|cell| !cell.is_slow());
     let (next, played) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..PARALLEL.min(cells.len()) {
             scope.spawn(|| {
-                while let Some(&cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(&cell) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = play::play(cell, &programs);
                     let mut played = played.lock().unwrap_or_else(PoisonError::into_inner);
                     tell(&result);

@@ -145,7 +145,7 @@ impl fmt::Display for Pair {
 impl Stack {
     /// Whether every run of the tests plays against it: those that build in seconds.
     pub(super) fn is_light(self) -> bool {
-        matches!(self, Self::Ours | Self::Quinn | Self::Aioquic)
+        matches!(self, Self::Ours | Self::Quinn | Self::Aioquic | Self::Noq)
     }
 }
 
@@ -211,6 +211,11 @@ impl Cell {
     /// Whether datagrams go through the relay.
     pub(super) fn relayed(self) -> bool {
         self.case != Case::Ecn
+    }
+
+    /// Whether it is better played early, so that nobody waits for it alone in the end.
+    pub(super) fn is_slow(self) -> bool {
+        self.case == Case::LongRtt || self.limit() > Duration::from_secs(60)
     }
 
     /// Whether every run of the tests plays it.

@@ -33,7 +33,7 @@ fn the_subset_has_what_is_quick_against_peers_that_build_quickly() {
     let cells = Choice { subset: true, ..Choice::default() }.cells();
     let count = |link| cells.iter().filter(|cell| cell.link == link).count();
     let light = PAIRS.iter().filter(|pair| pair.peer().is_light()).count();
-    assert_eq!(light, 5);
+    assert_eq!(light, 7);
     assert_eq!(count(Link::Clean), 9 * light);
     assert_eq!((count(Link::Loss), count(Link::Corruption)), (2 * light, 2 * light));
     assert_eq!(count(Link::Runner), 3 * light);
