@@ -122,7 +122,7 @@ impl Client {
         loop {
             let connection = &mut self.connection;
             let ready = connection.is_established() || connection.is_in_early_data();
-            while ready {
+            loop {
                 if !rest.is_empty() {
                     match connection.stream_send(next - 4, &rest, true) {
                         Ok(len) => drop(rest.drain(..len)),
@@ -131,7 +131,7 @@ impl Client {
                     }
                     continue;
                 }
-                if connection.peer_streams_left_bidi() == 0 {
+                if !ready || connection.peer_streams_left_bidi() == 0 {
                     break;
                 }
                 let Some(url) = waiting.pop() else { break };
