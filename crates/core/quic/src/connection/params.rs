@@ -128,6 +128,9 @@ impl Connection {
         if self.side.is_server() {
             return Ok(());
         }
+        if params.preferred_address.is_some() && self.hs.remote_scid.is_some_and(|scid| scid.is_empty()) {
+            return Err("preferred_address from a server with empty connection ids");
+        }
         if params.original_dcid != Some(self.hs.odcid) {
             return Err("original_destination_connection_id is not the one of our first packet");
         }

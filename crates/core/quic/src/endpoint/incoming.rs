@@ -91,11 +91,12 @@ impl Endpoint {
         if datagram.len() < usize::from(MIN_MTU) {
             return Route::Drop(DropReason::InitialTooSmall);
         }
-        if dcid.len() < 8 {
-            return Route::Drop(DropReason::BadHeader);
-        }
+        // before any rule of that version for its ids (RFC 9000 §17.2.1)
         if !self.shared.versions.contains(version) {
             return self.negotiate_version(now, meta, dcid, scid, reply);
+        }
+        if dcid.len() < 8 {
+            return Route::Drop(DropReason::BadHeader);
         }
         if self.half_open >= self.config.max_half_open {
             return Route::Drop(DropReason::Refused);

@@ -35,13 +35,15 @@ impl Connection {
             SpaceId::App(ix) => &self.paths[ix].space.owed,
         };
         let pn = packet_number::decode(head.truncated, head.pn_len, owed.expected());
-        if owed.is_duplicate(pn) {
-            return Err(DropReason::Duplicate);
-        }
+        let duplicate = owed.is_duplicate(pn);
         let start = pn_offset + head.pn_len;
         let (header, body) = packet.split_at_mut(start);
         let opened = keys.packet.open(PathId::ZERO, pn, header, body);
         let len = opened.map_err(|OpenFailed| DropReason::DecryptionFailed)?;
+        // only now, so that timing does not tell what was received before (RFC 9001 §9.5)
+        if duplicate {
+            return Err(DropReason::Duplicate);
+        }
         self.check_reserved(now, head.first & LONG_RESERVED, len)?;
         Ok(Opened { space: id, ix: 0, pn, payload: (start, start + len), zero_rtt, dcid: *dcid })
     }
@@ -60,9 +62,7 @@ impl Connection {
         let path = &self.paths[ix];
         let owed = &path.space.owed;
         let pn = packet_number::decode(head.truncated, head.pn_len, owed.expected());
-        if owed.is_duplicate(pn) {
-            return Err(DropReason::Duplicate);
-        }
+        let duplicate = owed.is_duplicate(pn);
         let bit = head.first & KEY_PHASE_BIT != 0;
         let phase = keys.phase_of(bit, pn, path.phase_start);
         let opener = keys.opener(phase).ok_or(DropReason::KeysDiscarded)?;
@@ -72,6 +72,9 @@ impl Connection {
             self.on_forgery(now);
             return Err(DropReason::DecryptionFailed);
         };
+        if duplicate {
+            return Err(DropReason::Duplicate);
+        }
         self.check_reserved(now, head.first & SHORT_RESERVED, len)?;
         match phase {
             Phase::Next => self.on_peer_key_update(now, ix, pn)?,

@@ -38,6 +38,15 @@ impl Default for AckPolicy {
     }
 }
 
+impl AckPolicy {
+    /// RFC 9000's rhythm with the max_ack_delay we declare, which counts whole milliseconds.
+    // MUST 9000-13.2.1-1
+    pub(crate) fn within(declared: Duration) -> Self {
+        let millis = declared.as_millis().min((1 << 14) - 1);
+        Self { max_delay: Duration::from_millis(millis as u64), ..Self::default() }
+    }
+}
+
 /// Received numbers of one space.
 ///
 /// A packet in order costs O(1), any other O(log ranges) plus moving at most half of [`SEEN_RANGES`] ranges. Memory

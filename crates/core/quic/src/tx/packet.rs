@@ -81,7 +81,7 @@ impl Connection {
     /// Packet number and its length for the next packet of a space. Numbers are sent longer than need be for a while
     /// after losses only as far as RFC 9000 §17.1 asks.
     pub(super) fn next_pn(&self, id: SpaceId) -> Option<(u64, usize)> {
-        let space = self.space(id)?;
+        let space = self.space(id).filter(|space| !space.numbers.is_used_up())?;
         let pn = space.numbers.peek();
         Some((pn, packet_number::encoded_len(pn, space.sent.largest_acked())))
     }
