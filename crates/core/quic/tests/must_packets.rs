@@ -351,7 +351,7 @@ fn an_initial_in_a_small_datagram_is_dropped_by_a_connection_too() {
     assert_eq!(raw.violation(), None);
     // the same packet in a datagram of full size is fine
     let pn = raw.pn[Level::Initial as usize] - 1;
-    raw.deliver([small, vec![0x40; 1100]].concat());
+    raw.deliver([small, vec![0x40; 1200]].concat());
     assert_eq!(acked(&raw.packets(), Level::Initial).last(), Some(&pn));
 }
 
