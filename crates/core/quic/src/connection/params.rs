@@ -67,6 +67,7 @@ impl Connection {
         out
     }
 
+    // MUST 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
     pub(crate) fn local_params(&self) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
@@ -94,6 +95,7 @@ impl Connection {
     }
 
     /// Checks and applies the peer's parameters.
+    // MUST 9000-18.2-7, 9000-18.2-9
     pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
         let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
         let params = TransportParameters::decode(bytes, !self.side)
@@ -121,6 +123,7 @@ impl Connection {
     }
 
     /// Connection ids in the parameters bind them to the packets (RFC 9000 §7.3).
+    // MUST 9000-18.2-5
     fn check_cids(&self, params: &TransportParameters) -> Result<(), &'static str> {
         if params.initial_scid.is_none() || params.initial_scid != self.hs.remote_scid {
             return Err("initial_source_connection_id is not the one of the packets");
@@ -183,6 +186,7 @@ impl Connection {
     }
 
     /// Asks for about sixteen ACKs a window where the peer can do that.
+    // MUST 9000-19.21-1
     pub(crate) fn update_ack_frequency(&mut self) {
         let Some(min) = self.peer.min_ack_delay.filter(|_| self.config.ack_frequency && self.hs.confirmed)
         else {

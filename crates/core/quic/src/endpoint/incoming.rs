@@ -69,6 +69,7 @@ pub(super) struct Recent {
 
 impl Endpoint {
     /// A long-header packet of a known version for no connection.
+    // MUST 9000-14.1-3, 9000-17.2-1, 9000-17.2.1-5
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -237,6 +238,7 @@ impl Endpoint {
     }
 
     /// Asks it to prove its address; nothing is kept. `None` if it comes from a Retry already.
+    // MUST 9000-17.2.5.1-1, 9000-17.2.5.1-4
     pub fn retry(&mut self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Option<Transmit> {
         if !incoming.may_retry() {
             return None;

@@ -112,6 +112,7 @@ impl Path {
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
+    // MUST 9000-14.1-4
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
     }

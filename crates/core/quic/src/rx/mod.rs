@@ -74,6 +74,7 @@ impl Connection {
     }
 
     /// Walks coalesced packets. One for another connection id is dropped before anything is kept (RFC 9000 §12.2).
+    // MUST 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
     fn split(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
         let mut first: Option<Cid> = None;
         let (mut at, whole) = (0, datagram.len());
@@ -259,6 +260,7 @@ impl Connection {
     }
 
     /// Frames and what follows from the packet as a whole.
+    // MUST 9000-13.1-1
     fn process(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, packet: &[u8]) {
         self.counters.packets_received += 1;
         let payload = &packet[opened.payload.0..opened.payload.1];

@@ -13,6 +13,7 @@ use crate::handshake::keys::Phase;
 
 impl Connection {
     /// Opens an Initial, Handshake or 0-RTT packet.
+    // MUST 9000-12.3-5
     pub(super) fn open_long(
         &mut self,
         now: Instant,
@@ -49,6 +50,7 @@ impl Connection {
     }
 
     /// Opens a 1-RTT packet, following the peer into the next key phase.
+    // MUST 9000-12.3-5, 9000-17.4-4
     pub(super) fn open_short(
         &mut self,
         now: Instant,
@@ -94,6 +96,7 @@ impl Connection {
 
     /// Reserved bits must be zero and a packet must hold a frame; judged only now that the packet is authentic
     /// (RFC 9000 §17.2, §12.4).
+    // MUST 9000-12.4-2, 9000-17.2-7, 9000-17.3.1-3
     fn check_reserved(&mut self, now: Instant, reserved: u8, payload: usize) -> Result<(), DropReason> {
         let why = match (reserved, payload) {
             (0, 1..) => return Ok(()),

@@ -41,12 +41,14 @@ impl Numbers {
     }
 
     /// Whether there is no number left: the last one is not used, the peer expects no answer to it (RFC 9000 §12.3).
+    // MUST 9000-12.3-3
     pub(crate) fn is_used_up(&self) -> bool {
         self.next >= VARINT_MAX
     }
 
     /// Hands out a number. `cwnd_packets` is the congestion window in packets: one number is left out at a random
     /// place every one to two windows.
+    // MUST 9000-12.3-1, 9000-12.3-2, 9000-17.2.3-1
     pub(crate) fn take(&mut self, cwnd_packets: u64) -> u64 {
         let pn = self.next;
         self.next += 1;

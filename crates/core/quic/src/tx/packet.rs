@@ -36,6 +36,7 @@ pub(super) struct Heading<'a> {
 }
 
 /// Writes a packet's header at the start of `room`; returns packet number offset and where the Length field is.
+// MUST 9000-17.4-1, 9000-17.4-2, 9000-17.4-3
 pub(super) fn write_header(
     room: &mut [u8],
     id: SpaceId,
@@ -88,6 +89,7 @@ impl Connection {
 
     /// Writes one packet into `buf[start..limit]`; `fill` adds the frames. `None`, with nothing consumed, if no frame
     /// was written or there is no room.
+    // MUST 9000-12.4-1, 9000-17.2.2-1
     pub(super) fn draft(
         &mut self,
         id: SpaceId,
