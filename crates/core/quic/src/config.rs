@@ -28,6 +28,9 @@ pub struct TransportConfig {
     pub stream: StreamConfig,
     /// Congestion controller of new paths. Default CUBIC.
     pub congestion: Algorithm,
+    /// Whether paths with a round trip of 100 ms or more are started faster: a larger initial window, and a jump to half
+    /// of what trains of packets say the path may carry. Default true.
+    pub long_path_start: bool,
     /// RTT assumed before the first sample (RFC 9002 §6.2.2). Default 333 ms.
     pub initial_rtt: Duration,
     /// Longest deliberate delay of our acknowledgements. Default 5 ms (decision 7).
@@ -62,6 +65,7 @@ impl Default for TransportConfig {
             idle_timeout: Duration::from_secs(30),
             stream: StreamConfig::default(),
             congestion: Algorithm::Cubic,
+            long_path_start: true,
             initial_rtt: Duration::from_millis(333),
             max_ack_delay: Duration::from_millis(5),
             ack_frequency: true,

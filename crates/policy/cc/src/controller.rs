@@ -22,6 +22,11 @@ const INITIAL_WINDOW: u64 = 14_720;
 /// Slowest pacing, bytes per second: what is lost by bursts at this rate is less than what a stalled timer loses.
 const SLOWEST_PACE: u64 = 120_000;
 
+/// Delivery rates above this, 1 Tbyte/s, are not believed.
+const FASTEST_PEAK: u64 = 1_000_000_000_000;
+/// Packets of a train: acknowledgements of every fifth packet still tell its spacing.
+const TRAIN_PACKETS: usize = 16;
+
 /// Window of a fresh path with packets of `mtu` bytes: `min(10 mtu, max(14720, 2 mtu))` (RFC 9002 §7.2).
 pub fn initial_window(mtu: u16) -> u64 {
     let mtu = u64::from(mtu);
@@ -124,6 +129,26 @@ impl Controller {
         }
     }
 
+    /// The same, with the faster start of long paths on or off; it is off in a fresh one.
+    ///
+    /// On, a path whose least round-trip time is 100 ms or more starts with a window scaled by that time over
+    /// 100 ms (at most six times the initial one), and when the acknowledgements of three trains of packets have
+    /// told what the path may carry, the window becomes half of that at least, once.
+    #[must_use]
+    pub fn with_long_start(self, on: bool) -> Self {
+        match self {
+            Self::Cubic(cubic) => Self::Cubic(cubic.with_long_start(on)),
+            Self::NewReno(reno) => Self::NewReno(reno.with_long_start(on)),
+        }
+    }
+
+    /// Bytes that are best sent back to back for the path to be measured; zero mostly. Not more than the initial
+    /// window of the path's length (RFC 9002 §7.7).
+    pub fn train(&self) -> usize {
+        let state = self.state();
+        if state.wants_trains() { TRAIN_PACKETS * usize::try_from(state.mtu).unwrap_or(0) } else { 0 }
+    }
+
     /// A packet of `bytes` that counts as in flight left; `in_flight_before` does not include it.
     ///
     /// `pn` rises within a space; where it falls, another space of the same path has begun to send.
@@ -139,7 +164,7 @@ impl Controller {
     pub fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
         match self {
             Self::Cubic(cubic) => cubic.on_ack(now, ack),
-            Self::NewReno(reno) => reno.on_ack(ack),
+            Self::NewReno(reno) => reno.on_ack(now, ack),
         }
     }
 
@@ -201,13 +226,24 @@ impl Controller {
         self.state().in_recovery()
     }
 
-    /// Bytes per second at which packets may leave: twice the window per smoothed RTT in slow start, 1.25 times
-    /// after it (RFC 9002 §7.7), at least 120 kB/s.
+    /// Bytes per second at which packets may leave (RFC 9002 §7.7), at least 120 kB/s.
+    ///
+    /// In slow start 1.5 times the window per smoothed RTT: a window that doubles each RTT is filled from 2 ln 2 = 1.39
+    /// on, and what is faster leaves the rest of each RTT empty, where no queue is seen. After it 1.25 times, and at
+    /// least 1.25 times the delivery rate of the last round trips: the smoothed RTT lags when a queue has drained.
+    /// In recovery once, so that a reduction is spread over the round trip and nothing bursts into the full queue
+    /// (the aim of RFC 9937).
     pub fn pacing_rate(&self, rtt: &Rtt) -> u64 {
-        let (gain, divisor) = if self.in_slow_start() { (2, 1) } else { (5, 4) };
+        let (gain, divisor) = match self.state() {
+            state if state.in_recovery() => (1, 1),
+            state if state.in_slow_start() => (3, 2),
+            _ => (5, 4),
+        };
         // A window is below 2^41, so this stays below 2^64.
         let micros = u64::try_from(rtt.smoothed().as_micros()).unwrap_or(u64::MAX).max(1);
-        (self.window() * 1_000_000 / micros * gain / divisor).max(SLOWEST_PACE)
+        let peak = if self.in_recovery() { 0 } else { self.state().peak().min(FASTEST_PEAK) };
+        let measured = peak * 5 / 4;
+        (self.window() * 1_000_000 / micros * gain / divisor).max(measured).max(SLOWEST_PACE)
     }
 
     /// The algorithm's name, as [`Algorithm::name`].
@@ -226,7 +262,8 @@ impl Controller {
     /// Forgets everything but algorithm and packet size: the path has new addresses (RFC 9000 §9.4).
     pub fn reset(&mut self, now: Instant) {
         let mtu = u16::try_from(self.state().mtu).unwrap_or(u16::MAX);
-        *self = Self::new(self.algorithm(), now, mtu);
+        let long = self.state().long_start();
+        *self = Self::new(self.algorithm(), now, mtu).with_long_start(long);
     }
 
     fn state(&self) -> &Recovery {

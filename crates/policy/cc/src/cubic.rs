@@ -66,6 +66,12 @@ impl Cubic {
         Self { state, ticked: now, undo: None }
     }
 
+    /// The same, with the faster start of long paths on or off.
+    pub(crate) fn with_long_start(mut self, on: bool) -> Self {
+        self.state.recovery = self.state.recovery.with_long_start(on);
+        self
+    }
+
     pub(crate) fn on_sent(&mut self, now: Instant, in_flight_before: u64, pn: u64) {
         if in_flight_before == 0 {
             self.pause(now);
@@ -74,10 +80,10 @@ impl Cubic {
     }
 
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
-        if !self.state.recovery.leaves_recovery(ack) {
+        if !self.state.recovery.leaves_recovery(now, ack) {
             return;
         }
-        let bytes = self.state.recovery.slow_start(ack);
+        let bytes = self.state.recovery.slow_start(now, ack);
         if ack.app_limited {
             self.pause(now);
         } else if bytes > 0 {
@@ -137,7 +143,7 @@ impl Cubic {
     /// Multiplicative decrease and fast convergence (RFC 9438 §4.6, §4.7). The reduction is from the window
     /// itself, the memory of it shrinks further if even the last maximum was not reached.
     fn reduce(&mut self, now: Instant) {
-        let cwnd = self.state.recovery.cwnd;
+        let cwnd = self.state.recovery.proven();
         let converge = cwnd < self.state.w_max;
         self.state.w_max = if converge { cwnd.scaled(CONVERGED.0, CONVERGED.1) } else { cwnd };
         self.state.prior = cwnd;

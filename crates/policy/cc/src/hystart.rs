@@ -15,7 +15,9 @@ const MIN_RTT_THRESH: u64 = 4_000_000;
 const MAX_RTT_THRESH: u64 = 16_000_000;
 const MIN_RTT_DIVISOR: u64 = 8;
 const N_RTT_SAMPLE: u32 = 8;
-const CSS_GROWTH_DIVISOR: u64 = 4;
+/// Samples that are enough at the end of a round: where acknowledgements are thin it has no more to give.
+const N_RTT_SAMPLE_WHOLE: u32 = 3;
+pub(crate) const CSS_GROWTH_DIVISOR: u64 = 4;
 const CSS_ROUNDS: u32 = 5;
 
 const UNKNOWN: u64 = u64::MAX;
@@ -39,6 +41,13 @@ pub(crate) struct HyStart {
     last_min: u64,
     current_min: u64,
     samples: u32,
+    /// Rounds that ended.
+    rounds: u32,
+}
+
+/// Rise of the round-trip time above `base` ns that is a sign of a queue.
+pub(crate) fn threshold(base: u64) -> u64 {
+    (base / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH)
 }
 
 impl HyStart {
@@ -51,7 +60,13 @@ impl HyStart {
             last_min: UNKNOWN,
             current_min: UNKNOWN,
             samples: 0,
+            rounds: 0,
         }
+    }
+
+    /// Rounds that ended so far.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.rounds
     }
 
     /// A packet left. A number below the last one means that another packet number space took over (Handshake
@@ -70,10 +85,11 @@ impl HyStart {
         }
         self.current_min = self.current_min.min(nanos(sample));
         self.samples = self.samples.saturating_add(1);
-        if self.samples >= N_RTT_SAMPLE {
+        let ends = largest_pn >= self.window_end;
+        if self.samples >= if ends { N_RTT_SAMPLE_WHOLE } else { N_RTT_SAMPLE } {
             self.judge();
         }
-        largest_pn >= self.window_end && self.next_round()
+        ends && self.next_round()
     }
 
     /// What slow start divides its growth by: 1, or 4 in conservative slow start.
@@ -92,11 +108,11 @@ impl HyStart {
     /// Compares this round's minimum with the one before, or with the baseline.
     fn judge(&mut self) {
         match self.phase {
-            Phase::Watching if self.last_min != UNKNOWN => {
-                let thresh = (self.last_min / MIN_RTT_DIVISOR).clamp(MIN_RTT_THRESH, MAX_RTT_THRESH);
-                if self.current_min >= self.last_min + thresh {
-                    self.phase = Phase::Conservative { baseline: self.current_min, rounds: 0 };
-                }
+            Phase::Watching
+                if self.last_min != UNKNOWN
+                    && self.current_min >= self.last_min + threshold(self.last_min) =>
+            {
+                self.phase = Phase::Conservative { baseline: self.current_min, rounds: 0 };
             }
             Phase::Conservative { baseline, .. } if self.current_min < baseline => {
                 self.phase = Phase::Watching;
@@ -111,6 +127,7 @@ impl HyStart {
         self.last_min = self.current_min;
         self.current_min = UNKNOWN;
         self.samples = 0;
+        self.rounds = self.rounds.wrapping_add(1);
         if let Phase::Conservative { rounds, .. } = &mut self.phase {
             *rounds += 1;
             if *rounds >= CSS_ROUNDS {

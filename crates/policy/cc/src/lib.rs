@@ -1,8 +1,9 @@
 //! How much a path may have in flight, and how fast it may leave.
 //!
 //! Round-trip estimation ([`Rtt`], RFC 9002 §5), congestion windows ([`Controller`]: CUBIC of RFC 9438 and
-//! NewReno of RFC 9002 §7, both starting with HyStart++ of RFC 9406), departure times ([`Pacer`]) and delivery
-//! rate samples ([`RateSampler`]). One set of these belongs to one path.
+//! NewReno of RFC 9002 §7, both starting with HyStart++ of RFC 9406, a test after SEARCH, and faster on long
+//! paths), departure times ([`Pacer`]) and delivery rate samples ([`RateSampler`]). One set of these belongs to one
+//! path.
 //!
 //! Nothing here keeps packets, decides what is lost, reads a clock or allocates. Every call is O(1); the
 //! arithmetic is integer throughout, so two machines given the same calls give the same answers.
@@ -21,6 +22,7 @@ mod pacer;
 mod rate;
 mod recovery;
 mod rtt;
+mod start;
 #[cfg(test)]
 mod testing;
 

@@ -25,15 +25,21 @@ impl NewReno {
         Self { state: Recovery::new(mtu), undo: None }
     }
 
+    /// The same, with the faster start of long paths on or off.
+    pub(crate) fn with_long_start(mut self, on: bool) -> Self {
+        self.state = self.state.with_long_start(on);
+        self
+    }
+
     pub(crate) fn on_sent(&mut self, pn: u64) {
         self.state.on_sent(pn);
     }
 
-    pub(crate) fn on_ack(&mut self, ack: &Ack<'_>) {
-        if !self.state.leaves_recovery(ack) {
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
+        if !self.state.leaves_recovery(now, ack) {
             return;
         }
-        let bytes = self.state.slow_start(ack);
+        let bytes = self.state.slow_start(now, ack);
         if !ack.app_limited && bytes > 0 {
             let cwnd = self.state.window().max(1);
             let growth = Bytes::new(self.state.mtu).scaled(bytes.min(cwnd), cwnd);
@@ -44,7 +50,7 @@ impl NewReno {
     pub(crate) fn on_congestion(&mut self, now: Instant, sent_at: Instant, persistent: bool, ecn: bool) {
         if self.state.is_new_event(sent_at) {
             self.undo = Some(self.state);
-            self.state.reduce(now, self.state.cwnd.scaled(1, 2));
+            self.state.reduce(now, self.state.proven().scaled(1, 2));
         }
         if ecn {
             // A mark was put on by a queue: it cannot turn out to have been reordering.

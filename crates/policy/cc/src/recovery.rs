@@ -8,13 +8,33 @@ use tq_time::Instant;
 
 use crate::controller::{Ack, initial_window, minimum_window};
 use crate::fixed::Bytes;
-use crate::hystart::HyStart;
+use crate::hystart::{CSS_GROWTH_DIVISOR, HyStart};
+use crate::start::Start;
 
 #[cfg(test)]
 mod tests;
 
 /// "No threshold yet" (RFC 9002 §7.3.1).
 pub(crate) const NO_THRESHOLD: u64 = u64::MAX;
+
+/// Highest delivery rate of two spans of a round trip, the second of which is under way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peak {
+    last: u64,
+    round: u64,
+    ends: Instant,
+}
+
+impl Peak {
+    fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
+        let Some(sample) = ack.delivered else { return };
+        if now >= self.ends {
+            self.last = core::mem::take(&mut self.round);
+            self.ends = now + ack.rtt.smoothed();
+        }
+        self.round = self.round.max(sample.rate);
+    }
+}
 
 /// Window, threshold and recovery period of one path. `Copy`, so that a reduction can be undone as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +43,8 @@ pub(crate) struct Recovery {
     pub(crate) ssthresh: u64,
     pub(crate) mtu: u64,
     hystart: HyStart,
+    start: Start,
+    peak: Peak,
     /// Losses of packets sent up to here are part of a congestion event already answered.
     answered: Option<Instant>,
     /// In a recovery period: acknowledgements of packets sent up to `answered` do not grow the window.
@@ -37,9 +59,27 @@ impl Recovery {
             ssthresh: NO_THRESHOLD,
             mtu: u64::from(mtu.max(1)),
             hystart: HyStart::new(),
+            start: Start::new(false),
+            peak: Peak::default(),
             answered: None,
             recovering: false,
         }
+    }
+
+    /// The same, with the faster start of long paths on or off.
+    pub(crate) fn with_long_start(mut self, on: bool) -> Self {
+        self.start = Start::new(on);
+        self
+    }
+
+    /// Whether the faster start of long paths is on.
+    pub(crate) fn long_start(&self) -> bool {
+        self.start.is_on()
+    }
+
+    /// Whether packets are to leave in trains, for the path to be measured.
+    pub(crate) fn wants_trains(&self) -> bool {
+        self.ssthresh == NO_THRESHOLD && self.start.wants_trains()
     }
 
     /// Window in bytes.
@@ -67,8 +107,14 @@ impl Recovery {
         self.hystart.on_sent(pn);
     }
 
+    /// Highest delivery rate of the last one to two round trips, bytes per second; zero if unknown.
+    pub(crate) fn peak(&self) -> u64 {
+        self.peak.round.max(self.peak.last)
+    }
+
     /// Whether an acknowledgement may grow the window; ends the recovery period if it covers a later packet.
-    pub(crate) fn leaves_recovery(&mut self, ack: &Ack<'_>) -> bool {
+    pub(crate) fn leaves_recovery(&mut self, now: Instant, ack: &Ack<'_>) -> bool {
+        self.peak.on_ack(now, ack);
         if self.recovering && self.answered.is_some_and(|at| ack.largest_sent_at <= at) {
             return false;
         }
@@ -78,13 +124,26 @@ impl Recovery {
 
     /// Slow start (RFC 9002 §7.3.1, RFC 9406 §4.2): grows the window by what was acknowledged, a quarter of it
     /// when conservative, up to the threshold. Returns the acknowledged bytes left for congestion avoidance.
-    pub(crate) fn slow_start(&mut self, ack: &Ack<'_>) -> u64 {
+    pub(crate) fn slow_start(&mut self, now: Instant, ack: &Ack<'_>) -> u64 {
         if !self.in_slow_start() {
             return ack.bytes;
         }
+        let first = self.ssthresh == NO_THRESHOLD;
+        let untouched = self.is_untouched();
+        if first {
+            self.start.on_ack(now, ack, self.mtu);
+        }
         // An application-limited flight still tells about the path's delay.
-        let ends = self.hystart.on_ack(ack.largest_pn, ack.rtt.latest());
-        let divisor = self.hystart.divisor();
+        let rounds = self.hystart.rounds();
+        let mut ends = self.hystart.on_ack(ack.largest_pn, ack.rtt.latest());
+        let mut divisor = self.hystart.divisor();
+        if first {
+            if rounds != self.hystart.rounds() {
+                ends |= self.start.on_round(self.window(), divisor > 1);
+            } else if self.start.is_careful(self.window()) {
+                divisor = divisor.max(CSS_GROWTH_DIVISOR);
+            }
+        }
         let mut left = 0;
         if !ack.app_limited {
             let room = Bytes::new(self.ssthresh).minus(self.cwnd);
@@ -92,10 +151,56 @@ impl Recovery {
             left = growth.minus(room).floor().saturating_mul(divisor).min(ack.bytes);
             self.cwnd = self.cwnd.plus(growth.min(room));
         }
-        if ends {
+        if first && ends {
+            self.drain(now);
+            self.hystart.stop();
             self.ssthresh = self.window();
+        } else if ends {
+            self.ssthresh = self.window();
+        } else if first && divisor == 1 {
+            self.hurry(untouched);
         }
         left
+    }
+
+    /// Whether the window has not moved yet.
+    fn is_untouched(&self) -> bool {
+        let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
+        self.ssthresh == NO_THRESHOLD && self.cwnd == Bytes::new(initial_window(mtu))
+    }
+
+    /// A long path: the initial window is scaled by its length, and once trains have told what the path may carry
+    /// the window is half of that at least.
+    fn hurry(&mut self, untouched: bool) {
+        let scale = self.start.scale();
+        if untouched && scale > 1000 {
+            self.cwnd = self.cwnd.scaled(scale, 1000);
+        }
+        if let Some(half) = self.start.jump() {
+            self.cwnd = self.cwnd.max(Bytes::new(half));
+        }
+    }
+
+    /// Slow start ends without a loss: the window falls to what the path carries, by no more than three quarters. If
+    /// it falls as far as it would for a loss, losses of what was sent before are answered for.
+    fn drain(&mut self, now: Instant) {
+        let Some(capacity) = self.start.capacity() else { return };
+        let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
+        let least = self.cwnd.scaled(1, 4).max(Bytes::new(initial_window(mtu)));
+        let drained = self.cwnd.min(Bytes::new(capacity).max(least));
+        if drained <= self.cwnd.scaled(7, 10) {
+            self.answered = Some(now);
+        }
+        self.cwnd = drained;
+    }
+
+    /// The window a reduction starts from. It is the window itself, but at the end of the initial slow start that
+    /// ran a round ahead of what the path was able to carry: then it is what the path did carry.
+    pub(crate) fn proven(&self) -> Bytes {
+        match self.start.proven() {
+            Some(proven) if self.ssthresh == NO_THRESHOLD => self.cwnd.min(Bytes::new(proven)),
+            _ => self.cwnd,
+        }
     }
 
     /// Whether the loss (or mark) of a packet sent at `sent_at` begins a new congestion event.
@@ -116,6 +221,7 @@ impl Recovery {
     /// acknowledgements grow the window at once.
     pub(crate) fn collapse(&mut self, now: Instant) {
         self.cwnd = self.floor();
+        self.peak = Peak::default();
         self.answered = Some(now);
         self.recovering = false;
     }
@@ -128,8 +234,7 @@ impl Recovery {
     /// The packet size changed (RFC 9002 §7.2): a window that has not moved yet is the initial one of the new
     /// size; any other stays, but not below two packets.
     pub(crate) fn on_mtu(&mut self, mtu: u16) {
-        let old = u16::try_from(self.mtu).unwrap_or(u16::MAX);
-        let untouched = self.ssthresh == NO_THRESHOLD && self.cwnd == Bytes::new(initial_window(old));
+        let untouched = self.is_untouched();
         self.mtu = u64::from(mtu.max(1));
         self.cwnd = if untouched {
             Bytes::new(initial_window(mtu))

@@ -50,6 +50,9 @@ impl Connection {
         if outcome.is_ok() && acked.packets > 0 {
             self.on_newly_acked(now, id, ix, ack, &mut acked);
         }
+        if outcome.is_ok() && acked.spurious > 0 {
+            self.on_spurious(now, ix, acked.spurious);
+        }
         self.acked = acked;
         outcome
     }
@@ -83,10 +86,6 @@ impl Connection {
             path.cc.on_congestion(now, at, 0, in_flight, false, true);
             self.counters.congestion_events += u64::from(path.cc.window() < before);
         }
-        if acked.spurious > 0 {
-            self.counters.packets_spuriously_lost += acked.spurious;
-            path.cc.on_spurious(now);
-        }
         if let Some((largest_pn, largest_sent_at)) = acked.largest {
             let delivered = path.rates.sample();
             let app_limited = path.app_limited;
@@ -112,6 +111,17 @@ impl Connection {
         self.detect_lost(now, id, ix);
         self.update_ack_frequency();
         self.log_metrics(now, ix);
+    }
+
+    /// Packets declared lost were delivered. Only when that is true of every one since the last reduction was there no
+    /// congestion (RFC 9438 §4.9): in a queue that overflows, some packets are merely late as well.
+    fn on_spurious(&mut self, now: Instant, ix: usize, packets: u64) {
+        self.counters.packets_spuriously_lost += packets;
+        let path = &mut self.paths[ix];
+        path.lost_in_event = path.lost_in_event.saturating_sub(packets);
+        if path.lost_in_event == 0 {
+            path.cc.on_spurious(now);
+        }
     }
 
     /// RFC 9002 §5: only when the largest acknowledged is new and something ack-eliciting is newly acknowledged.
@@ -199,7 +209,9 @@ impl Connection {
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);
             let before = path.cc.window();
             path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
-            self.counters.congestion_events += u64::from(path.cc.window() < before);
+            let reduced = path.cc.window() < before;
+            self.counters.congestion_events += u64::from(reduced);
+            path.lost_in_event = if reduced { lost.packets } else { path.lost_in_event + lost.packets };
             if persistent {
                 // RFC 9002 §5.2: the path may have changed under us
                 path.rtt.restart_min();

@@ -62,6 +62,8 @@ pub(crate) struct Path {
     /// The window was not the limit when last asked.
     pub(crate) app_limited: bool,
     pub(crate) packets_lost: u64,
+    /// Packets declared lost since the window was last reduced, and not delivered after all.
+    pub(crate) lost_in_event: u64,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
 }
@@ -82,7 +84,8 @@ impl Path {
             tuple,
             space,
             rtt: Rtt::new(config.initial_rtt),
-            cc: Controller::new(config.congestion, now, mtu.current()),
+            cc: Controller::new(config.congestion, now, mtu.current())
+                .with_long_start(config.long_path_start),
             pacer: Pacer::new(),
             rates: RateSampler::new(),
             mtu,
@@ -96,6 +99,7 @@ impl Path {
             sealed_from: 0,
             app_limited: false,
             packets_lost: 0,
+            lost_in_event: 0,
             bytes_sent: 0,
             bytes_received: 0,
         }

@@ -177,6 +177,9 @@ impl Sent {
             }
             self.ack_range(*range.start(), *range.end(), out);
         }
+        if out.spurious > 0 {
+            self.loss.be_patient();
+        }
         let raised = self.largest_acked.is_none_or(|largest| ack.largest > largest);
         if raised {
             self.largest_acked = Some(ack.largest);

@@ -1,12 +1,19 @@
 //! Flow control: the window a receiver grants and how it grows, and the credit a sender has left (RFC 9000 §4).
 //!
 //! A window moves when half of it was consumed, and doubles when that half took less than two round trips: then it,
-//! and not the reader, may be what holds the sender back. Bytes nobody reads never widen it. What is granted to whom
-//! is not decided here.
+//! and not the reader, may be what holds the sender back. Bytes nobody reads never widen it. On paths with a long round
+//! trip it begins larger and grows fourfold, since senders may start faster there. What is granted to whom is not
+//! decided here.
 
 use tq_time::{Duration, Instant};
 
 use super::StreamConfig;
+
+/// Round trip from which on a path is long, and up to which it counts: that of a geostationary satellite.
+const LONG: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_millis(600);
+/// A long path's first window is what this rate, 200 Mbit/s in bytes per millisecond, brings in a round trip.
+const LONG_RATE: u64 = 25_000;
 
 /// The latest time anybody told, because reading has no time argument; and the round trip to compare with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,12 +30,14 @@ pub(super) struct Window {
     size: u64,
     /// When it moved last; unset until the first byte.
     moved: Option<Instant>,
+    /// Whether it was scaled for a long round trip.
+    stretched: bool,
 }
 
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: None }
+        Self { limit: size, size, moved: None, stretched: false }
     }
 
     pub(super) const fn limit(&self) -> u64 {
@@ -48,15 +57,25 @@ impl Window {
     /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told.
     // MUST 9000-4.2-1
     pub(super) fn consumed(&mut self, consumed: u64, max: u64, clock: &Clock) -> bool {
-        if self.limit.saturating_sub(consumed) > self.size / 2 {
+        let long = clock.srtt.filter(|srtt| *srtt >= LONG);
+        let stretch = long.filter(|_| !self.stretched && consumed > 0 && self.size < max);
+        if let Some(srtt) = stretch {
+            let first = srtt.min(LONGEST).as_millis() as u64 * LONG_RATE;
+            self.stretched = true;
+            self.size = self.size.max(first.min(max));
+        } else if self.limit.saturating_sub(consumed) > self.size / 2 {
             return false;
         }
         let quick = match (self.moved, clock.srtt) {
-            (Some(moved), Some(srtt)) => clock.now.saturating_since(moved) < srtt * 2,
+            // the first half of a stretched window is consumed while the sender is still speeding up
+            (Some(moved), Some(srtt)) => {
+                clock.now.saturating_since(moved) < srtt * if long.is_some() { 4 } else { 2 }
+            }
             _ => false,
         };
-        if quick {
-            self.size = (self.size * 2).min(max).max(self.size);
+        if quick && stretch.is_none() {
+            let times = if long.is_some() { 4 } else { 2 };
+            self.size = self.size.saturating_mul(times).min(max).max(self.size);
         }
         self.moved = Some(clock.now);
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);

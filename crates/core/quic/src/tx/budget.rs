@@ -52,7 +52,7 @@ impl Connection {
                 path.paced_until = Some(departure);
             } else {
                 path.paced_until = None;
-                data = window.min(path.pacer.burst(rate, path.mtu.current()));
+                data = window.min(path.pacer.burst(rate, path.mtu.current()).max(path.cc.train()));
             }
         }
         Some(Budget { datagram: mtu.min(total), data: data.min(total), total, probes: path.probes[2] })

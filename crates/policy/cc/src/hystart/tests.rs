@@ -64,10 +64,19 @@ fn the_threshold_stays_between_4_and_16_milliseconds() {
 }
 
 #[test]
-fn seven_samples_are_too_few_to_judge_a_round() {
+fn seven_samples_judge_a_round_at_its_end_only_and_two_do_not() {
     let mut rounds = Rounds::new(40 * MS);
     rounds.round(40 * MS, 8);
-    rounds.round(80 * MS, 7);
+    let end = rounds.pn;
+    for _ in 0..6 {
+        rounds.hystart.on_ack(end - 1, 80 * MS);
+        assert_eq!(rounds.hystart.divisor(), 1);
+    }
+    rounds.hystart.on_ack(end, 80 * MS);
+    assert_eq!(rounds.hystart.divisor(), 4);
+    let mut rounds = Rounds::new(40 * MS);
+    rounds.round(40 * MS, 8);
+    rounds.round(80 * MS, 2);
     assert_eq!(rounds.hystart.divisor(), 1);
 }
 

@@ -22,12 +22,12 @@ fn recovery_ends_with_the_acknowledgement_of_a_later_packet() {
     let rtt = settled(50 * MS);
     let mut state = Recovery::new(1200);
     state.reduce(at(100), state.cwnd);
-    assert!(!state.leaves_recovery(&ack(&rtt, 1200, at(100), 1)));
+    assert!(!state.leaves_recovery(at(150), &ack(&rtt, 1200, at(100), 1)));
     assert!(state.in_recovery());
-    assert!(state.leaves_recovery(&ack(&rtt, 1200, at(101), 2)));
+    assert!(state.leaves_recovery(at(150), &ack(&rtt, 1200, at(101), 2)));
     assert!(!state.in_recovery());
     // Reordered acknowledgements of older packets count again.
-    assert!(state.leaves_recovery(&ack(&rtt, 1200, at(90), 0)));
+    assert!(state.leaves_recovery(at(150), &ack(&rtt, 1200, at(90), 0)));
 }
 
 #[test]
@@ -35,9 +35,9 @@ fn slow_start_stops_at_the_threshold_and_hands_on_the_rest() {
     let rtt = settled(50 * MS);
     let mut state = Recovery::new(1200);
     state.ssthresh = state.window() + 1000;
-    assert_eq!(state.slow_start(&ack(&rtt, 3000, at(1), 1)), 2000);
+    assert_eq!(state.slow_start(at(1), &ack(&rtt, 3000, at(1), 1)), 2000);
     assert_eq!(state.window(), state.ssthresh);
-    assert_eq!(state.slow_start(&ack(&rtt, 3000, at(2), 2)), 3000);
+    assert_eq!(state.slow_start(at(2), &ack(&rtt, 3000, at(2), 2)), 3000);
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn the_initial_window_follows_the_packet_size_until_it_has_moved() {
     state.on_mtu(9000);
     assert_eq!(state.window(), 18_000);
     let rtt = settled(50 * MS);
-    state.slow_start(&ack(&rtt, 100, at(1), 1));
+    state.slow_start(at(1), &ack(&rtt, 100, at(1), 1));
     state.on_mtu(1200);
     assert_eq!(state.window(), 18_100);
     state.collapse(at(2));

@@ -12,6 +12,8 @@ use crate::space::outcome::Lost;
 pub(super) const PACKET_THRESHOLD: u64 = 3;
 /// Losses in a row without a spurious one after which a raised threshold is halved.
 pub(super) const CALM: u8 = 16;
+/// Most eighths of the loss delay that spurious losses add to it: as much again.
+const MOST_PATIENCE: u32 = 8;
 /// Lost packets are remembered for this many loss delays after they were sent, ...
 const KEEP_DELAYS: u32 = 4;
 /// ... but at least this long: links that stall deliver late by hundreds of milliseconds.
@@ -24,6 +26,9 @@ pub(super) struct Loss {
     pub(super) time: Option<Instant>,
     /// A packet this far below the largest acknowledged is lost.
     threshold: u64,
+    /// Eighths added to the time threshold; one more for each ACK that reveals spurious losses, as RFC 8985 §6.2 widens
+    /// its reordering window.
+    patience: u32,
     /// Losses since the last spurious one.
     calm: u8,
     /// Ack-eliciting packets in flight before the last ACK.
@@ -41,6 +46,7 @@ impl Loss {
         Self {
             time: None,
             threshold: PACKET_THRESHOLD,
+            patience: 0,
             calm: 0,
             flight: 0,
             run: None,
@@ -59,15 +65,21 @@ impl Loss {
         self.threshold = self.threshold.max((overtaken_by + 1).min(self.flight / 2));
     }
 
+    /// An ACK revealed spurious losses: packets get more time from now on.
+    pub(super) fn be_patient(&mut self) {
+        self.patience = (self.patience + 1).min(MOST_PATIENCE);
+    }
+
     /// A real loss, it seems: reordering may have gone with the route that caused it.
     fn on_loss(&mut self) {
-        if self.threshold == PACKET_THRESHOLD {
+        if self.threshold == PACKET_THRESHOLD && self.patience == 0 {
             return;
         }
         self.calm += 1;
         if self.calm == CALM {
             self.calm = 0;
             self.threshold = (self.threshold / 2).max(PACKET_THRESHOLD);
+            self.patience /= 2;
         }
     }
 
@@ -89,11 +101,12 @@ impl Loss {
 
 impl Sent {
     /// Declares lost what is (RFC 9002 §6.1): packets sent before an acknowledged one, by at least the packet
-    /// threshold, or at least `loss_delay` ago. Adds them up in `out` and sets [`Sent::loss_time`].
+    /// threshold, or at least `loss_delay` ago (more after spurious losses). Adds them up in `out` and sets [`Sent::loss_time`].
     ///
     /// The packet threshold is 3, more after spurious losses. A packet so far behind the newest that remembering it
     /// costs too much is lost as well, acknowledged ones above it or not.
     pub(crate) fn detect_lost(&mut self, now: Instant, loss_delay: Duration, out: &mut Lost) {
+        let loss_delay = loss_delay + loss_delay * self.loss.patience / 8;
         self.loss.keep = (loss_delay * KEEP_DELAYS).max(KEEP_MIN);
         self.loss.time = None;
         let before = out.packets;

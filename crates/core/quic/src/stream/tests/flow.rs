@@ -135,3 +135,25 @@ fn a_peer_that_is_not_read_is_held_to_the_connections_window() {
     assert_eq!(c.outbound.sent, 3000);
     assert_eq!(s.inbound.window.limit(), 3000);
 }
+
+#[test]
+fn on_a_long_path_the_first_read_stretches_a_window_to_what_the_round_trip_needs() {
+    for (rtt, max, expected) in [
+        (99, 48 << 20, 1000),
+        (100, 48 << 20, 2_500_000),
+        (600, 48 << 20, 15_000_000),
+        (5000, 48 << 20, 15_000_000),
+        (600, 2_000_000, 2_000_000),
+        (600, 1000, 1000),
+    ] {
+        let config = StreamConfig { max_stream_window: max, ..small() };
+        let (mut c, mut s) = pair(&config);
+        let id = c.open(Dir::Uni).unwrap();
+        s.on_rtt(at(0), Duration::from_millis(rtt));
+        c.write_slice(id, &[1; 10]).unwrap();
+        flush(&mut c, &mut s, at(1));
+        assert_eq!(window(&s, id), 1000, "nothing was read yet");
+        s.read(id, 1).unwrap();
+        assert_eq!(window(&s, id), expected, "{rtt} ms");
+    }
+}

@@ -270,6 +270,37 @@ fn a_spurious_loss_breaks_the_span() {
     assert_eq!(bench.hear(at(685), &[7..=7]), [1, 2, 3, 4, 5]);
     bench.hear(at(686), &[7..=7, 3..=3]);
     assert_eq!(bench.acked.spurious, 1);
-    assert_eq!(bench.detect(at(690)), [6]);
+    // an eighth of 90 ms more than before
+    assert_eq!(bench.sent.loss_time(), Some(at(701) + Duration::from_micros(250)));
+    assert_eq!(bench.detect(at(690)), []);
+    assert_eq!(bench.detect(at(702)), [6]);
     assert_eq!(bench.lost.span, None);
+}
+
+#[test]
+fn spurious_losses_double_the_time_threshold_at_most_and_calm_halves_it_again() {
+    let mut bench = warm();
+    let mut now = 1000;
+    let mut pn = 1;
+    let mut patience = |bench: &mut Bench, spurious: bool| {
+        // the first of two is overtaken, lost by time, and turns up or does not
+        bench.send(pn..pn + 2, at(now));
+        bench.hear(at(now + 10), &[pn + 1..=pn + 1]);
+        let due = bench.sent.loss_time().expect("one was overtaken");
+        assert_eq!(bench.detect(due), [pn]);
+        if spurious {
+            bench.hear(due, &[pn..=pn + 1]);
+        }
+        let waited = due.saturating_since(at(now)).as_micros();
+        (now, pn) = (now + 1000, pn + 2);
+        waited
+    };
+    let waits: Vec<u128> = (0..10).map(|_| patience(&mut bench, true)).collect();
+    assert_eq!(waits[..3], [90_000, 101_250, 112_500]);
+    assert_eq!(waits[8..], [180_000, 180_000]);
+    for _ in 0..15 {
+        assert_eq!(patience(&mut bench, false), 180_000);
+    }
+    assert_eq!(patience(&mut bench, false), 180_000);
+    assert_eq!(patience(&mut bench, false), 135_000);
 }

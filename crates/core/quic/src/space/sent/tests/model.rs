@@ -33,6 +33,7 @@ struct Model {
     first_rtt: Option<Instant>,
     threshold: u64,
     calm: u64,
+    patience: u32,
     epoch: u64,
     loss_time: Option<Instant>,
 }
@@ -81,6 +82,9 @@ impl Model {
                 sums.tokens.insert(*pn);
             }
         }
+        if sums.spurious > 0 {
+            self.patience = (self.patience + 1).min(8);
+        }
         let top = *pns.last().unwrap();
         if before.is_none_or(|largest| top > largest) {
             self.largest_acked = Some(top);
@@ -97,12 +101,13 @@ impl Model {
         self.loss_time = None;
         let Some(largest) = self.largest_acked else { return sums };
         let mut stuck = largest;
+        let delay = DELAY + DELAY * self.patience / 8;
         for (pn, packet) in self.packets.range_mut(..largest) {
             let counts = packet.eliciting || packet.in_flight;
             if packet.state != State::Out || !counts {
                 continue;
             }
-            if *pn + self.threshold <= largest || packet.at + DELAY <= now {
+            if *pn + self.threshold <= largest || packet.at + delay <= now {
                 packet.state = State::Lost;
                 packet.epoch = self.epoch;
                 sums.numbers.push(*pn);
@@ -113,7 +118,7 @@ impl Model {
                     sums.newest = Some(*pn);
                 }
             } else {
-                self.loss_time = Some(self.loss_time.map_or(packet.at + DELAY, |t| t.min(packet.at + DELAY)));
+                self.loss_time = Some(self.loss_time.map_or(packet.at + delay, |t| t.min(packet.at + delay)));
                 stuck = stuck.min(*pn);
             }
         }
@@ -123,11 +128,12 @@ impl Model {
                 packet.state = State::Void;
             }
         }
-        if sums.packets > 0 && self.threshold > 3 {
+        if sums.packets > 0 && (self.threshold > 3 || self.patience > 0) {
             self.calm += 1;
             if self.calm == 16 {
                 self.calm = 0;
                 self.threshold = (self.threshold / 2).max(3);
+                self.patience /= 2;
             }
         }
         sums.span = self.span(&sums.numbers);

@@ -1,0 +1,229 @@
+//! What the initial slow start learns besides the round-trip time: how fast packets are delivered.
+//!
+//! Three uses. A delivery rate that stops growing although the window does ends slow start (the test of SEARCH,
+//! draft-chung-ccwg-search, over rounds instead of bins). What the path carried in a round trip bounds the window
+//! with which congestion avoidance begins, so that an overshoot is paid for once. And on a long path, the
+//! spacing of acknowledgements within trains of packets sent back to back says early what the path could carry.
+//! It never touches a window.
+
+use tq_time::{Duration, Instant};
+
+use crate::controller::Ack;
+use crate::rtt::nanos;
+
+#[cfg(test)]
+mod tests;
+
+/// Slow start ends when the window is more than this many halves of what is delivered in a round trip. SEARCH
+/// exits where less than 1 - 0.35 of twice what was delivered a round trip earlier is delivered, that is
+/// g < 1.3 times as much. A window that grows by what is delivered is the sum of it: after doublings twice that
+/// earlier volume and the newest one, or 1 + 2/g times the newest; 2 while doubling goes on, 2.5 at the bound.
+const RUN_AHEAD: u64 = 5;
+/// In conservative slow start, whose window grows by a quarter a round (RFC 9406 §4.2), a round's rate that is
+/// below this many tenths of the one before has not grown. The round-trip time has risen as well, then.
+const GROWN_SLOWLY: u64 = 11;
+/// The same in slow start: SEARCH's bound.
+const GROWN: u64 = 13;
+/// The mean round-trip time of a round has risen if it is above so many fourths of the least one. With a rate that did
+/// not grow that is as good a sign: where packets leave in the first part of each round trip only, some of
+/// them always meet an empty queue and the least sample of a round says nothing.
+const RISEN: u64 = 5;
+/// Rounds that must end with the window ahead: one may be an outage or a change of the path.
+const AHEAD_ROUNDS: u32 = 2;
+/// Samples that make the mean of a round worth something.
+const MEAN_SAMPLES: u32 = 8;
+/// Rounds after a jump of the window before rates can have followed it.
+const LANDING: u32 = 3;
+/// From this round-trip time on a path is long: slow start is scaled to what it would do at this one
+/// (`PICOQUIC_TARGET_RENO_RTT` has the same value).
+const LONG: u64 = 100_000_000;
+/// And up to this one: a geostationary satellite.
+const LONGEST: u64 = 600_000_000;
+/// Trains looked at, the newest; the median of at least three counts.
+const TRAINS: usize = 5;
+const LEAST_TRAINS: u32 = 3;
+/// Packets that a train has at least after those of its first acknowledgement.
+const SPACED: u64 = 8;
+
+/// The train whose acknowledgements arrive.
+#[derive(Clone, Copy, Debug)]
+struct Train {
+    /// When its packets left: all at once.
+    sent_at: Instant,
+    /// When its first acknowledgement arrived.
+    first: Instant,
+    /// Bytes acknowledged after that.
+    bytes: u64,
+}
+
+/// Measurements of one path's initial slow start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Start {
+    /// Whether long paths are started faster.
+    long: bool,
+    /// Highest delivery rate of this round and of the last one, bytes per second; zero if none was valid.
+    round: u64,
+    last: u64,
+    /// The last measured round-trip time and the least, in nanoseconds.
+    rtt: u64,
+    min_rtt: u64,
+    /// Sum and number of this round's samples, and the least mean of a round: on a path with jitter, that and not
+    /// the least sample is how long a round trip takes.
+    sum: u64,
+    samples: u32,
+    mean: u64,
+    /// Rounds at whose end the window was ahead, in a row.
+    ahead: u32,
+    /// Rounds to pass until rates follow the window.
+    landing: u32,
+    train: Option<Train>,
+    rates: [u64; TRAINS],
+    trains: u32,
+    jumped: bool,
+}
+
+impl Start {
+    /// Nothing seen; `long`: whether long paths are started faster.
+    pub(crate) fn new(long: bool) -> Self {
+        Self {
+            long,
+            round: 0,
+            last: 0,
+            rtt: 0,
+            min_rtt: 0,
+            sum: 0,
+            samples: 0,
+            mean: u64::MAX,
+            ahead: 0,
+            landing: 0,
+            train: None,
+            rates: [0; TRAINS],
+            trains: 0,
+            jumped: false,
+        }
+    }
+
+    /// Whether long paths are started faster.
+    pub(crate) fn is_on(&self) -> bool {
+        self.long
+    }
+
+    /// Takes one acknowledgement; `mtu` is the size of a packet.
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
+        self.rtt = nanos(ack.rtt.latest());
+        self.min_rtt = nanos(ack.rtt.min());
+        self.sum = self.sum.saturating_add(self.rtt);
+        self.samples += 1;
+        // An application-limited sample is a lower bound like any other; the window does not grow meanwhile.
+        if let Some(sample) = ack.delivered {
+            self.round = self.round.max(sample.rate);
+        }
+        if self.long && self.min_rtt >= LONG && !self.jumped {
+            self.on_train(now, ack, mtu);
+        }
+    }
+
+    /// The rate of a train is that of the packets after its first acknowledgement, as soon as they are enough: the
+    /// last acknowledgement may have been held back for want of another packet.
+    fn on_train(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
+        let Some(train) = self.train.as_mut().filter(|train| train.sent_at == ack.largest_sent_at) else {
+            self.train = Some(Train { sent_at: ack.largest_sent_at, first: now, bytes: 0 });
+            return;
+        };
+        let before = train.bytes;
+        train.bytes += ack.bytes;
+        let took = nanos(now.saturating_since(train.first));
+        if before < SPACED * mtu && train.bytes >= SPACED * mtu && took > 0 {
+            self.rates[self.trains as usize % TRAINS] = per_second(train.bytes, took);
+            self.trains = self.trains.saturating_add(1);
+        }
+    }
+
+    /// Times [`LONG`] that the path is long, in thousandths: 1000 to 6000; 1000 while that is not known or the
+    /// faster start is off.
+    pub(crate) fn scale(&self) -> u64 {
+        if !self.long || self.min_rtt <= LONG {
+            return 1000;
+        }
+        self.min_rtt.min(LONGEST) / (LONG / 1000)
+    }
+
+    /// Half of what the path carries in a round trip by the median of its trains; once, if enough were seen.
+    pub(crate) fn jump(&mut self) -> Option<u64> {
+        if self.jumped || self.trains < LEAST_TRAINS {
+            return None;
+        }
+        self.jumped = true;
+        self.landing = LANDING;
+        let mut rates = self.rates;
+        let known = (self.trains as usize).min(TRAINS);
+        let rates = &mut rates[..known];
+        rates.sort_unstable();
+        Some(volume(rates[known / 2], self.min_rtt) / 2)
+    }
+
+    /// Whether packets are to leave in trains: a long path of which too few were seen.
+    pub(crate) fn wants_trains(&self) -> bool {
+        self.long && !self.jumped && self.min_rtt >= LONG
+    }
+
+    /// A round is over, with this `window`; `slow`: it was one of conservative slow start. Says whether slow start is
+    /// to end because the rate did not grow.
+    pub(crate) fn on_round(&mut self, window: u64, slow: bool) -> bool {
+        let (last, round) = (self.last, self.round);
+        let grew =
+            |tenths| last == 0 || round == 0 || round.saturating_mul(10) >= last.saturating_mul(tenths);
+        let mean = self.sum / u64::from(self.samples.max(1));
+        let risen = self.mean != u64::MAX && mean.saturating_mul(4) > self.mean.saturating_mul(RISEN);
+        let ahead = self.is_ahead(window) || self.landing == 0 && risen && !grew(GROWN);
+        self.ahead = if ahead { self.ahead + 1 } else { 0 };
+        if self.samples >= MEAN_SAMPLES {
+            self.mean = self.mean.min(mean);
+        }
+        (self.sum, self.samples) = (0, 0);
+        (self.last, self.round) = (round, 0);
+        self.landing = self.landing.saturating_sub(1);
+        self.ahead >= AHEAD_ROUNDS || slow && !grew(GROWN_SLOWLY)
+    }
+
+    /// Whether growth is to slow down, though slow start does not end yet.
+    pub(crate) fn is_careful(&self, window: u64) -> bool {
+        self.ahead > 0 || self.is_ahead(window)
+    }
+
+    /// Whether `window` has run ahead of what is delivered in a round trip.
+    fn is_ahead(&self, window: u64) -> bool {
+        let known = self.last > 0 && self.round > 0 && self.landing == 0 && self.mean != u64::MAX;
+        known && window.saturating_mul(2) > volume(self.rate(), self.mean).saturating_mul(RUN_AHEAD)
+    }
+
+    /// Bytes the path carries in a round trip without a queue, and an eighth; `None` if nothing is known.
+    pub(crate) fn capacity(&self) -> Option<u64> {
+        let rtt = if self.mean == u64::MAX { self.min_rtt } else { self.mean };
+        let bytes = volume(self.rate(), rtt);
+        (bytes > 0).then(|| bytes + bytes / 8)
+    }
+
+    /// The window a reduction starts from that is known to be no more than the path's: what it carried in the last
+    /// round-trip time, what waited in its queue included; but after a reduction to seven tenths (RFC 9438 §4.6)
+    /// what it carries without a queue is left. `None` if nothing is known.
+    pub(crate) fn proven(&self) -> Option<u64> {
+        let bytes = volume(self.rate(), self.rtt).max(volume(self.rate(), self.min_rtt) / 7 * 10);
+        (bytes > 0).then_some(bytes)
+    }
+
+    fn rate(&self) -> u64 {
+        self.round.max(self.last)
+    }
+}
+
+/// Bytes per second of `bytes` in `time` ns.
+fn per_second(bytes: u64, time: u64) -> u64 {
+    u64::try_from(u128::from(bytes) * 1_000_000_000 / u128::from(time.max(1))).unwrap_or(u64::MAX)
+}
+
+/// Bytes that `rate` brings in `time` ns.
+fn volume(rate: u64, time: u64) -> u64 {
+    let nano = Duration::from_secs(1).as_nanos();
+    u64::try_from(u128::from(rate) * u128::from(time) / nano).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,205 @@
+use tq_time::{Duration, Instant};
+
+use super::Start;
+use crate::testing::{MS, ack, settled};
+use crate::{Ack, Algorithm, Controller, RateSample, Rtt};
+
+const MTU: u64 = 1200;
+
+fn at(ms: u64) -> Instant {
+    Instant::ZERO + Duration::from_millis(ms)
+}
+
+fn rate(rate: u64) -> Option<RateSample> {
+    Some(RateSample { delivered: 1, interval: MS, rate, app_limited: false })
+}
+
+/// One round of ten acknowledgements at `bytes_per_second`; true if it ends slow start.
+fn round(start: &mut Start, rtt: &Rtt, bytes_per_second: u64, window: u64, slow: bool) -> bool {
+    for _ in 0..10 {
+        start.on_ack(at(1), &Ack { delivered: rate(bytes_per_second), ..ack(rtt, MTU, at(0), 1) }, MTU);
+    }
+    start.on_round(window, slow)
+}
+
+#[test]
+fn a_window_ahead_of_delivery_for_two_rounds_ends_slow_start() {
+    let rtt = settled(100 * MS);
+    let mut start = Start::new(false);
+    // Doubling: 100 kB are delivered in 100 ms, the window is twice that.
+    assert!(!round(&mut start, &rtt, 500_000, 100_000, false));
+    assert!(!round(&mut start, &rtt, 1_000_000, 200_000, false));
+    assert!(!start.is_careful(200_000));
+    // 2.5 times the volume is the bound of SEARCH.
+    start.on_ack(at(1), &Ack { delivered: rate(1_000_000), ..ack(&rtt, MTU, at(0), 1) }, MTU);
+    assert!(!start.is_careful(250_000) && start.is_careful(250_001));
+    assert!(!round(&mut start, &rtt, 1_000_000, 260_000, false));
+    assert!(start.is_careful(0), "for the round that follows");
+    assert!(round(&mut start, &rtt, 1_000_000, 280_000, false));
+    assert_eq!(start.capacity(), Some(112_500));
+}
+
+#[test]
+fn one_round_ahead_is_forgiven() {
+    let rtt = settled(100 * MS);
+    let mut start = Start::new(false);
+    assert!(!round(&mut start, &rtt, 1_000_000, 200_000, false));
+    assert!(!round(&mut start, &rtt, 1_000_000, 300_000, false));
+    assert!(!round(&mut start, &rtt, 2_000_000, 400_000, false));
+    assert!(!round(&mut start, &rtt, 2_000_000, 600_000, false));
+    assert!(!round(&mut start, &rtt, 4_000_000, 800_000, false));
+}
+
+#[test]
+fn a_rate_that_stands_while_the_round_trips_grow_ends_slow_start() {
+    let mut start = Start::new(false);
+    assert!(!round(&mut start, &settled(40 * MS), 500_000, 40_000, false));
+    assert!(!round(&mut start, &settled(40 * MS), 1_000_000, 80_000, false));
+    // 1.25 times the mean is no rise yet, more is.
+    assert!(!round(&mut start, &settled(50 * MS), 1_000_000, 80_000, false));
+    assert!(!start.is_careful(0));
+    assert!(!round(&mut start, &settled(51 * MS), 1_000_000, 80_000, false));
+    assert!(start.is_careful(0));
+    assert!(round(&mut start, &settled(60 * MS), 1_000_000, 80_000, false));
+}
+
+#[test]
+fn conservative_slow_start_is_over_with_the_first_round_that_brings_no_more() {
+    let rtt = settled(40 * MS);
+    for (brought, over) in [(1_100_000, false), (1_099_999, true)] {
+        let mut start = Start::new(false);
+        assert!(!round(&mut start, &rtt, 1_000_000, 0, true), "nothing to compare with");
+        assert_eq!(round(&mut start, &rtt, brought, 0, true), over);
+    }
+}
+
+#[test]
+fn jitter_makes_the_round_trip_longer_and_no_exit() {
+    // 20 to 36 ms: a window that doubles is twice the volume of the mean, but 2.8 times that of the least.
+    let mut start = Start::new(false);
+    for _ in 0..3 {
+        for ms in [20, 36, 24, 32, 28, 20, 36, 24, 32, 28] {
+            let mut rtt = settled(20 * MS);
+            rtt.update(ms * MS, Duration::ZERO);
+            start.on_ack(at(1), &Ack { delivered: rate(1_000_000), ..ack(&rtt, MTU, at(0), 1) }, MTU);
+        }
+        assert!(!start.on_round(56_000, false));
+    }
+    assert!(!start.is_careful(56_000));
+    assert_eq!(start.capacity(), Some(31_500));
+}
+
+#[test]
+fn without_samples_nothing_is_concluded() {
+    let mut start = Start::new(true);
+    assert!(!start.on_round(u64::MAX, false) && !start.on_round(u64::MAX, true));
+    assert!(!start.is_careful(u64::MAX));
+    assert_eq!((start.capacity(), start.proven(), start.jump()), (None, None, None));
+}
+
+/// Acknowledges a train of sixteen packets sent at `sent`, four at a time, `gap` apart.
+fn train(start: &mut Start, rtt: &Rtt, sent: u64, gap: Duration) {
+    let first = at(sent) + rtt.latest();
+    for i in 0..4 {
+        start.on_ack(first + gap * i, &ack(rtt, 4 * MTU, at(sent), u64::from(i)), MTU);
+    }
+}
+
+#[test]
+fn three_trains_tell_half_of_what_a_long_path_carries_once() {
+    let rtt = settled(300 * MS);
+    let mut start = Start::new(true);
+    // 4800 bytes in 1, 2 and 4 ms: the median is 2.4 MB/s, which is 720 kB in 300 ms.
+    for (sent, gap) in [(0, 1), (20, 4)] {
+        train(&mut start, &rtt, sent, gap * MS);
+        assert_eq!(start.jump(), None);
+        assert!(start.wants_trains());
+    }
+    train(&mut start, &rtt, 40, 2 * MS);
+    assert_eq!(start.jump(), Some(360_000));
+    assert_eq!(start.jump(), None);
+    assert!(!start.wants_trains());
+}
+
+#[test]
+fn a_held_back_last_acknowledgement_does_not_slow_a_train() {
+    let rtt = settled(300 * MS);
+    let mut start = Start::new(true);
+    for sent in [0, 50, 100] {
+        train(&mut start, &rtt, sent, 2 * MS);
+        start.on_ack(at(sent + 331), &ack(&rtt, MTU, at(sent), 9), MTU);
+    }
+    assert_eq!(start.jump(), Some(360_000));
+}
+
+#[test]
+fn short_trains_and_short_paths_tell_nothing() {
+    let rtt = settled(300 * MS);
+    let mut start = Start::new(true);
+    for sent in 0..9 {
+        start.on_ack(at(300 + sent * 10), &ack(&rtt, 4 * MTU, at(sent * 10), 1), MTU);
+        start.on_ack(at(301 + sent * 10), &ack(&rtt, 7 * MTU, at(sent * 10), 2), MTU);
+    }
+    assert_eq!(start.jump(), None);
+    for (rtt, on) in [(99 * MS, true), (300 * MS, false)] {
+        let mut start = Start::new(on);
+        for sent in 0..9 {
+            train(&mut start, &settled(rtt), sent * 20, MS);
+        }
+        assert_eq!((start.jump(), start.wants_trains(), start.scale()), (None, false, 1000));
+    }
+}
+
+#[test]
+fn the_initial_window_is_scaled_to_the_length_of_the_path() {
+    for (rtt, window) in [(99, 13_000), (100, 13_000), (250, 31_000), (600, 73_000), (2000, 73_000)] {
+        let rtt = settled(Duration::from_millis(rtt));
+        let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200).with_long_start(true);
+        controller.on_ack(at(1), &ack(&rtt, 1000, at(0), 1));
+        assert!(controller.window().abs_diff(window) <= 6000, "{} at {rtt:?}", controller.window());
+        let mut plain = Controller::new(Algorithm::Cubic, at(0), 1200);
+        plain.on_ack(at(1), &ack(&rtt, 1000, at(0), 1));
+        assert_eq!(plain.window(), 13_000);
+    }
+}
+
+#[test]
+fn a_loss_soon_after_the_jump_leaves_what_was_proven() {
+    let rtt = settled(300 * MS);
+    let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200).with_long_start(true);
+    let mut pn = 0;
+    for sent in [0, 20, 40, 60] {
+        for i in 0..4 {
+            pn += 1;
+            let ack = Ack { delivered: rate(200_000), ..ack(&rtt, 4 * MTU, at(sent), pn) };
+            controller.on_ack(at(sent + 300 + 2 * i), &ack);
+        }
+    }
+    assert!(controller.window() >= 360_000, "{}", controller.window());
+    controller.on_congestion(at(500), at(400), 1200, 0, false, false);
+    // 200 kB/s for 300 ms.
+    assert!((59_000..61_000).contains(&controller.window()), "{}", controller.window());
+}
+
+#[test]
+fn the_window_drains_to_the_path_and_losses_of_the_overshoot_are_answered_for() {
+    let rtt = settled(100 * MS);
+    let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200);
+    let (mut pn, mut ms) = (0, 0);
+    // 1 MB/s is delivered whatever the window is.
+    while controller.ssthresh() == u64::MAX {
+        for _ in 0..20 {
+            (pn, ms) = (pn + 4, ms + 5);
+            controller.on_sent(at(ms), 1200, 0, pn + 100);
+            controller.on_ack(at(ms), &Ack { delivered: rate(1_000_000), ..ack(&rtt, 5000, at(ms), pn) });
+        }
+        assert!(ms < 5000, "slow start does not end");
+    }
+    let drained = controller.ssthresh();
+    assert!((112_000..114_000).contains(&drained), "{drained}");
+    let before = controller.window();
+    controller.on_congestion(at(ms), at(ms - 200), 1200, 0, false, false);
+    assert_eq!(controller.window(), before);
+    controller.on_congestion(at(ms + 9), at(ms + 1), 1200, 0, false, false);
+    assert!(controller.window() < before);
+}
