@@ -76,6 +76,24 @@ fn packets_of_one_datagram_are_processed_and_acknowledged_each_in_its_space() {
     assert_eq!((acked(&answer, Level::Initial), acked(&answer, Level::Handshake)), (vec![5], vec![9]));
 }
 
+// MUST 9000-13.2.6-3
+#[test]
+fn early_packets_are_acknowledged_in_1rtt_packets() {
+    let tls = plain::Plain { early: true, ..plain::Plain::default() };
+    let mut raw = Raw::idle_server_by(tls, TransportConfig::default(), EndpointConfig::default());
+    raw.hello(params());
+    raw.packets();
+    raw.pn[Level::OneRtt as usize] = 50;
+    for _ in 0..2 {
+        let packet = raw.early(&bytes(&[Frame::Ping]), None);
+        raw.deliver(packet);
+    }
+    raw.pass(10 * MS);
+    let packets = raw.packets();
+    assert_eq!(acked(&packets, Level::OneRtt), [50, 51]);
+    assert!([Level::Initial, Level::Handshake].iter().all(|level| !acked(&packets, *level).contains(&50)));
+}
+
 // MUST 9000-12.2-4, 9000-13.1-1
 #[test]
 fn a_packet_that_does_not_open_is_not_acknowledged_and_hides_none_behind_it() {

@@ -35,7 +35,7 @@ fn connection(now: Instant) -> Connection {
         tuple: Tuple { remote, local_ip: None, socket: 0 },
         local_cid: id,
         peer_cid: id,
-        hs: Handshaking::new(id, id),
+        hs: Handshaking::new(id, id, Version::V1),
     };
     Connection::new(now, init)
 }
