@@ -2,14 +2,14 @@
 
 mod pair;
 
-use pair::raw::{Packet, Raw, Tweak, bytes, crypto, params};
+use pair::raw::{Packet, Raw, Tweak, bytes, crypto, encode, params};
 use pair::{Policy, plain};
 use tq_quic::crypto::schedule;
 use tq_quic::event::DropReason;
 use tq_quic::handshake::Level;
 use tq_quic::time::Duration;
 use tq_quic::wire::header::{self, Header};
-use tq_quic::wire::{Cid, Frame, Version, Writer};
+use tq_quic::wire::{Cid, Dir, Frame, Version, Writer};
 use tq_quic::{EndpointConfig, TransportConfig};
 use tq_tls::AwsLc;
 
@@ -68,6 +68,28 @@ fn after_a_retry_the_same_hello_goes_to_the_new_id_from_the_same_one() {
     assert_eq!(hello_of(&after), hello_of(&before));
     let highest = before.iter().map(|packet| packet.pn).max();
     assert!(after.iter().all(|packet| Some(packet.pn) > highest), "{after:?}");
+}
+
+// MUST 9000-17.2.3-1
+#[test]
+fn early_packets_sent_anew_after_a_retry_have_new_numbers() {
+    let tls = plain::Plain { early: true, remembers: Some(|| encode(&params())), ..plain::Plain::default() };
+    let mut raw = Raw::half_open_client_by(tls, TransportConfig::default(), EndpointConfig::default());
+    let id = raw.victim().open(Dir::Uni).expect("remembered");
+    assert_eq!(raw.victim().write_slice(id, &[5; 2000]), Ok(2000));
+    raw.collect();
+    let numbers = |raw: &mut Raw| {
+        let packets = raw.packets();
+        packets.iter().filter(|packet| packet.early).map(|packet| packet.pn).collect::<Vec<u64>>()
+    };
+    let before = numbers(&mut raw);
+    let elsewhere = Cid::new(b"elsewhere").expect("short");
+    let answer = retry(&raw, &elsewhere, |_| {});
+    raw.deliver(answer);
+    raw.odcid = elsewhere;
+    let after = numbers(&mut raw);
+    assert!(before.len() >= 2 && after.len() >= 2, "{before:?} then {after:?}");
+    assert!(after.iter().min() > before.iter().max(), "{before:?} then {after:?}");
 }
 
 // MUST 9000-17.2.5-1
