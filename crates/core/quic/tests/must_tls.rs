@@ -4,9 +4,9 @@ mod pair;
 
 use std::sync::Arc;
 
+use pair::SERVER;
 use pair::plain::{CHAIN, FINISHED, PARAMS, Plain, SERVER_HELLO, message};
 use pair::raw::{Packet, Raw, Tweak, bytes, crypto, encode, params};
-use pair::SERVER;
 use tq_quic::event::DropReason;
 use tq_quic::handshake::Level;
 use tq_quic::time::Duration;

@@ -134,6 +134,7 @@ impl TlsSession {
     }
 
     /// Moves what TLS wants to send into `steps` and learns which level comes next.
+    // MUST 9001-4.4-2, 9001-4.4-3, 9001-6-1, 9001-8.3-1
     fn drain(&mut self) -> Result<(), TlsError> {
         let State::Running(connection) = &mut self.state else { return Ok(()) };
         loop {

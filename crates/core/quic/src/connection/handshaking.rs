@@ -107,6 +107,7 @@ impl Connection {
     }
 
     /// Takes what TLS has to say, installs keys, checks whether the handshake came further.
+    // MUST 9001-4.9-2
     pub(crate) fn drive_tls(&mut self, now: Instant) -> Result<(), TransportError> {
         let Some(mut session) = self.hs.session.take() else { return Ok(()) };
         let mut out = Vec::new();
@@ -188,7 +189,7 @@ impl Connection {
         Ok(())
     }
 
-    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1
+    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1, 9001-4.1.2-1, 9001-8.2-2
     fn on_complete(&mut self, now: Instant) -> Result<(), TransportError> {
         if !self.hs.params_seen {
             return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
@@ -213,6 +214,7 @@ impl Connection {
     }
 
     /// Both ends have finished (RFC 9001 §4.1.2): Handshake keys go (§4.9.2).
+    // MUST 9001-4.9.2-1
     pub(crate) fn on_confirmed(&mut self, now: Instant) {
         if self.hs.confirmed {
             return;
@@ -228,6 +230,7 @@ impl Connection {
     }
 
     /// Drops keys, space and CRYPTO of a level; what was in flight no longer counts (RFC 9002 §6.4).
+    // MUST 9001-4.9.1-3, 9002-6.2.2-1, 9002-6.4-1
     pub(crate) fn discard_level(&mut self, now: Instant, id: SpaceId) {
         let (had, level, kinds) = match id {
             SpaceId::Initial => {
@@ -252,6 +255,7 @@ impl Connection {
     }
 
     /// CRYPTO bytes are there: feed TLS as far as they are in order.
+    // MUST 9001-4.8-1, 9001-6-2, 9001-8.1-2, 9001-8.1-3, 9001-8.1-5
     pub(crate) fn feed_tls(&mut self, now: Instant, level: Level) -> Result<(), TransportError> {
         while let Some(bytes) = self.crypto.read(level) {
             let Some(mut session) = self.hs.session.take() else { return Ok(()) };

@@ -110,6 +110,7 @@ impl CryptoStreams {
     }
 
     /// A CRYPTO frame was lost.
+    // MUST 9001-4-1, 9001-4.9-1
     pub(crate) fn on_lost(&mut self, level: Level, offset: u64, len: u32) {
         self.levels[level as usize].send.lose(offset..offset + u64::from(len));
     }

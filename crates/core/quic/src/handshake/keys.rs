@@ -110,6 +110,7 @@ impl OneRtt {
     }
 
     /// Moves on one phase. `following` are the keys after `next`.
+    // MUST 9001-6.1-3, 9001-6.3-2, 9001-6.4-1
     pub(crate) fn advance(&mut self, following: KeyPair) {
         let next = core::mem::replace(&mut self.next, following);
         self.previous = Some(core::mem::replace(&mut self.remote, next.remote));
@@ -129,6 +130,7 @@ impl OneRtt {
     }
 
     /// Whether an update of our own is allowed now (RFC 9001 §6.1, §6.5).
+    // MUST 9001-6.1-2
     pub(crate) fn may_update(&self, now: Instant) -> bool {
         self.acked && self.previous.is_none() && self.not_before.is_none_or(|at| at <= now)
     }

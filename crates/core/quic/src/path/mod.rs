@@ -114,6 +114,7 @@ impl Path {
     }
 
     /// PTO with backoff.
+    // MUST 9002-6.2.1-4
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
     }

@@ -55,7 +55,7 @@ impl Connection {
     }
 
     /// Opens a 1-RTT packet, following the peer into the next key phase.
-    // MUST 9000-12.3-5, 9000-17.4-4
+    // MUST 9000-12.3-5, 9000-17.4-4, 9001-5.5-1, 9001-5.5-2
     pub(super) fn open_short(
         &mut self,
         now: Instant,
@@ -113,6 +113,7 @@ impl Connection {
     }
 
     /// Counts a packet that did not authenticate (RFC 9001 §6.6).
+    // MUST 9001-6.6-6
     fn on_forgery(&mut self, now: Instant) {
         if self.keys.on_forgery() {
             self.fail(
@@ -158,6 +159,7 @@ impl Connection {
     }
 
     /// The peer moved to the next key phase (RFC 9001 §6.2).
+    // MUST 9001-6.2-1, 9001-6.2-2
     fn on_peer_key_update(&mut self, now: Instant, ix: usize, pn: u64) -> Result<(), DropReason> {
         let early = self.keys.one_rtt.as_ref().is_none_or(|keys| !keys.answered && keys.generation > 0);
         if !self.hs.complete || early {

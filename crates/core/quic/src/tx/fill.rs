@@ -113,6 +113,7 @@ impl Connection {
     }
 
     /// A probe must be ack-eliciting (RFC 9002 §6.2.4).
+    // MUST 9002-6.2.4-2
     fn fill_probe(&mut self, id: SpaceId, ix: usize, payload: &mut Payload<'_>) {
         let probes = &mut self.paths[ix].probes[id.index()];
         if *probes == 0 {

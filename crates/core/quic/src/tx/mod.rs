@@ -83,6 +83,7 @@ impl Connection {
     }
 
     /// Updates keys on our own after enough packets (decision 8), or because the AEAD's limit is near.
+    // MUST 9001-5.3-3, 9001-6.1-1, 9001-6.6-3
     fn update_keys_if_due(&mut self, now: Instant) {
         let Some(keys) = &self.keys.one_rtt else { return };
         let limit = self.config.key_update_after.min(keys.suite.confidentiality_limit() / 2);
@@ -104,6 +105,7 @@ impl Connection {
 
     /// Moves both directions to the next keys; says whether that was allowed now: the handshake is confirmed, the
     /// last update acknowledged and three PTO old (RFC 9001 §6.1, §6.5).
+    // MUST 9001-6-1, 9001-6.1-1
     pub fn update_keys(&mut self, now: Instant) -> bool {
         let allowed =
             self.hs.confirmed && self.keys.one_rtt.as_ref().is_some_and(|keys| keys.may_update(now));
