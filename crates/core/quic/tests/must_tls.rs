@@ -232,9 +232,9 @@ fn one_rtt_packets_wait_until_the_handshake_is_complete() {
     assert_eq!(received(&mut client), taken + 3);
 }
 
-// MUST 9001-6-1
+// MUST 9001-6-1, 9001-6.1-3
 #[test]
-fn a_key_update_says_nothing_to_tls() {
+fn a_key_update_says_nothing_to_tls_and_keeps_old_keys_until_the_peer_has_followed() {
     let mut raw = Raw::server();
     raw.frames(&[Frame::Ping]);
     let last = raw.packets().iter().map(|packet| packet.pn).max().unwrap_or(0);
@@ -250,6 +250,10 @@ fn a_key_update_says_nothing_to_tls() {
     let packets = raw.packets();
     assert!(!packets.is_empty());
     assert!(packets.iter().all(|p| !p.frames().iter().any(|frame| matches!(frame, Frame::Crypto(_)))));
+    raw.pass(Duration::from_secs(10));
+    let taken = received(&mut raw);
+    raw.frames(&[Frame::Ping]);
+    assert_eq!(received(&mut raw), taken + 1, "sealed with the old keys");
 }
 
 // MUST 9001-6.1-3, 9001-6.2-1, 9001-6.2-2, 9001-6.4-1

@@ -371,6 +371,32 @@ fn sealed_packets_are_counted_and_keys_change_long_before_their_limit() {
     }
 }
 
+// MUST 9001-6.1-1, 9001-6.1-2
+#[test]
+fn keys_change_after_confirmation_and_an_acknowledgement_of_the_phase() {
+    let mut client = confirmed(Suite::Aes128Gcm);
+    let phase = |client: &mut Connection| {
+        let keys = client.keys.one_rtt.as_mut().expect("keys");
+        keys.sealed = 5;
+        keys.previous = None;
+        keys.not_before = None;
+    };
+    phase(&mut client);
+    assert!(!client.update_keys(at(1)), "nothing was acknowledged");
+    sent(&mut client, APP, at(1), 0, true);
+    acked(&mut client, APP, at(21), 0, Duration::ZERO);
+    client.hs.confirmed = false;
+    assert!(!client.update_keys(at(22)), "not confirmed");
+    client.hs.confirmed = true;
+    client.paths[0].space.numbers.take(1 << 40);
+    assert!(client.update_keys(at(23)));
+    phase(&mut client);
+    assert!(!client.update_keys(at(900)), "nothing of this phase was acknowledged");
+    sent(&mut client, APP, at(901), 1, true);
+    acked(&mut client, APP, at(921), 1, Duration::ZERO);
+    assert!(client.update_keys(at(922)));
+}
+
 // MUST 9001-6.6-2, 9001-6.6-4
 #[test]
 fn keys_that_are_used_up_and_cannot_be_replaced_end_the_connection() {

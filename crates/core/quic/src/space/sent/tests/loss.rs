@@ -3,7 +3,6 @@
 use super::*;
 use crate::space::sent::loss::{CALM, PACKET_THRESHOLD};
 
-// MUST 9002-7.4-1
 #[test]
 fn a_packet_is_lost_three_below_the_largest_acknowledged() {
     let mut bench = Bench::with(0..10, at(0));
@@ -211,6 +210,7 @@ fn warm() -> Bench {
     bench
 }
 
+// MUST 9002-7.4-1
 #[test]
 fn an_acknowledged_packet_breaks_the_span() {
     let mut bench = warm();
