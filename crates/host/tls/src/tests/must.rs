@@ -9,6 +9,8 @@ use crate::verify::AnyServer;
 
 const CERTIFICATE_REQUEST: &[u8] = &[13, 0, 0, 11, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 3];
 
+type Extensions<'a> = Vec<(u16, &'a [u8])>;
+
 /// Type and body of each message.
 fn messages(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut out = Vec::new();
@@ -25,7 +27,7 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 }
 
 /// Extensions in a list without its length.
-fn extensions(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
+fn extensions(mut bytes: &[u8]) -> Extensions<'_> {
     let mut out = Vec::new();
     while bytes.len() >= 4 {
         let (body, rest) = bytes[4..].split_at(u16_at(bytes, 2).into());
@@ -36,7 +38,7 @@ fn extensions(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
 }
 
 /// Session id, suites and extensions of a ClientHello.
-fn parts(hello: &[u8]) -> (&[u8], &[u8], Vec<(u16, &[u8])>) {
+fn parts(hello: &[u8]) -> (&[u8], &[u8], Extensions<'_>) {
     let (id, rest) = hello[39..].split_at(hello[38].into());
     let (suites, rest) = rest[2..].split_at(u16_at(rest, 0).into());
     let rest = &rest[1 + usize::from(rest[0])..];
