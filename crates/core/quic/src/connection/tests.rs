@@ -354,8 +354,7 @@ fn violation(client: &Connection) -> Option<Code> {
 fn sealed_packets_are_counted_and_keys_change_long_before_their_limit() {
     for suite in [Suite::Aes128Gcm, Suite::Aes256Gcm] {
         let mut client = confirmed(suite);
-        let mut config = TransportConfig::default();
-        config.key_update_after = u64::MAX;
+        let config = TransportConfig { key_update_after: u64::MAX, ..TransportConfig::default() };
         client.config = Arc::new(config);
         let mut buf = vec![0; crate::TRANSMIT_BUFFER];
         client.paths[0].ping = true;
