@@ -303,6 +303,7 @@ impl Connection {
     }
 
     /// Bytes in flight on a path. Initial and Handshake run on the first path.
+    // MUST 9002-6.4-2, 9002-7.5-2
     pub(crate) fn in_flight(&self, ix: usize) -> u64 {
         let early = |space: &Option<Space>| space.as_ref().map_or(0, |space| space.sent.bytes_in_flight());
         let app = self.paths[ix].space.sent.bytes_in_flight();
@@ -314,3 +315,6 @@ impl Connection {
         self.peer.max_ack_delay.max(self.ack_frequency.requested_delay())
     }
 }
+
+#[cfg(test)]
+mod tests;

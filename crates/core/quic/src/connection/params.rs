@@ -57,6 +57,7 @@ impl AckFrequencyState {
 
 impl Connection {
     /// Our transport parameters for `version`, as TLS sends them.
+    // MUST 9001-8.2-1
     pub(crate) fn local_params_encoded(&self, version: Version) -> Vec<u8> {
         let mut out = vec![0; 1024];
         let mut w = Writer::new(&mut out);

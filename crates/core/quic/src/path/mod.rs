@@ -57,6 +57,8 @@ pub(crate) struct Path {
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
     pub(crate) phase_start: Option<u64>,
+    /// Highest packet number opened before the current key phase, or with the keys of the one before it.
+    pub(crate) older_top: Option<u64>,
     /// First packet number sealed with the current key phase.
     pub(crate) sealed_from: u64,
     /// The window was not the limit when last asked.
@@ -96,6 +98,7 @@ impl Path {
             ping: false,
             paced_until: None,
             phase_start: None,
+            older_top: None,
             sealed_from: 0,
             app_limited: false,
             packets_lost: 0,
@@ -111,6 +114,7 @@ impl Path {
     }
 
     /// PTO with backoff.
+    // MUST 9002-6.2.1-4
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
     }

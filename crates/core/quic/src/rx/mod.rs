@@ -170,6 +170,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-4.6.2-1, 9001-5.6-4, 9001-5.6-5
     fn long(
         &mut self,
         now: Instant,
@@ -229,6 +230,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-5.7-1, 9001-5.7-2, 9001-5.7-3
     fn short(&mut self, now: Instant, meta: &RecvMeta, dcid: &Cid, pn_offset: usize, packet: &mut [u8]) {
         let Some(ix) = self.path_of(dcid).and_then(|path| self.path_index(path)) else {
             return self.undecryptable(now, DropReason::UnknownPath, packet);
@@ -296,6 +298,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-4.9.1-2
     fn after_packet(
         &mut self,
         now: Instant,

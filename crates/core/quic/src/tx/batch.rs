@@ -93,6 +93,7 @@ impl Connection {
     }
 
     /// Seals a batch with one call, then masks the headers.
+    // MUST 9001-6.6-1
     fn seal_batch(&mut self, ix: usize, buf: &mut [u8], seals: &[tq_crypto::Seal]) -> bool {
         let path = self.paths[ix].id;
         let Some(keys) = &mut self.keys.one_rtt else { return false };
