@@ -192,11 +192,13 @@ impl Path {
     }
 
     fn exchange(&mut self, with: Learnt) -> Learnt {
+        let ecn = core::mem::replace(&mut self.ecn, with.ecn);
+        self.ecn.go_on_from(&ecn);
         Learnt {
             rtt: core::mem::replace(&mut self.rtt, with.rtt),
             cc: core::mem::replace(&mut self.cc, with.cc),
             mtu: core::mem::replace(&mut self.mtu, with.mtu),
-            ecn: core::mem::replace(&mut self.ecn, with.ecn),
+            ecn,
         }
     }
 }

@@ -286,7 +286,7 @@ impl Sent {
             out.rates = Some((packet.rate, packet.at));
         }
         out.any_eliciting |= here && packet.eliciting;
-        out.ect0 += u64::from(packet.ect0);
+        out.ect0 += u64::from(here && packet.ect0);
         if here && packet.mtu_probe {
             out.probe_acked = out.probe_acked.max(Some(packet.size));
         }
