@@ -273,16 +273,67 @@ fn a_reset_by_the_token_of_the_preferred_id_is_believed() {
 }
 
 #[test]
+fn the_first_packet_to_another_address_carries_a_challenge() {
+    for probing in [true, false] {
+        let mut raw = Raw::server();
+        raw.frames(&[Frame::NewConnectionId(tq_quic::wire::frame::NewConnectionId {
+            path: None,
+            seq: 1,
+            retire_prior_to: 0,
+            cid: Cid::new(b"another!").expect("short"),
+            token: ResetToken([1; 16]),
+        })]);
+        raw.pass(Duration::from_secs(1));
+        raw.packets();
+        let first = if probing { Frame::PathChallenge([7; 8]) } else { Frame::Ping };
+        let packet = raw.packet(Level::OneRtt, &bytes(&[first, Frame::Padding(1150)]), Tweak::default());
+        raw.deliver_from(address("203.0.113.5:99"), packet);
+        let packets = raw.packets();
+        let answer = packets.first().expect("an answer");
+        assert_eq!(answer.datagram, 1200);
+        assert!(answer.frames().iter().any(|frame| matches!(frame, Frame::PathChallenge(_))));
+        assert_eq!(answer.frames().contains(&Frame::PathResponse([7; 8])), probing);
+        assert_eq!(raw.victim().remote() == address(CLIENT), probing, "a probe moves nothing");
+    }
+}
+
+#[test]
+fn without_a_spare_id_a_probe_is_not_answered() {
+    let mut raw = Raw::server();
+    raw.pass(Duration::from_secs(1));
+    raw.packets();
+    let probe = [Frame::PathChallenge([7; 8]), Frame::Padding(1150)];
+    let packet = raw.packet(Level::OneRtt, &bytes(&probe), Tweak::default());
+    raw.deliver_from(address("203.0.113.5:99"), packet);
+    let answered = |packet: &pair::raw::Packet| packet.frames().contains(&Frame::PathResponse([7; 8]));
+    assert!(!raw.packets().iter().any(answered), "an id would be seen on two ways");
+}
+
+#[test]
 fn probes_from_many_addresses_are_answered_within_bounds() {
     let mut raw = Raw::server();
     let before = raw.victim.endpoint.connections();
     for n in 0..200u8 {
+        // an id for each, and what was retired is acknowledged
+        let seq = u64::from(n) + 1;
+        raw.frames(&[Frame::NewConnectionId(tq_quic::wire::frame::NewConnectionId {
+            path: None,
+            seq,
+            retire_prior_to: 0,
+            cid: Cid::new(&seq.to_be_bytes()).expect("short"),
+            token: ResetToken([n; 16]),
+        })]);
+        for packet in raw.packets() {
+            let ack = Raw::ack_one(packet.pn);
+            raw.send(Level::OneRtt, &ack);
+        }
         let from = address(&format!("203.0.113.{n}:53"));
         let probe = [Frame::PathChallenge([n; 8]), Frame::Padding(1150)];
         let packet = raw.packet(Level::OneRtt, &bytes(&probe), Tweak::default());
         raw.deliver_from(from, packet);
     }
     raw.pass(Duration::from_secs(30));
+    assert!(raw.victim.closed(raw.handle).is_none(), "{:?}", raw.violation());
     assert_eq!(raw.victim.endpoint.connections(), before);
     let mut by_address = std::collections::BTreeMap::<SocketAddr, u64>::new();
     for (to, bytes) in &raw.victim.sent_to {
