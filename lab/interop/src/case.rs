@@ -59,8 +59,6 @@ const NAMES: &[(&str, Case)] = &[
     ("ipv6", Case::Plain),
     ("goodput", Case::Plain),
     ("crosstraffic", Case::Plain),
-    ("rebind-port", Case::Plain),
-    ("rebind-addr", Case::Plain),
     ("connectionmigration", Case::Migration),
     ("datagram", Case::Datagram),
 ];
