@@ -227,6 +227,7 @@ impl Connection {
         }
         self.events.push_back(Event::Confirmed);
         self.log_state(now, ConnectionState::HandshakeConfirmed);
+        self.follow_preferred(now);
     }
 
     /// Drops keys, space and CRYPTO of a level; what was in flight no longer counts (RFC 9002 §6.4).
@@ -360,6 +361,7 @@ impl Connection {
         validated: bool,
     ) -> Result<(), StartError> {
         self.install_initial(dcid);
+        self.offer_preferred();
         let params = self.local_params_encoded(self.version);
         self.hs.session = Some(tls.start(self.version, &params)?);
         self.hs.peer_validated = true;

@@ -18,6 +18,7 @@ use tq_wire::{Ecn, PathId};
 pub(crate) use validate::Validation;
 
 use crate::config::{MIN_MTU, TransportConfig};
+use crate::connection::RecvMeta;
 use crate::space::{AckPolicy, Space};
 
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
@@ -32,6 +33,25 @@ pub(crate) struct Tuple {
     pub(crate) remote: SocketAddr,
     pub(crate) local_ip: Option<IpAddr>,
     pub(crate) socket: u32,
+}
+
+impl Tuple {
+    /// Where a datagram came from.
+    pub(crate) fn of(meta: &RecvMeta) -> Self {
+        Self { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket }
+    }
+
+    /// Whether a datagram came this way. An address of ours that is not known is not compared.
+    #[inline]
+    pub(crate) fn is_of(&self, meta: &RecvMeta) -> bool {
+        self.remote == meta.remote && self.same_local(&Self::of(meta))
+    }
+
+    /// Whether our end is the same.
+    pub(crate) fn same_local(&self, other: &Self) -> bool {
+        let ips = self.local_ip.zip(other.local_ip);
+        self.socket == other.socket && ips.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// One path.
@@ -145,7 +165,7 @@ impl Path {
         config: &TransportConfig,
         now: Instant,
     ) -> Option<Learnt> {
-        let port_only = self.tuple.remote.ip() == tuple.remote.ip();
+        let port_only = self.tuple.remote.ip() == tuple.remote.ip() && self.tuple.same_local(&tuple);
         self.tuple = tuple;
         self.pto_count = 0;
         if port_only {
@@ -179,11 +199,13 @@ impl Path {
     }
 
     fn exchange(&mut self, with: Learnt) -> Learnt {
+        let ecn = core::mem::replace(&mut self.ecn, with.ecn);
+        self.ecn.go_on_from(&ecn);
         Learnt {
             rtt: core::mem::replace(&mut self.rtt, with.rtt),
             cc: core::mem::replace(&mut self.cc, with.cc),
             mtu: core::mem::replace(&mut self.mtu, with.mtu),
-            ecn: core::mem::replace(&mut self.ecn, with.ecn),
+            ecn,
         }
     }
 }

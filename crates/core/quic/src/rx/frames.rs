@@ -103,7 +103,7 @@ impl Connection {
             Frame::StreamsBlocked(dir, limit) => self.streams.on_streams_blocked(dir, limit),
             Frame::NewConnectionId(ref f) => self.on_new_cid(opened.ix, f)?,
             Frame::RetireConnectionId(ref f) => self.on_retire_frame(f.path, f.seq, &opened.dcid)?,
-            Frame::PathChallenge(data) => self.on_path_challenge(meta, opened.ix, data),
+            Frame::PathChallenge(data) => self.on_path_challenge(now, meta, opened.ix, data),
             Frame::PathResponse(data) => self.on_path_response(now, data),
             Frame::NewToken(token) => self.on_new_token(token)?,
             Frame::HandshakeDone => self.on_handshake_done(now)?,

@@ -174,6 +174,8 @@ impl Connection {
         if (challenging || answers > 1) && limit == usize::from(MIN_MTU) {
             self.pad(buf, &mut draft, limit);
         }
+        // what goes to another address takes no room in the window of this one
+        draft.in_flight &= !self.beside;
         let len = draft.seal.packet.end;
         if answers > 0 {
             self.paths[ix].validation.on_answered(len);

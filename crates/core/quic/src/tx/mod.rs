@@ -49,6 +49,9 @@ impl Connection {
             self.fail(now, TransportError::new(Code::AEAD_LIMIT_REACHED, 0, why));
             return self.transmit_close(now, buf);
         }
+        if let Some(transmit) = self.transmit_aside(now, buf) {
+            return Some(transmit);
+        }
         (0..self.paths.len()).find_map(|ix| self.transmit_on(now, ix, buf, max_segments))
     }
 
@@ -80,6 +83,22 @@ impl Connection {
         self.transmit_probing(now, ix, buf)
             .or_else(|| self.transmit_batch(now, ix, buf, max_segments))
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))
+    }
+
+    /// A probe of an address beside the one in use, or an answer to one. For that one datagram it takes the place of the
+    /// first path's.
+    fn transmit_aside(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let count = self.asides.len();
+        (0..count).find_map(|at| {
+            if !self.asides[at].wants() || !self.exchange_aside(at) {
+                return None;
+            }
+            self.beside = true;
+            let transmit = self.transmit_probing(now, 0, buf);
+            self.beside = false;
+            self.exchange_aside(at);
+            transmit
+        })
     }
 
     /// Updates keys on our own after enough packets (decision 8), or because the AEAD's limit is near.
