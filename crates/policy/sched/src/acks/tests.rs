@@ -1,0 +1,112 @@
+use super::*;
+
+fn at(ms: u64) -> Instant {
+    Instant::from_nanos(ms * MS)
+}
+
+fn path(id: u32, rtt: u64, heard: u64) -> AckPath {
+    AckPath {
+        id,
+        healthy: true,
+        received_at: Some(at(heard)),
+        srtt: rtt * MS,
+        return_delay: (rtt / 2 * MS) as i64,
+        metered: false,
+    }
+}
+
+fn routing(now: u64, paths: &[AckPath]) -> AckRouting {
+    let mut routing = AckRouting::new();
+    routing.update(at(now), paths);
+    routing
+}
+
+const BOTH: Routes = Routes { own: true, fast: Some(0) };
+
+#[test]
+fn a_long_path_is_acknowledged_on_the_short_one_and_now_and_then_on_itself() {
+    let paths = [path(0, 20, 1000), path(1, 600, 1000)];
+    let mut routing = routing(1000, &paths);
+    assert_eq!(routing.fast(), Some(0));
+    assert_eq!(routing.routes(at(1000), 1, true, false, &paths), BOTH);
+    routing.on_ack_sent(at(1000), 1, 1);
+    routing.on_ack_sent(at(1000), 1, 0);
+    assert_eq!(routing.own_deadline(at(1000), 1, &paths), Some(at(1150)), "a quarter of its RTT");
+    let fast_only = Routes { own: false, fast: Some(0) };
+    assert_eq!(routing.routes(at(1005), 1, true, false, &paths), fast_only);
+    assert_eq!(routing.routes(at(1005), 1, false, true, &paths), Routes { own: true, fast: None });
+    assert_eq!(routing.routes(at(1150), 1, true, false, &paths), BOTH);
+    assert_eq!(routing.routes(at(1005), 0, true, false, &paths), Routes { own: true, fast: None });
+    assert_eq!(routing.own_deadline(at(1000), 0, &paths), None);
+}
+
+#[test]
+fn alike_paths_acknowledge_themselves() {
+    let paths = [path(0, 40, 1000), path(1, 50, 1000), path(2, 64, 1000)];
+    let routing = routing(1000, &paths);
+    assert_eq!(routing.routes(at(1000), 1, true, false, &paths), Routes { own: true, fast: None });
+    assert_eq!(routing.routes(at(1000), 1, false, false, &paths), Routes::default());
+    assert_eq!(routing.routes(at(1000), 2, true, false, &paths), BOTH, "1.5 times");
+}
+
+#[test]
+fn a_fast_path_that_falls_silent_is_left_at_once() {
+    let paths = [path(0, 20, 700), path(1, 600, 1000)];
+    let mut routing = routing(800, &paths);
+    assert_eq!(routing.fast(), Some(0));
+    let alone = Routes { own: true, fast: None };
+    assert_eq!(routing.routes(at(1000), 1, true, false, &paths), alone, "before anything is chosen anew");
+    assert_eq!(routing.update(at(1000), &paths), Some(1));
+    assert_eq!(routing.routes(at(1000), 1, true, false, &paths), alone);
+}
+
+#[test]
+fn unknown_unhealthy_and_metered_paths_are_not_loaded() {
+    let unknown = AckPath { received_at: None, ..path(0, 20, 0) };
+    let ill = AckPath { healthy: false, ..path(0, 20, 1000) };
+    let metered = AckPath { metered: true, ..path(0, 20, 1000) };
+    for other in [unknown, ill, metered] {
+        let paths = [other, path(1, 600, 1000)];
+        let routes = routing(1000, &paths).routes(at(1000), 1, true, false, &paths);
+        assert_eq!(routes, Routes { own: true, fast: None }, "{other:?}");
+    }
+    let quiet = [path(0, 20, 1000), path(1, 600, 1000)];
+    let later = [path(0, 20, 9000), path(1, 600, 1000)];
+    let fast_only = Routes { own: false, fast: Some(0) };
+    assert_eq!(
+        routing(1000, &quiet).routes(at(9000), 1, true, false, &later),
+        fast_only,
+        "nothing arrives there"
+    );
+    let paths = [path(0, 600, 1000), AckPath { healthy: false, ..path(1, 20, 1000) }];
+    assert_eq!(routing(1000, &paths).routes(at(1000), 1, true, false, &paths), BOTH, "though it is longer");
+}
+
+#[test]
+fn the_fast_path_changes_only_for_one_that_stays_better() {
+    let mut paths = [path(0, 40, 1000), path(1, 60, 1000)];
+    let mut routing = routing(1000, &paths);
+    let mut fast = |now: u64, second: u64| {
+        paths[1] = path(1, second, now);
+        paths[0].received_at = Some(at(now));
+        routing.update(at(now), &paths)
+    };
+    assert_eq!(fast(1100, 38), Some(0));
+    assert_eq!(fast(9000, 38), Some(0), "1 ms is no reason");
+    assert_eq!(fast(9100, 20), Some(0));
+    assert_eq!(fast(9900, 20), Some(0));
+    assert_eq!(fast(10_000, 60), Some(0), "not for a second");
+    assert_eq!(fast(10_100, 20), Some(0));
+    assert_eq!(fast(11_100, 20), Some(1));
+    routing.forget(1);
+    assert_eq!(routing.fast(), None);
+}
+
+#[test]
+fn the_pace_follows_window_and_round_trip() {
+    let ms = Duration::from_millis;
+    assert_eq!(Pace::new(ms(20), 14_000, 1400), Pace { packets: 2, delay: Duration::from_micros(2500) });
+    assert_eq!(Pace::new(ms(1), 1_400_000, 1400), Pace { packets: 64, delay: ms(1) });
+    assert_eq!(Pace::new(ms(600), 140_000, 1400), Pace { packets: 12, delay: ms(25) });
+    assert_eq!(Pace::new(ms(100), 140_000, 0).delay, ms(5));
+}

@@ -1,0 +1,58 @@
+use super::*;
+
+fn at(ms: u64) -> Instant {
+    Instant::from_nanos(ms * 1_000_000)
+}
+
+fn sample(rate: u64, app_limited: bool) -> RateSample {
+    RateSample { delivered: 1, interval: Duration::from_millis(1), rate, app_limited }
+}
+
+const WINDOW: Window =
+    Window { cwnd: 20_000, srtt: Duration::from_millis(20), slow_start: false, profile: 777 };
+
+fn told(capacity: &Capacity, now: u64, window: &Window) -> (u64, CapacityState) {
+    let estimate = capacity.estimate(at(now), window);
+    (estimate.rate, estimate.state)
+}
+
+#[test]
+fn every_state_has_its_figure() {
+    let mut capacity = Capacity::new();
+    assert_eq!(told(&capacity, 0, &WINDOW), (777, CapacityState::Unknown));
+    let slow_start = Window { slow_start: true, ..WINDOW };
+    assert_eq!(told(&capacity, 0, &slow_start), (1_000_000, CapacityState::Growing));
+    capacity.on_sample(at(0), 1, &sample(2_000_000, false));
+    assert_eq!(told(&capacity, 0, &slow_start), (2_000_000, CapacityState::Growing));
+    assert_eq!(told(&capacity, 9_999, &WINDOW), (2_000_000, CapacityState::Measured));
+    assert_eq!(told(&capacity, 10_000, &WINDOW), (1_000_000, CapacityState::Stale));
+    assert_eq!(capacity.estimate(at(10_000), &WINDOW).age, Some(Duration::from_secs(10)));
+    capacity.reset();
+    assert_eq!(told(&capacity, 10_000, &WINDOW), (777, CapacityState::Unknown));
+}
+
+#[test]
+fn the_maximum_lasts_ten_rounds() {
+    let mut capacity = Capacity::new();
+    capacity.on_sample(at(0), 1, &sample(5000, false));
+    for round in 2..=10 {
+        capacity.on_sample(at(round), round, &sample(1000, false));
+        assert_eq!(capacity.filtered(), 5000);
+    }
+    capacity.on_sample(at(11), 11, &sample(1000, false));
+    assert_eq!(capacity.filtered(), 1000);
+    capacity.on_sample(at(12), 500, &sample(10, false));
+    assert_eq!(capacity.filtered(), 10, "rounds without samples count as well");
+}
+
+#[test]
+fn a_limited_sample_raises_and_never_lowers() {
+    let mut capacity = Capacity::new();
+    capacity.on_sample(at(0), 1, &sample(5000, false));
+    for round in 2..100 {
+        capacity.on_sample(at(round), round, &sample(100, true));
+    }
+    assert_eq!((capacity.filtered(), capacity.newest()), (5000, 5000));
+    capacity.on_sample(at(100), 100, &sample(6000, true));
+    assert_eq!(capacity.filtered(), 6000);
+}
