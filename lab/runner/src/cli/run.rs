@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use tq_linkmodel::Direction;
 use tq_runner::report::{Report, Scenario as Entry};
 use tq_runner::run::{self as runner, Outcome, Plan, tell};
@@ -211,10 +211,4 @@ fn words(scenario: &Scenario, entry: &Entry, runs: &[Vec<Outcome>]) -> String {
     }
     let _ = writeln!(out, "verdict: {}", entry.verdict.word());
     out
-}
-
-/// Runs a scenario over its only link and keeps the numbers.
-pub(super) fn alone(scenario: &Scenario, seed: u64, cc: Option<tq_scenario::Cc>) -> Result<Outcome> {
-    ensure!(scenario.links.len() == 1, "{} has several links", scenario.name);
-    runner::run(Plan::new(scenario, 0, seed).with_cc(cc))
 }

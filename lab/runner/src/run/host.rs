@@ -6,6 +6,10 @@ use tq_cc::Algorithm;
 use tq_quic::TransportConfig;
 use tq_scenario::{Cc, Host};
 
+/// Datagrams in a train at most unless a scenario says otherwise: what fits into one buffer of 64 KiB, as on a kernel's
+/// socket.
+const SEGMENTS: usize = 45;
+
 /// The core's algorithm for a name, or what it does instead and why.
 pub fn algorithm(cc: Cc) -> (Algorithm, Option<String>) {
     match cc {
@@ -59,5 +63,5 @@ pub(super) fn transport(
             left_out.push(what.to_owned());
         }
     }
-    (Arc::new(config), host.max_segments.map_or(10, |segments| segments as usize))
+    (Arc::new(config), host.max_segments.map_or(SEGMENTS, |segments| segments as usize))
 }

@@ -4,7 +4,7 @@ use tq_linkmodel::Rate;
 use tq_scenario::{Kind, Scenario, Value, Window};
 
 use super::figures::{self, Judged};
-use super::main_direction;
+use super::{main_direction, stream_share};
 use super::outcome::Outcome;
 use crate::fluid;
 use crate::report::{self, Verdict, mbps};
@@ -21,7 +21,9 @@ pub fn fluid_links(scenario: &Scenario) -> Option<Vec<fluid::Link>> {
                 Rate::Fixed(rate) => Some(rate as f64),
                 _ => None,
             });
-        let rate = own.into_iter().chain(front).reduce(f64::min)?;
+        // The fluid counts datagrams of 1200 bytes; ours are longer where the link lets them.
+        let share = stream_share(1452) / fluid::PAYLOAD_SHARE;
+        let rate = own.into_iter().chain(front).reduce(f64::min)? * share;
         let back = link.way(direction.opposite()).delay.as_secs_f64();
         Some(fluid::Link { rate, delay: way.delay.as_secs_f64(), back })
     };
