@@ -37,7 +37,7 @@ fn load(name: &str) -> Scenario {
 /// All kinds of traffic over a link with all kinds of weather, an outage, a rebinding translator.
 const ALL: &str = r#"
 name = "all"
-time = "6s"
+time = "30s"
 
 [[link]]
 name = "wan"
@@ -102,7 +102,8 @@ type Logged = Vec<(String, Vec<u8>)>;
 fn recorded(scenario: &Scenario, seed: u64) -> (Outcome, Vec<u8>, Logged) {
     let (tape, (qlog, logs)) = (Tape::default(), Qlog::memory("test"));
     let mut plan = Plan::new(scenario, 0, seed);
-    (plan.pcap, plan.qlog) = (Some(Box::new(tape.clone())), Some(qlog));
+    plan.pcap = Some(Box::new(tape.clone()));
+    plan.qlog = Some(qlog);
     let outcome = run::run(plan).expect("a run");
     let packets = tape.0.borrow().clone();
     (outcome, packets, logs.all().into_iter().map(|(id, bytes)| (id.file_name(), bytes)).collect())
