@@ -47,6 +47,8 @@ const NAMES: &[(&str, Case)] = &[
     ("v2", Case::Version2),
     ("resumption", Case::Resumption),
     ("zerortt", Case::ZeroRtt),
+    ("rebind-port", Case::Plain),
+    ("rebind-addr", Case::Plain),
     ("transferloss", Case::Plain),
     ("transfercorruption", Case::Plain),
     ("handshakeloss", Case::ConnectionPerFile),
