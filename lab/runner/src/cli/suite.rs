@@ -144,7 +144,18 @@ fn explanation(item: &Item, entry: &Entry) -> String {
         } else if entry.completion_s.is_none() {
             words.push("did not complete".to_owned());
         } else if item.control == Control::Reno {
-            words.push("the bar is none for Reno, which adds one packet a round trip".to_owned());
+            words.push("no bar of theirs is for Reno, which adds one packet a round trip".to_owned());
+        }
+        let plain = fluid::Mode { growth: fluid::Growth::Plain, ..fluid::Mode::default() };
+        let jitters = item.scenario.links[0].down.jitter != tq_linkmodel::Jitter::NONE;
+        if let (true, Some(links), Some(load)) =
+            (jitters, tell::fluid_links(&item.scenario), tell::fluid_load(&item.scenario))
+            && let Some(best) = fluid::single(links[0], load, plain).and_then(|single| single.completion_s)
+        {
+            words.push(format!(
+                "jitter hides how closely packets of a train arrive, so slow start does not jump; without that the ceiling \
+                 is {best:.2} s"
+            ));
         }
         if words.is_empty() {
             let goodput = entry.alone_mbps.first().copied().flatten();
