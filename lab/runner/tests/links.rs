@@ -78,16 +78,13 @@ fn used(name: &str, from: f64, length: f64, least: f64) {
     assert!(found > 0, "{name}: the queue was never used");
 }
 
-/// Runs whose bytes are taken together, with seeds counting up from the scenario's.
+/// Two connections that begin together: what the second moves over what the first does in all runs, and Jain's index of
+/// a run on average. The runs have seeds counting up from the scenario's.
 ///
 /// Where nothing is random but connection ids, two flows over one drop-tail queue fall into step with it for many
 /// round trips (traffic phase effects: Floyd and Jacobson, On Traffic Phase Effects in Packet-Switched Gateways, 1991),
-/// and CUBIC takes tens of seconds to converge: one short run says little, which is why it is held to a wider bound.
-const RUNS: u64 = 8;
-
-/// Two connections that begin together: what the second moves over what the first does in all runs, and Jain's index of
-/// a run on average.
-fn fair(name: &str, from: f64, length: f64) {
+/// and CUBIC takes tens of seconds to converge: one short run says little, so the bytes of several are added.
+fn fair(name: &str, from: f64, length: f64, runs: u64) {
     let mut scenario = load(name);
     window(&mut scenario, from, length);
     scenario.traffic.push(Traffic {
@@ -101,25 +98,27 @@ fn fair(name: &str, from: f64, length: f64) {
     });
     let first = scenario.seed;
     let (mut sums, mut ratios, mut even) = ([0.0; 2], Vec::new(), 0.0);
-    for run in 0..RUNS {
+    for run in 0..runs {
         scenario.seed = first + run;
         let outcome = run_one(&scenario);
         let (from, to) = figures::window(&scenario, &outcome);
-        let moved: Vec<f64> =
-            outcome.flows.iter().map(|flow| flow.down.between(from, to) as f64).collect();
+        let moved: Vec<f64> = outcome.flows.iter().map(|flow| flow.down.between(from, to) as f64).collect();
         sums = [sums[0] + moved[0], sums[1] + moved[1]];
         ratios.push(format!("{:.2}", moved[1] / moved[0]));
-        even += tq_runner::stats::jain(&moved).expect("bytes") / RUNS as f64;
+        even += tq_runner::stats::jain(&moved).expect("bytes") / runs as f64;
     }
     let ratio = sums[1] / sums[0];
-    println!("{name}: the second of two has {ratio:.3} of the first (runs {}), Jain {even:.3}", ratios.join(" "));
+    println!(
+        "{name}: the second of two has {ratio:.3} of the first (runs {}), Jain {even:.3}",
+        ratios.join(" ")
+    );
     assert!((0.8..=1.25).contains(&ratio), "{name}: the second of two has {ratio:.3} of the first");
     assert!(even >= 0.85, "{name}: runs have a fairness of {even:.3} on average");
 }
 
 macro_rules! links {
     ($($test:ident $name:literal uses $least:literal from $from:literal for $length:literal,
-        shares from $start:literal for $long:literal;)*) => {
+        shares from $start:literal for $long:literal in $runs:literal;)*) => {
         $(mod $test {
             #[test]
             fn an_empty_link_is_used_and_its_queue_kept_within_bounds() {
@@ -128,36 +127,36 @@ macro_rules! links {
 
             #[test]
             fn two_connections_share_it_evenly() {
-                super::fair($name, $start, $long);
+                super::fair($name, $start, $long, $runs);
             }
         })*
     };
 }
 
 links! {
-    mbit10_20 "10mbit-20ms" uses 0.95 from 3.0 for 20.0, shares from 5.0 for 30.0;
-    mbit10_600 "10mbit-600ms" uses 0.95 from 15.0 for 60.0, shares from 15.0 for 60.0;
-    mbit50_40 "50mbit-40ms" uses 0.95 from 3.0 for 10.0, shares from 5.0 for 20.0;
-    mbit100_5 "100mbit-5ms" uses 0.95 from 2.0 for 5.0, shares from 2.0 for 6.0;
-    mbit100_600 "100mbit-600ms" uses 0.95 from 10.0 for 20.0, shares from 10.0 for 15.0;
-    mbit300_30 "300mbit-30ms" uses 0.95 from 1.0 for 3.0, shares from 1.0 for 3.0;
-    mbit1000_10 "1000mbit-10ms" uses 0.95 from 0.5 for 1.0, shares from 0.4 for 0.8;
-    mbit1000_100 "1000mbit-100ms" uses 0.95 from 3.0 for 2.0, shares from 1.5 for 1.0;
-    asymmetric "asymmetric" uses 0.95 from 2.0 for 5.0, shares from 2.0 for 8.0;
-    queue_shallow "queue-shallow" uses 0.88 from 3.0 for 20.0, shares from 3.0 for 10.0;
-    queue_even "queue-even" uses 0.95 from 2.0 for 8.0, shares from 3.0 for 10.0;
-    queue_deep "queue-deep" uses 0.95 from 2.0 for 5.0, shares from 3.0 for 10.0;
-    random_loss "random-loss" uses 0.3 from 3.0 for 30.0, shares from 3.0 for 20.0;
-    jitter "jitter" uses 0.85 from 3.0 for 20.0, shares from 3.0 for 15.0;
-    reordering "reordering" uses 0.95 from 3.0 for 10.0, shares from 3.0 for 15.0;
-    fibre "fibre" uses 0.95 from 1.0 for 3.0, shares from 1.0 for 3.0;
-    dsl "dsl" uses 0.95 from 3.0 for 10.0, shares from 3.0 for 15.0;
-    cable "cable" uses 0.95 from 1.0 for 3.0, shares from 1.0 for 3.0;
-    wifi "wifi" uses 0.8 from 2.0 for 10.0, shares from 2.0 for 10.0;
-    lte "lte" uses 0.9 from 3.0 for 20.0, shares from 3.0 for 15.0;
-    five_g "5g" uses 0.9 from 2.0 for 5.0, shares from 2.0 for 5.0;
-    leo "leo" uses 0.6 from 3.0 for 30.0, shares from 10.0 for 30.0;
-    geo "geo" uses 0.7 from 10.0 for 60.0, shares from 15.0 for 120.0;
+    mbit10_20 "10mbit-20ms" uses 0.95 from 3.0 for 20.0, shares from 5.0 for 30.0 in 4;
+    mbit10_600 "10mbit-600ms" uses 0.95 from 15.0 for 60.0, shares from 15.0 for 60.0 in 4;
+    mbit50_40 "50mbit-40ms" uses 0.95 from 3.0 for 10.0, shares from 5.0 for 20.0 in 8;
+    mbit100_5 "100mbit-5ms" uses 0.95 from 2.0 for 5.0, shares from 2.0 for 6.0 in 4;
+    mbit100_600 "100mbit-600ms" uses 0.95 from 10.0 for 20.0, shares from 10.0 for 15.0 in 4;
+    mbit300_30 "300mbit-30ms" uses 0.95 from 1.0 for 3.0, shares from 1.0 for 3.0 in 4;
+    mbit1000_10 "1000mbit-10ms" uses 0.95 from 0.5 for 1.0, shares from 0.4 for 0.8 in 4;
+    mbit1000_100 "1000mbit-100ms" uses 0.95 from 3.0 for 2.0, shares from 1.5 for 1.0 in 4;
+    asymmetric "asymmetric" uses 0.95 from 2.0 for 5.0, shares from 2.0 for 8.0 in 4;
+    queue_shallow "queue-shallow" uses 0.88 from 3.0 for 20.0, shares from 3.0 for 10.0 in 4;
+    queue_even "queue-even" uses 0.95 from 2.0 for 8.0, shares from 3.0 for 10.0 in 4;
+    queue_deep "queue-deep" uses 0.95 from 2.0 for 5.0, shares from 3.0 for 10.0 in 4;
+    random_loss "random-loss" uses 0.3 from 3.0 for 30.0, shares from 3.0 for 20.0 in 4;
+    jitter "jitter" uses 0.85 from 3.0 for 20.0, shares from 3.0 for 15.0 in 4;
+    reordering "reordering" uses 0.95 from 3.0 for 10.0, shares from 3.0 for 15.0 in 4;
+    fibre "fibre" uses 0.95 from 1.0 for 3.0, shares from 1.0 for 3.0 in 4;
+    dsl "dsl" uses 0.95 from 3.0 for 10.0, shares from 3.0 for 15.0 in 4;
+    cable "cable" uses 0.95 from 1.0 for 3.0, shares from 1.0 for 3.0 in 4;
+    wifi "wifi" uses 0.8 from 2.0 for 10.0, shares from 2.0 for 10.0 in 4;
+    lte "lte" uses 0.9 from 3.0 for 20.0, shares from 3.0 for 15.0 in 4;
+    five_g "5g" uses 0.9 from 2.0 for 5.0, shares from 2.0 for 5.0 in 8;
+    leo "leo" uses 0.6 from 3.0 for 30.0, shares from 10.0 for 30.0 in 4;
+    geo "geo" uses 0.7 from 10.0 for 60.0, shares from 15.0 for 120.0 in 4;
 }
 
 #[test]

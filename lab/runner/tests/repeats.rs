@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::Path;
 use std::rc::Rc;
 
-use tq_runner::run::{self, Outcome, Plan, tell};
 use tq_runner::report::Verdict;
+use tq_runner::run::{self, Outcome, Plan, tell};
 use tq_scenario::Scenario;
 use tq_sim::qlog::Qlog;
 
@@ -31,7 +31,8 @@ fn parse(text: &str) -> Scenario {
 }
 
 fn load(name: &str) -> Scenario {
-    tq_scenario::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name)).expect("a scenario")
+    tq_scenario::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name))
+        .expect("a scenario")
 }
 
 /// All kinds of traffic over a link with all kinds of weather, an outage, a rebinding translator.

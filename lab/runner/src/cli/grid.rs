@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use tq_linkmodel::Jitter;
-use tq_runner::grid::{self, GridCase, GridLink, Order, Queues, Set};
 use tq_runner::fluid;
+use tq_runner::grid::{self, GridCase, GridLink, Order, Queues, Set};
 use tq_runner::report::{Report, Scenario as Entry, Verdict, mbps};
 use tq_runner::run::{self as runner, Plan, stream_share, tell};
 use tq_runner::svg::{Plot, Series};
@@ -63,7 +63,11 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     if let Some(path) = &args.svg {
         super::write(path, &plot(&report).svg())?;
     }
-    if args.json { print!("{}", report.json()?) } else { print!("{}", table(&report)) }
+    if args.json {
+        print!("{}", report.json()?)
+    } else {
+        print!("{}", table(&report))
+    }
     Ok(report.scenarios.iter().all(|entry| entry.violations.is_empty()))
 }
 
@@ -164,7 +168,8 @@ fn table(report: &Report) -> String {
     for entry in &report.scenarios {
         let ceilings = entry.ceiling.as_ref().map(|ceiling| ceiling.alone_mbps.clone()).unwrap_or_default();
         for (at, link) in entry.links.iter().enumerate() {
-            let words = format!("{} {:.2}/{:.2} {:.0} ms", link.name, link.down_mbps, link.up_mbps, link.rtt_ms);
+            let words =
+                format!("{} {:.2}/{:.2} {:.0} ms", link.name, link.down_mbps, link.up_mbps, link.rtt_ms);
             let (found, best) = (entry.alone_mbps[at], ceilings.get(at).copied());
             let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
             let share = found.zip(best).map(|(found, best)| found / best);

@@ -26,10 +26,12 @@ pub(super) struct Args {
 const POINTS: usize = 150;
 
 pub(super) fn run(args: &Args) -> Result<bool> {
-    std::fs::create_dir_all(&args.folder).with_context(|| format!("cannot make {}", args.folder.display()))?;
+    std::fs::create_dir_all(&args.folder)
+        .with_context(|| format!("cannot make {}", args.folder.display()))?;
     let mut files = Vec::new();
     list::files(&super::folder(args.scenarios.as_deref()).join("single"), &mut files)?;
-    let scenarios = files.iter().map(|path| Ok(shown(tq_scenario::load(path)?))).collect::<Result<Vec<_>>>()?;
+    let scenarios =
+        files.iter().map(|path| Ok(shown(tq_scenario::load(path)?))).collect::<Result<Vec<_>>>()?;
     let name = |scenario: &Scenario| scenario.name.clone();
     let outcomes = jobs::each(&scenarios, args.jobs, name, |scenario| {
         let both = [Cc::Cubic, Cc::Reno].map(|cc| runner::run(Plan::new(scenario, 0, 1).with_cc(Some(cc))));
@@ -38,9 +40,11 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     });
     let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
     for (scenario, both) in scenarios.iter().zip(&outcomes) {
-        for (what, plot) in
-            [("goodput", goodput(scenario, both)), ("queue", queue(scenario, both)), ("cwnd", window(scenario, both))]
-        {
+        for (what, plot) in [
+            ("goodput", goodput(scenario, both)),
+            ("queue", queue(scenario, both)),
+            ("cwnd", window(scenario, both)),
+        ] {
             let file = args.folder.join(format!("{}-{what}.svg", scenario.name));
             super::write(&file, &plot.svg())?;
         }
@@ -89,7 +93,8 @@ fn goodput(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
 fn peaks(outcome: &Outcome, value: impl Fn(&runner::Sample) -> f64) -> Vec<(f64, f64)> {
     let each = outcome.samples.len().div_ceil(POINTS).max(1);
     let seconds = |at: Instant| at.as_nanos() as f64 / 1e9;
-    let peak = |chunk: &[runner::Sample]| (seconds(chunk[0].at), chunk.iter().map(&value).fold(0.0, f64::max));
+    let peak =
+        |chunk: &[runner::Sample]| (seconds(chunk[0].at), chunk.iter().map(&value).fold(0.0, f64::max));
     outcome.samples.chunks(each).map(peak).collect()
 }
 

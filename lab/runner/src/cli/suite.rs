@@ -76,7 +76,8 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     let entries = jobs::each(&items, args.jobs, name, |item| one(item, args.seed));
     let mut report = Report::new("suite", args.seed);
     report.scenarios = entries.into_iter().collect::<Result<_>>()?;
-    let explained = report.scenarios.iter().all(|entry| entry.verdict != Verdict::Fail || !entry.note.is_empty());
+    let explained =
+        report.scenarios.iter().all(|entry| entry.verdict != Verdict::Fail || !entry.note.is_empty());
     let sound = report.scenarios.iter().all(|entry| entry.violations.is_empty());
     report.scenarios.extend(others.iter().map(not_run));
     if let Some(path) = &args.svg {
@@ -127,7 +128,9 @@ fn explanation(item: &Item, entry: &Entry) -> String {
     if let (Some(bar), Some(best)) = (entry.bar_s, ceiling.and_then(|ceiling| ceiling.completion_s))
         && best > bar
     {
-        words.push(format!("the fluid ceiling is {best:.2} s: a cold start without a remembered capacity cannot do it"));
+        words.push(format!(
+            "the fluid ceiling is {best:.2} s: a cold start without a remembered capacity cannot do it"
+        ));
     }
     if entry.verdict == Verdict::Fail {
         let bound = ceiling.and_then(|ceiling| match item.control {

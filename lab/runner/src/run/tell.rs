@@ -4,8 +4,8 @@ use tq_linkmodel::Rate;
 use tq_scenario::{Kind, Scenario, Value, Window};
 
 use super::figures::{self, Judged};
-use super::{main_direction, stream_share};
 use super::outcome::Outcome;
+use super::{main_direction, stream_share};
 use crate::fluid;
 use crate::report::{self, Verdict, mbps};
 
