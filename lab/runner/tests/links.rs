@@ -15,7 +15,7 @@ use tq_time::Duration;
 
 fn load(name: &str) -> Scenario {
     let file = format!("../scenarios/single/{name}.toml");
-    tq_scenario::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a scenario")
+    tq_scenario::load(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("a scenario")
 }
 
 /// Measured from `from` for `length` seconds.

@@ -31,7 +31,7 @@ fn parse(text: &str) -> Scenario {
 }
 
 fn load(name: &str) -> Scenario {
-    tq_scenario::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name))
+    tq_scenario::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name))
         .expect("a scenario")
 }
 
