@@ -191,7 +191,7 @@ impl Endpoint {
         stats
     }
 
-    fn inner(&self) -> &Arc<Inner> {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0.0
     }
 }
