@@ -67,6 +67,7 @@ fn watch(pair: &mut Pair, mut drop: impl FnMut(&Flying, usize) -> bool + 'static
     totals
 }
 
+// MUST 9000-14.1-4
 #[test]
 fn a_client_that_falls_silent_gets_three_times_what_it_sent_and_no_more() {
     for chain in [0, 1000, 3000, 30_000] {
@@ -80,6 +81,7 @@ fn a_client_that_falls_silent_gets_three_times_what_it_sent_and_no_more() {
     }
 }
 
+// MUST 9000-14.1-4
 #[test]
 fn every_further_datagram_buys_three_times_its_size() {
     let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 30_000);

@@ -235,6 +235,7 @@ fn client(taken: bool) -> Raw {
     raw
 }
 
+// MUST 9000-17.2.3-3
 #[test]
 fn early_packets_of_a_client_hold_nothing_they_must_not() {
     let mut raw = client(true);
@@ -246,6 +247,7 @@ fn early_packets_of_a_client_hold_nothing_they_must_not() {
     }
 }
 
+// MUST 9000-17.2.3-2
 #[test]
 fn a_client_sends_no_early_data_once_it_has_1rtt_keys() {
     let mut raw = client(true);

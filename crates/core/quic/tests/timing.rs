@@ -22,6 +22,7 @@ fn acks(raw: &mut Raw) -> usize {
     packets.iter().filter(|p| p.frames().iter().any(|f| matches!(f, Frame::Ack(_)))).count()
 }
 
+// MUST 9000-13.2.1-1
 #[test]
 fn a_lone_packet_is_acknowledged_within_five_milliseconds() {
     let mut raw = Raw::server();
@@ -48,6 +49,7 @@ fn every_second_packet_and_every_gap_is_acknowledged_at_once() {
     assert_eq!(acks(&mut raw), 1, "a gap");
 }
 
+// MUST 9000-13.2.1-2
 #[test]
 fn handshake_packets_are_acknowledged_at_once() {
     let mut raw = Raw::half_open_server(TransportConfig::default(), params());
@@ -317,6 +319,7 @@ fn bursts_stay_below_a_millisecond_of_the_rate() {
     assert_eq!(CLIENT, pair.client.address.to_string());
 }
 
+// MUST 9000-19.21-1
 #[test]
 fn peers_that_cannot_do_ack_frequency_are_not_asked() {
     let mut raw =

@@ -68,6 +68,7 @@ impl LocalCids {
     }
 
     /// The peer retires `seq`; returns the id that is free now. `carrier` is the id of the packet the frame came in.
+    // MUST 9000-19.16-1
     pub(crate) fn on_retire(&mut self, seq: u64, carrier: &Cid) -> Result<Option<Cid>, TransportError> {
         let fail = |why| Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::RETIRE_CONNECTION_ID, why));
         if seq >= self.next_seq {
@@ -93,6 +94,7 @@ impl LocalCids {
     }
 
     /// Writes pending NEW_CONNECTION_ID frames.
+    // MUST 9000-19.15-5
     pub(crate) fn write(&mut self, payload: &mut Payload<'_>) {
         for issued in self.issued.iter_mut().filter(|issued| issued.pending) {
             let frame = Frame::NewConnectionId(NewConnectionId {

@@ -71,6 +71,7 @@ impl PeerCids {
     }
 
     /// Takes NEW_CONNECTION_ID. Says whether the active id changed.
+    // MUST 9000-19.15-3, 9000-19.15-4, 9000-19.15-7, 9000-19.15-8
     pub(crate) fn on_new(&mut self, f: &NewConnectionId) -> Result<bool, TransportError> {
         let fail = |code, why| Err(TransportError::new(code, kind::NEW_CONNECTION_ID, why));
         if self.active.is_some_and(|active| active.cid.is_empty()) {
@@ -118,6 +119,7 @@ impl PeerCids {
     }
 
     /// Moves to a fresh id and retires the one in use; `None` if there is no spare.
+    // MUST 9000-19.16-2
     pub(crate) fn rotate(&mut self) -> Option<PeerCid> {
         let at = (0..self.spare.len()).min_by_key(|at| self.spare[*at].seq)?;
         let new = self.spare.remove(at);

@@ -72,6 +72,7 @@ impl Connection {
     }
 
     /// Whether a client may send 0-RTT packets: until it has 1-RTT keys (RFC 9001 §5.6).
+    // MUST 9000-17.2.3-2, 9000-17.2.3-3
     pub(crate) fn may_send_early(&self) -> bool {
         self.side.is_client() && self.keys.early.is_some() && self.keys.one_rtt.is_none()
     }

@@ -178,6 +178,7 @@ impl Connection {
         Ok(())
     }
 
+    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1
     fn on_complete(&mut self, now: Instant) -> Result<(), TransportError> {
         if !self.hs.params_seen {
             return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
@@ -270,6 +271,8 @@ impl Connection {
     }
 
     /// A Retry packet (RFC 9000 §17.2.5.2). `packet` includes the tag.
+    // MUST 9000-17.2.5.1-2, 9000-17.2.5.1-3, 9000-17.2.5.2-1, 9000-17.2.5.2-2, 9000-17.2.5.2-3
+    // MUST 9000-17.2.5.2-4, 9000-17.2.5.2-5
     pub(crate) fn on_retry(
         &mut self,
         now: Instant,
@@ -297,6 +300,7 @@ impl Connection {
     }
 
     /// Everything sent so far goes again; packet numbers go on (RFC 9000 §17.2.5.3).
+    // MUST 9000-17.2.5.3-1, 9000-17.2.5.3-2
     pub(super) fn restart_flight(&mut self, now: Instant) {
         if let Some(initial) = &mut self.initial {
             let mut tokens = Vec::new();

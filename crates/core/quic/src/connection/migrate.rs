@@ -19,6 +19,7 @@ pub(crate) struct Fallback {
 }
 
 impl Connection {
+    // MUST 9000-19.17-1
     pub(crate) fn on_path_challenge(&mut self, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
         // Answered on the path it came on (RFC 9000 §8.2.2); from an address that is not followed there is no answer,
         // and the peer's challenge times out.

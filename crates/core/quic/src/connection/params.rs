@@ -67,6 +67,7 @@ impl Connection {
         out
     }
 
+    // MUST 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
     pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
@@ -94,6 +95,7 @@ impl Connection {
     }
 
     /// Checks and applies the peer's parameters.
+    // MUST 9000-18.2-7, 9000-18.2-9
     pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
         let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
         let params = TransportParameters::decode(bytes, !self.side)
@@ -126,12 +128,16 @@ impl Connection {
     }
 
     /// Connection ids in the parameters bind them to the packets (RFC 9000 §7.3).
+    // MUST 9000-18.2-5
     fn check_cids(&self, params: &TransportParameters) -> Result<(), &'static str> {
         if params.initial_scid.is_none() || params.initial_scid != self.hs.remote_scid {
             return Err("initial_source_connection_id is not the one of the packets");
         }
         if self.side.is_server() {
             return Ok(());
+        }
+        if params.preferred_address.is_some() && self.hs.remote_scid.is_some_and(|scid| scid.is_empty()) {
+            return Err("preferred_address from a server with empty connection ids");
         }
         if params.original_dcid != Some(self.hs.odcid) {
             return Err("original_destination_connection_id is not the one of our first packet");
@@ -165,6 +171,7 @@ impl Connection {
     }
 
     /// Asks for about sixteen ACKs a window where the peer can do that.
+    // MUST 9000-19.21-1
     pub(crate) fn update_ack_frequency(&mut self) {
         let Some(min) = self.peer.min_ack_delay.filter(|_| self.config.ack_frequency && self.hs.confirmed)
         else {

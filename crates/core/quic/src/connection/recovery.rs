@@ -57,6 +57,7 @@ impl Connection {
         outcome
     }
 
+    // MUST 9000-13.4.2.1-1
     fn on_newly_acked(
         &mut self,
         now: Instant,
@@ -188,6 +189,7 @@ impl Connection {
         self.lost = lost;
     }
 
+    // MUST 9000-13.3-4
     fn on_lost(&mut self, now: Instant, id: SpaceId, ix: usize, lost: &mut crate::space::Lost) {
         let in_flight = self.in_flight(ix);
         let ack_delay = self.peer_ack_delay();
@@ -251,6 +253,7 @@ impl Connection {
     }
 
     /// A frame was lost, or its content is to go again on a probe.
+    // MUST 9000-13.3-2
     pub(crate) fn on_token_lost(&mut self, token: &Token) {
         match *token {
             Token::Stream { .. } => self.streams.on_lost(token),

@@ -44,6 +44,7 @@ impl EcnPath {
 
     /// An ACK that raised the largest acknowledged number newly covers `marked` packets sent with ECT(0). Returns
     /// whether it reports new CE marks.
+    // MUST 9000-13.4.2.2-1, 9000-13.4.2.2-2
     pub(crate) fn on_ack(&mut self, space: usize, marked: u64, counts: Option<EcnCounts>) -> bool {
         let known = &mut self.spaces[space];
         if self.state == EcnState::Failed || known.sent == 0 {

@@ -18,7 +18,7 @@ use tq_wire::{Ecn, PathId};
 pub(crate) use validate::Validation;
 
 use crate::config::{MIN_MTU, TransportConfig};
-use crate::space::Space;
+use crate::space::{AckPolicy, Space};
 
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
 const MAX_BACKOFF: u32 = 10;
@@ -77,10 +77,12 @@ impl Path {
         skip_seed: u64,
     ) -> Self {
         let mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
+        let mut space = Space::new(skip_seed, false);
+        space.owed.set_policy(AckPolicy::within(config.max_ack_delay));
         Self {
             id,
             tuple,
-            space: Space::new(skip_seed, false),
+            space,
             rtt: Rtt::new(config.initial_rtt),
             cc: Controller::new(config.congestion, now, mtu.current())
                 .with_long_start(config.long_path_start),
@@ -114,6 +116,7 @@ impl Path {
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
+    // MUST 9000-14.1-4
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
     }

@@ -25,6 +25,7 @@ fn violation(frame: u64, why: &'static str) -> TransportError {
 
 impl Connection {
     /// Handles every frame of a packet.
+    // MUST 9000-12.4-3, 9000-17.2.4-1
     pub(super) fn frames(
         &mut self,
         now: Instant,
@@ -135,6 +136,7 @@ impl Connection {
         self.on_retire_cid(PathId::ZERO, seq, carrier)
     }
 
+    // MUST 9000-19.7-4
     fn on_new_token(&mut self, token: &[u8]) -> Result<(), TransportError> {
         if self.side.is_server() {
             return Err(violation(kind::NEW_TOKEN, "NEW_TOKEN from a client"));
@@ -148,6 +150,7 @@ impl Connection {
         Ok(())
     }
 
+    // MUST 9000-19.20-2
     fn on_handshake_done(&mut self, now: Instant) -> Result<(), TransportError> {
         if self.side.is_server() {
             return Err(violation(kind::HANDSHAKE_DONE, "HANDSHAKE_DONE from a client"));

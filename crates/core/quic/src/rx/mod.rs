@@ -9,6 +9,7 @@ use tq_time::Instant;
 use tq_wire::header::{FIXED_BIT, Header, LongKind};
 use tq_wire::{Cid, Version};
 
+use crate::config::MIN_MTU;
 use crate::connection::{Connection, End, RecvMeta, SpaceId};
 use crate::error::TransportError;
 
@@ -73,9 +74,10 @@ impl Connection {
     }
 
     /// Walks coalesced packets. One for another connection id is dropped before anything is kept (RFC 9000 §12.2).
+    // MUST 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
     fn split(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
         let mut first: Option<Cid> = None;
-        let mut at = 0;
+        let (mut at, whole) = (0, datagram.len());
         if datagram.is_empty() {
             return self.drop_packet(now, DropReason::Empty, 0);
         }
@@ -99,7 +101,11 @@ impl Connection {
                 return self.drop_packet(now, DropReason::OtherConnection, rest.len());
             }
             first = first.or(dcid);
-            self.packet(now, meta, header, &mut rest[..len]);
+            if let Err(reason) = self.check_initial(&header, whole) {
+                self.drop_packet(now, reason, len);
+            } else {
+                self.packet(now, meta, header, &mut rest[..len]);
+            }
             if self.end.is_over() {
                 return;
             }
@@ -107,9 +113,29 @@ impl Connection {
         }
     }
 
+    /// What an Initial must be like, in a datagram of `whole` bytes: expanded if a client sent it (RFC 9000 §14.1),
+    /// without a token if a server did (§17.2.2).
+    // MUST 9000-14-4, 9000-14.1-3, 9000-17.2.2-2
+    fn check_initial(&self, header: &Header, whole: usize) -> Result<(), DropReason> {
+        match header {
+            Header::Long { kind: LongKind::Initial, .. }
+                if self.side.is_server() && whole < usize::from(MIN_MTU) =>
+            {
+                Err(DropReason::InitialTooSmall)
+            }
+            Header::Long { kind: LongKind::Initial, token, .. }
+                if self.side.is_client() && !token.is_empty() =>
+            {
+                Err(DropReason::BadHeader)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // MUST 9000-17.2-1, 9000-17.3.1-1
     fn packet(&mut self, now: Instant, meta: &RecvMeta, header: Header, packet: &mut [u8]) {
         match header {
-            Header::Short { .. } | Header::Long { .. }
+            Header::Short { .. } | Header::Long { .. } | Header::Retry { .. }
                 if packet[0] & FIXED_BIT == 0 && !self.config.grease =>
             {
                 self.drop_packet(now, DropReason::FixedBit, packet.len());
@@ -258,6 +284,7 @@ impl Connection {
     }
 
     /// Frames and what follows from the packet as a whole.
+    // MUST 9000-13.1-1
     fn process(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, packet: &[u8]) {
         self.counters.packets_received += 1;
         let payload = &packet[opened.payload.0..opened.payload.1];

@@ -13,6 +13,7 @@ use crate::handshake::keys::Phase;
 
 impl Connection {
     /// Opens an Initial, Handshake or 0-RTT packet.
+    // MUST 9000-12.3-5
     pub(super) fn open_long(
         &mut self,
         now: Instant,
@@ -37,19 +38,22 @@ impl Connection {
             SpaceId::App(ix) => &self.paths[ix].space.owed,
         };
         let pn = packet_number::decode(head.truncated, head.pn_len, owed.expected());
-        if owed.is_duplicate(pn) {
-            return Err(DropReason::Duplicate);
-        }
+        let duplicate = owed.is_duplicate(pn);
         let start = pn_offset + head.pn_len;
         let (header, body) = packet.split_at_mut(start);
         let opened = keys.packet.open(PathId::ZERO, pn, header, body);
         let len = opened.map_err(|OpenFailed| DropReason::DecryptionFailed)?;
+        // only now, so that timing does not tell what was received before (RFC 9001 §9.5)
+        if duplicate {
+            return Err(DropReason::Duplicate);
+        }
         self.check_reserved(now, head.first & LONG_RESERVED, len)?;
         let zero_rtt = kind == LongKind::ZeroRtt;
         Ok(Opened { space: id, ix: 0, pn, payload: (start, start + len), zero_rtt, dcid: *dcid })
     }
 
     /// Opens a 1-RTT packet, following the peer into the next key phase.
+    // MUST 9000-12.3-5, 9000-17.4-4
     pub(super) fn open_short(
         &mut self,
         now: Instant,
@@ -63,9 +67,7 @@ impl Connection {
         let path = &self.paths[ix];
         let owed = &path.space.owed;
         let pn = packet_number::decode(head.truncated, head.pn_len, owed.expected());
-        if owed.is_duplicate(pn) {
-            return Err(DropReason::Duplicate);
-        }
+        let duplicate = owed.is_duplicate(pn);
         let bit = head.first & KEY_PHASE_BIT != 0;
         let phase = keys.phase_of(bit, pn, path.phase_start);
         let opener = keys.opener(phase).ok_or(DropReason::KeysDiscarded)?;
@@ -75,6 +77,9 @@ impl Connection {
             self.on_forgery(now);
             return Err(DropReason::DecryptionFailed);
         };
+        if duplicate {
+            return Err(DropReason::Duplicate);
+        }
         self.check_reserved(now, head.first & SHORT_RESERVED, len)?;
         match phase {
             Phase::Next => self.on_peer_key_update(now, ix, pn)?,
@@ -94,6 +99,7 @@ impl Connection {
 
     /// Reserved bits must be zero and a packet must hold a frame; judged only now that the packet is authentic
     /// (RFC 9000 §17.2, §12.4).
+    // MUST 9000-12.4-2, 9000-17.2-7, 9000-17.3.1-3
     fn check_reserved(&mut self, now: Instant, reserved: u8, payload: usize) -> Result<(), DropReason> {
         let why = match (reserved, payload) {
             (0, 1..) => return Ok(()),

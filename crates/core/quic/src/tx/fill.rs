@@ -15,6 +15,7 @@ const UNANSWERED: u64 = 64;
 
 impl Connection {
     /// Initial and Handshake: acknowledgements, then CRYPTO, then a PING if a probe is owed and there is nothing else.
+    // MUST 9000-12.5-2
     pub(super) fn fill_early(&mut self, now: Instant, id: SpaceId, data: bool, payload: &mut Payload<'_>) {
         self.fill_ack(now, id, payload);
         if !data {
@@ -46,6 +47,7 @@ impl Connection {
         self.fill_probe(SpaceId::App(ix), ix, payload);
     }
 
+    // MUST 9000-13.2.6-1, 9000-13.2.6-2, 9000-13.2.6-3, 9000-17.2.3-3
     fn fill_ack(&mut self, now: Instant, id: SpaceId, payload: &mut Payload<'_>) {
         let path = match id {
             SpaceId::App(ix) => Some(self.paths[ix].id),
@@ -67,6 +69,7 @@ impl Connection {
         }
     }
 
+    // MUST 9000-13.2.1-5
     fn fill_ack_only_ping(&mut self, ix: usize, payload: &mut Payload<'_>) {
         self.ack_only += 1;
         let answered = self.paths[ix].space.sent.eliciting_in_flight() < UNANSWERED;

@@ -10,8 +10,10 @@ mod packet;
 
 use tq_event::KeyTrigger;
 use tq_time::Instant;
+use tq_wire::Code;
 
 use crate::connection::{Connection, End, Transmit};
+use crate::error::TransportError;
 
 /// Smallest buffer for [`Connection::transmit`].
 pub const TRANSMIT_BUFFER: usize = 65_536;
@@ -33,8 +35,22 @@ impl Connection {
     }
 
     fn transmit_open(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
+        if self.ends_for_want_of_numbers(now) {
+            return None;
+        }
         self.update_keys_if_due(now);
         (0..self.paths.len()).find_map(|ix| self.transmit_on(now, ix, buf, max_segments))
+    }
+
+    /// Ends without a word, not even CONNECTION_CLOSE, when a space has no packet number left (RFC 9000 §12.3).
+    // MUST 9000-12.3-3
+    fn ends_for_want_of_numbers(&mut self, now: Instant) -> bool {
+        let used_up = self.paths.iter().any(|path| path.space.numbers.is_used_up());
+        if used_up {
+            let error = TransportError::new(Code::INTERNAL_ERROR, 0, "packet numbers are used up");
+            self.end_now(now, error.into());
+        }
+        used_up
     }
 
     fn transmit_on(
@@ -76,3 +92,6 @@ impl Connection {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests;
