@@ -68,8 +68,8 @@ enum Stage {
     Start,
     /// Asleep. If a task has ended that, others may be about to write too.
     Asleep,
-    /// Everything has been taken in, something if `heard`; other tasks go first so many times more.
-    Heard { heard: bool, yields: u8 },
+    /// Everything has been taken in; other tasks go first so many times more.
+    Heard(u8),
 }
 
 /// A socket's send buffer is full, and who waits for it.
@@ -139,10 +139,11 @@ impl Driver {
     /// woken or one has woken us: what they write leaves in one train, with the acknowledgements.
     fn run(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         for _ in 0..TURNS {
-            let heard = match std::mem::replace(&mut self.stage, Stage::Start) {
-                Stage::Heard { heard, yields: 0 } => heard,
-                Stage::Heard { heard, yields } => {
-                    self.stage = Stage::Heard { heard, yields: yields - 1 };
+            let ask = match std::mem::replace(&mut self.stage, Stage::Start) {
+                // What came while others went first has woken nobody but a driver that was about to run.
+                Stage::Heard(0) => true,
+                Stage::Heard(yields) => {
+                    self.stage = Stage::Heard(yields - 1);
                     break;
                 }
                 before => {
@@ -151,7 +152,7 @@ impl Driver {
                     self.expire();
                     let called = before == Stage::Asleep && self.inner.queue.is_called();
                     if std::mem::take(&mut self.woken.any) || called {
-                        self.stage = Stage::Heard { heard, yields: YIELDS - 1 };
+                        self.stage = Stage::Heard(YIELDS - 1);
                         break;
                     }
                     heard
@@ -163,7 +164,7 @@ impl Driver {
             if lock(&self.inner.state).finished() {
                 return Ok(Poll::Ready(()));
             }
-            if !heard && !more && self.rest(cx)? {
+            if !ask && !more && self.rest(cx)? {
                 self.stage = Stage::Asleep;
                 return Ok(Poll::Pending);
             }

@@ -66,6 +66,13 @@ impl Rig {
         panic!("the driver never sleeps");
     }
 
+    /// One poll that must not be the last for now.
+    fn step(&mut self) {
+        let waker = Waker::from(Arc::clone(&self.wakes));
+        assert!(Pin::new(&mut self.driver).poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(self.wakes.take(), 1, "it does not let others go first");
+    }
+
     /// Lets the reactor look around; whether that ends the driver's sleep.
     async fn is_woken(&self) -> bool {
         for _ in 0..TIMES {
@@ -110,14 +117,25 @@ fn a_driver_whose_socket_filled_up_is_woken_when_it_can_be_written() {
         let (peer, addr) = somebody();
         rig.settle();
         let _connecting = rig.endpoint.connect(addr, "localhost").unwrap();
+        rig.settle();
+        let mut datagram = [0; 1500];
+        while peer.recv(&mut datagram).is_ok() {}
+        // Something to send that no call announces, as when a deadline passes.
+        let shared = lock(&rig.endpoint.inner().state).connection(0).cloned().unwrap();
+        let mut state = shared.lock();
+        let now = state.at(Clock::now());
+        state.core.close(now, 0, b"");
+        state.queued = true;
+        drop(state);
+        rig.driver.turn.push_back(shared);
+        rig.driver.stage = Stage::Start;
         rig.driver.refuse = true;
         rig.settle();
         assert!(!rig.driver.refuse, "nothing was sent");
         assert!(rig.is_woken().await);
         rig.settle();
-        let mut datagram = [0; 1500];
         while peer.recv(&mut datagram).is_err() {
-            assert!(rig.is_woken().await, "the first flight is stuck");
+            assert!(rig.is_woken().await, "the packet is stuck");
             rig.settle();
         }
     });
@@ -133,13 +151,28 @@ fn what_woken_tasks_write_leaves_before_the_driver_goes_on() {
         let _one = rig.endpoint.connect(addr, "localhost").unwrap();
         assert_eq!(rig.wakes.take(), 1);
         for _ in 0..YIELDS {
-            let waker = Waker::from(Arc::clone(&rig.wakes));
-            assert!(Pin::new(&mut rig.driver).poll(&mut Context::from_waker(&waker)).is_pending());
-            assert_eq!(rig.wakes.take(), 1, "it only let others go first");
+            rig.step();
             assert!(rig.driver.turn.is_empty());
         }
         let _two = rig.endpoint.connect(addr, "localhost").unwrap();
         assert_eq!(rig.wakes.take(), 0, "a driver that is about to run needs no waking");
         rig.settle();
+    });
+}
+
+#[test]
+fn what_arrives_while_the_driver_lets_others_go_first_is_read() {
+    run(async {
+        let mut rig = Rig::new();
+        let (peer, addr) = somebody();
+        rig.settle();
+        let _one = rig.endpoint.connect(addr, "localhost").unwrap();
+        rig.wakes.take();
+        rig.step();
+        peer.send_to(&[0; 40], rig.endpoint.local_addr()).unwrap();
+        assert!(rig.is_woken().await);
+        rig.settle();
+        let left = rig.endpoint.inner().sockets[0].get_ref().recv(&mut RecvBatch::new());
+        assert_eq!(left.unwrap_err().kind(), io::ErrorKind::WouldBlock);
     });
 }
