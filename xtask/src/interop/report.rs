@@ -107,7 +107,7 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
 /// Why peers lack what they lack.
 const LACKING: [&str; 4] = [
     "aioquic neither marks packets nor counts marks",
-    "s2n-quic has no way to ask for a key update, for another version or for early data",
+    "s2n-quic has no way to ask for a key update, another version or early data; with rustls it carries no tickets",
     "quiche neither marks nor counts marks, leaves suites to BoringSSL, and cannot be asked for a key update",
     "quinn, noq, s2n-quic and quiche only speak version 1",
 ];
