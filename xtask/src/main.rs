@@ -20,13 +20,15 @@ cargo xtask COMMAND
 
   check [PART...]    fmt, clippy, layers, licences, tidy, compliance, nostd; all of them when none is named
   test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
-  interop [--subset] [--case NAME] [--peer NAME] [--seed N] [--keep] [--write]
+  interop [--subset] [--case NAME] [--peer NAME] [--link NAME] [--seed N] [--keep] [--write]
                      other QUIC stacks only: every cell of the matrix, or those named; another seed, other losses;
                      --keep leaves all logs, --write renews docs/interop.md
   compliance [--write]
                      MUSTs of RFC 9000, 9001 and 9002 without owner or test, and counts; --write renews docs/compliance.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
-  bench [--json]     bulk transfer beside quinn, five rounds in alternating order
+  bench [--json] [--bulk] [--rounds N] [--seconds N] [--peer NAME]
+                     downloads, handshakes and requests beside other QUIC stacks, seven rounds of four seconds in
+                     alternating order; --bulk leaves out all but downloads
   help               this text
 
 With CI set in the environment Cargo.lock is never changed (--locked).";
@@ -42,8 +44,7 @@ fn main() -> ExitCode {
         ["interop", words @ ..] => interop::command(words),
         ["compliance"] => check::compliance::report(&run::root(), false).map(|()| true),
         ["compliance", "--write"] => check::compliance::report(&run::root(), true).map(|()| true),
-        ["bench"] => bench::run(5, 4, false).map(|()| true),
-        ["bench", "--json"] => bench::run(5, 4, true).map(|()| true),
+        ["bench", words @ ..] => bench::run(words).map(|()| true),
         ["demo"] => demo::run(false).map(|()| true),
         ["demo", "--keep"] => demo::run(true).map(|()| true),
         [] | ["help" | "--help" | "-h"] => {

@@ -19,6 +19,16 @@ pub(crate) fn compiler() -> Result<()> {
     Ok(())
 }
 
+/// What BoringSSL and the bindings to it are built with.
+pub(crate) fn boringssl_tools() -> Result<()> {
+    let there = |program: &str| run::quietly(Command::new(program).arg("--version"));
+    let clang = Path::new("/usr/lib/llvm-14/lib/libclang.so.1").exists() || there("clang");
+    if !there("cmake") || !there("c++") || !clang {
+        debian(&["cmake", "g++", "libclang-dev"], "what BoringSSL is built with")?;
+    }
+    Ok(())
+}
+
 /// A Python that has aioquic, in a virtual environment under `target`; made if it is not there.
 pub(crate) fn python_with_aioquic() -> Result<PathBuf> {
     let version = aioquic_version()?;

@@ -29,6 +29,8 @@ pub enum Case {
     Resumption,
     /// The second connection sends its requests in 0-RTT.
     ZeroRtt,
+    /// The client moves to the server's preferred address, or to another port if there is none.
+    Migration,
     /// Datagrams come back.
     Datagram,
 }
@@ -47,6 +49,8 @@ const NAMES: &[(&str, Case)] = &[
     ("v2", Case::Version2),
     ("resumption", Case::Resumption),
     ("zerortt", Case::ZeroRtt),
+    ("rebind-port", Case::Plain),
+    ("rebind-addr", Case::Plain),
     ("transferloss", Case::Plain),
     ("transfercorruption", Case::Plain),
     ("handshakeloss", Case::ConnectionPerFile),
@@ -57,6 +61,7 @@ const NAMES: &[(&str, Case)] = &[
     ("ipv6", Case::Plain),
     ("goodput", Case::Plain),
     ("crosstraffic", Case::Plain),
+    ("connectionmigration", Case::Migration),
     ("datagram", Case::Datagram),
 ];
 

@@ -6,6 +6,7 @@
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod case;
+pub mod certificate;
 pub mod client;
 pub mod hq;
 pub mod relay;

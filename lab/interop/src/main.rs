@@ -1,17 +1,17 @@
 //! `tq-interop`: an endpoint for the public QUIC interop runner, speaking `hq-interop`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use tq_interop::case::{Case, UNSUPPORTED};
 use tq_interop::url::Url;
-use tq_interop::{client, server};
+use tq_interop::{certificate, client, server};
 
 /// How long connections may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -41,6 +41,12 @@ enum Role {
         /// Directory of the files.
         #[arg(long, value_name = "DIR")]
         www: PathBuf,
+        /// connectionmigration: address and port of the second socket; any port of LISTEN's address unless given.
+        #[arg(long, value_name = "ADDR")]
+        also: Option<SocketAddr>,
+        /// connectionmigration: where clients reach the second socket, if that is not its own address; one of a family.
+        #[arg(long, value_name = "ADDR")]
+        preferred: Vec<SocketAddr>,
         /// The runner's name of the test case.
         #[arg(long, value_name = "NAME", default_value = "transfer")]
         testcase: String,
@@ -60,8 +66,11 @@ enum Role {
         #[arg(value_name = "URL", value_parser = Url::parse, required = true)]
         urls: Vec<Url>,
     },
-    /// Makes a self-signed certificate: `cert.pem` and `key.pem`.
+    /// Makes a certificate: `cert.pem` and `key.pem`, and `ca.pem`, in which it ends.
     Certificate {
+        /// Certificates in `cert.pem`, each of a kilobyte or so if there are several; one alone is self-signed.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=20))]
+        chain: u8,
         /// Directory the files go to.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
@@ -74,9 +83,9 @@ enum Role {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Cli::parse().role {
-        Role::Server { listen, cert, key, www, testcase } => {
+        Role::Server { listen, cert, key, www, also, preferred, testcase } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
-            serve(case, server::Options { listen, cert, key, www }).await
+            serve(case, server::Options { listen, cert, key, www, also, preferred }).await
         }
         Role::Client { testcase, downloads, ca, urls } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
@@ -87,7 +96,7 @@ async fn main() -> ExitCode {
                 stopped = stopped() => stopped.and_then(|()| bail!("stopped before it was done")),
             }
         }
-        Role::Certificate { out, names } => certificate(&out, names),
+        Role::Certificate { chain, out, names } => certificate::write(&out, names, chain),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -126,14 +135,4 @@ async fn stopped() -> Result<()> {
         _ = terminate.recv() => Ok(()),
         interrupt = tokio::signal::ctrl_c() => Ok(interrupt?),
     }
-}
-
-fn certificate(out: &Path, names: Vec<String>) -> Result<()> {
-    let key = rcgen::KeyPair::generate()?;
-    let certificate = rcgen::CertificateParams::new(names)?.self_signed(&key)?;
-    for (name, pem) in [("cert.pem", certificate.pem()), ("key.pem", key.serialize_pem())] {
-        let file = out.join(name);
-        std::fs::write(&file, pem).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    Ok(())
 }

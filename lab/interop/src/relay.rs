@@ -1,4 +1,4 @@
-//! A UDP relay that loses, corrupts and delays datagrams by a seed.
+//! A UDP relay that is a network: rate, queue, delay, outages, losses, corruption and a NAT, by a seed.
 //!
 //! Decides what happens to each datagram, with dice of its own per client and direction, so that one client's
 //! losses do not depend on another's traffic. Never touches Version Negotiation packets' bytes, never changes
@@ -7,18 +7,25 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tq_linkmodel::{Direction, Link};
 
+mod fate;
+mod network;
 mod seen;
+mod way;
 
+pub use network::{Impairment, Network, Rebind};
 pub use seen::Seen;
+
+use seen::Account;
+use way::{Out, Way};
 
 /// Longest datagram.
 const MAX: usize = 65_535;
@@ -31,21 +38,6 @@ const CLIENTS: usize = 1024;
 /// Silence of the server after which a client is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
 
-/// What the network does, in both directions alike.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Impairment {
-    /// Share of datagrams lost, 0 to 1.
-    pub loss: f64,
-    /// Share of datagrams with one byte changed, 0 to 1.
-    pub corrupt: f64,
-    /// Longest run of losses, and of corruptions; at least 1.
-    pub burst: u32,
-    /// One way.
-    pub delay: Duration,
-    /// Same seed and same order of datagrams, same decisions.
-    pub seed: u64,
-}
-
 /// What came in both directions and what became of it.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -57,91 +49,68 @@ pub struct Counts {
     pub clients: AtomicU64,
     /// Datagrams dropped because the number of clients was at its limit.
     pub turned_away: AtomicU64,
+    /// New addresses given to clients, and those of them at which the server answered.
+    pub rebinds: AtomicU64,
+    /// Those of the new addresses to which the server sent something.
+    pub rebinds_answered: AtomicU64,
+    /// Most bytes a server sent per thousand bytes it had got from a client that had not proven its address.
+    pub amplified: AtomicU64,
 }
 
 impl Counts {
-    /// One JSON object: `clients`, `turned_away`, and for `up` and `down` the datagrams by the kind of their
-    /// first packet and by what became of them, and the versions seen.
+    /// One JSON object: `clients`, `turned_away`, `rebinds`, `rebinds_answered`, `amplified`, and for `up` and `down`
+    /// the datagrams by the kind of their first packet and by what became of them, and the versions seen.
     pub fn json(&self) -> String {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (clients, turned_away) = (of(&self.clients), of(&self.turned_away));
+        let (rebinds, answered, amplified) =
+            (of(&self.rebinds), of(&self.rebinds_answered), of(&self.amplified));
         let (up, down) = (self.up.json(), self.down.json());
-        format!("{{\"clients\":{clients},\"turned_away\":{turned_away},\"up\":{up},\"down\":{down}}}")
+        format!(
+            "{{\"clients\":{clients},\"turned_away\":{turned_away},\"rebinds\":{rebinds},\
+             \"rebinds_answered\":{answered},\"amplified\":{amplified},\"up\":{up},\"down\":{down}}}"
+        )
     }
 }
 
-/// One client's fate in one direction.
-#[derive(Debug)]
-struct Fate {
-    impairment: Impairment,
-    dice: u64,
-    lost_in_a_row: u32,
-    corrupted_in_a_row: u32,
+/// The link between all clients and the server, and when its time began.
+struct Shared {
+    link: Mutex<(Link, Option<Instant>)>,
 }
 
-/// What happens to one datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Pass,
-    Lose,
-    Corrupt,
-}
-
-impl Fate {
-    fn new(impairment: Impairment, stream: u64) -> Self {
-        let dice = impairment.seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95);
-        Self { impairment, dice, lost_in_a_row: 0, corrupted_in_a_row: 0 }
-    }
-
-    /// Decides, and changes the byte if that is the decision.
-    fn decide(&mut self, datagram: &mut [u8]) -> Verdict {
-        // Always three throws, so that one decision does not shift the next.
-        let (loss, corrupt, place) = (self.throw(), self.throw(), self.next());
-        let Impairment { loss: losses, corrupt: corruptions, burst, .. } = self.impairment;
-        let lose = loss < losses && self.lost_in_a_row < burst;
-        self.lost_in_a_row = if lose { self.lost_in_a_row + 1 } else { 0 };
-        if lose {
-            return Verdict::Lose;
+impl Shared {
+    /// What the link says to `len` bytes of UDP payload that are sent now.
+    fn offer(&self, now: Instant, direction: Direction, len: usize, v6: bool) -> Offered {
+        let mut locked = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let (link, epoch) = &mut *locked;
+        let epoch = *epoch.get_or_insert(now);
+        let at = tq_linkmodel::Instant::ZERO + now.saturating_duration_since(epoch);
+        // Addresses, ports and lengths are on the wire, too.
+        let len = len as u32 + if v6 { 48 } else { 28 };
+        let packet = tq_linkmodel::Packet { len, ..tq_linkmodel::Packet::default() };
+        match link.offer(at, direction, packet) {
+            tq_linkmodel::Outcome::Delivered(delivery) => {
+                Offered::Arrives(epoch + (delivery.at - tq_linkmodel::Instant::ZERO))
+            }
+            tq_linkmodel::Outcome::Dropped(tq_linkmodel::Drop::Silent) => Offered::Outage,
+            _ => Offered::QueueFull,
         }
-        let corrupt = corrupt < corruptions
-            && self.corrupted_in_a_row < burst
-            && !datagram.is_empty()
-            && !is_version_negotiation(datagram);
-        self.corrupted_in_a_row = if corrupt { self.corrupted_in_a_row + 1 } else { 0 };
-        if !corrupt {
-            return Verdict::Pass;
-        }
-        let index = (place >> 8) as usize % datagram.len().min(CORRUPTIBLE);
-        datagram[index] ^= (place as u8).max(1);
-        Verdict::Corrupt
-    }
-
-    /// In [0, 1).
-    fn throw(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.dice = self.dice.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.dice;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 
-/// A long header with version 0 (RFC 8999 §6).
-fn is_version_negotiation(datagram: &[u8]) -> bool {
-    datagram.len() >= 5 && datagram[0] & 0x80 != 0 && datagram[1..5] == [0; 4]
+/// What a link says.
+enum Offered {
+    Arrives(Instant),
+    QueueFull,
+    Outage,
 }
 
 /// A relay between any number of clients and one server.
-#[derive(Debug)]
 pub struct Relay {
     socket: Arc<UdpSocket>,
     to: SocketAddr,
-    impairment: Impairment,
+    network: Network,
+    shared: Arc<Shared>,
     counts: Arc<Counts>,
 }
 
@@ -150,9 +119,10 @@ impl Relay {
     ///
     /// # Errors
     /// The address cannot be bound.
-    pub async fn bind(listen: SocketAddr, to: SocketAddr, impairment: Impairment) -> io::Result<Self> {
+    pub async fn bind(listen: SocketAddr, to: SocketAddr, network: Network) -> io::Result<Self> {
         let socket = Arc::new(UdpSocket::bind(listen).await?);
-        Ok(Self { socket, to, impairment, counts: Arc::default() })
+        let shared = Arc::new(Shared { link: Mutex::new((network.link(), None)) });
+        Ok(Self { socket, to, network, shared, counts: Arc::default() })
     }
 
     /// Where clients find it.
@@ -201,27 +171,88 @@ impl Relay {
 
     /// A new client gets a socket of its own towards the server, and a task for each direction.
     async fn join(&self, client: SocketAddr, number: u64) -> io::Result<Client> {
-        let any: IpAddr = match self.to {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        let upstream = upstream(self.to, None).await?;
+        let current = Arc::new(Mutex::new(Arc::clone(&upstream)));
+        let account = Arc::new(Account::default());
+        let way = |direction, out| {
+            let stream = number + u64::from(direction == Direction::Down);
+            let shared = Arc::clone(&self.shared);
+            Way::new(&self.network, shared, direction, stream, self.to.is_ipv6(), out)
         };
-        let upstream = Arc::new(UdpSocket::bind((any, 0)).await?);
-        upstream.connect(self.to).await?;
-        let up = Way::new(self.impairment, number, Arc::clone(&upstream), None);
-        let mut down = Way::new(self.impairment, number + 1, Arc::clone(&self.socket), Some(client));
-        let counts = self.counts();
-        let back = tokio::spawn(async move {
-            let mut buffer = vec![0; MAX];
-            loop {
-                match timeout(FORGET, upstream.recv(&mut buffer)).await {
-                    Ok(Ok(len)) => down.take(&mut buffer[..len], &counts.down),
+        let out = Out::Up { current: Arc::clone(&current), account: Arc::clone(&account) };
+        let up = way(Direction::Up, out);
+        let down = way(Direction::Down, Out::Down { socket: Arc::clone(&self.socket), client });
+        let back = Back {
+            upstream,
+            current,
+            account,
+            down,
+            to: self.to,
+            rebind: self.network.rebind,
+            counts: self.counts(),
+        };
+        Ok(Client { up, back: tokio::spawn(back.run()) })
+    }
+}
+
+/// A socket that stands for a client towards the server: its `number`-th loopback address, or any.
+async fn upstream(to: SocketAddr, number: Option<u8>) -> io::Result<Arc<UdpSocket>> {
+    let from: IpAddr = match (to, number) {
+        (SocketAddr::V4(_), Some(number)) => Ipv4Addr::new(127, 0, 0, number).into(),
+        (SocketAddr::V4(_), None) => Ipv4Addr::UNSPECIFIED.into(),
+        (SocketAddr::V6(_), _) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((from, 0)).await?;
+    socket.connect(to).await?;
+    Ok(Arc::new(socket))
+}
+
+/// What brings a server's datagrams back to one client.
+struct Back {
+    upstream: Arc<UdpSocket>,
+    current: Arc<Mutex<Arc<UdpSocket>>>,
+    account: Arc<Account>,
+    down: Way,
+    to: SocketAddr,
+    rebind: Option<Rebind>,
+    counts: Arc<Counts>,
+}
+
+impl Back {
+    async fn run(mut self) {
+        let mut buffer = vec![0; MAX];
+        let mut due = self.rebind.map(|rebind| Instant::now() + rebind.first);
+        let mut number = 1;
+        let mut answered = true;
+        let mut heard = Instant::now();
+        loop {
+            tokio::select! {
+                received = timeout_at(heard + FORGET, self.upstream.recv(&mut buffer)) => match received {
+                    Ok(Ok(len)) => {
+                        heard = Instant::now();
+                        if !answered {
+                            answered = true;
+                            self.counts.rebinds_answered.fetch_add(1, Ordering::Relaxed);
+                        }
+                        self.account.sent(len, &self.counts.amplified);
+                        self.down.take(&mut buffer[..len], &self.counts.down);
+                    }
                     // The server is not there (yet): ICMP says so.
                     Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                    _ => break,
+                    _ => return,
+                },
+                () = sleep_until(due.unwrap_or(heard)), if due.is_some() => {
+                    let Some(rebind) = self.rebind else { return };
+                    due = Some(Instant::now() + rebind.every);
+                    number = number % 250 + 1;
+                    let Ok(fresh) = upstream(self.to, rebind.addr.then_some(number)).await else { return };
+                    *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+                    self.upstream = fresh;
+                    answered = false;
+                    self.counts.rebinds.fetch_add(1, Ordering::Relaxed);
                 }
             }
-        });
-        Ok(Client { up, back })
+        }
     }
 }
 
@@ -235,40 +266,6 @@ impl Client {
     /// Whether the server was silent for so long that nobody listens to it any more.
     fn is_gone(&self) -> bool {
         self.back.is_finished()
-    }
-}
-
-/// One direction of one client: its fate, and a queue for the delay.
-struct Way {
-    fate: Fate,
-    queue: mpsc::Sender<(Instant, Vec<u8>)>,
-}
-
-impl Way {
-    /// Datagrams leave through `socket`, to `to` or where it is connected to.
-    fn new(impairment: Impairment, number: u64, socket: Arc<UdpSocket>, to: Option<SocketAddr>) -> Self {
-        let (queue, mut due) = mpsc::channel::<(Instant, Vec<u8>)>(QUEUE);
-        tokio::spawn(async move {
-            while let Some((at, datagram)) = due.recv().await {
-                if at > Instant::now() {
-                    sleep_until(at).await;
-                }
-                // What cannot be sent is lost; that is what networks do.
-                let _ = match to {
-                    Some(to) => socket.send_to(&datagram, to).await,
-                    None => socket.send(&datagram).await,
-                };
-            }
-        });
-        Self { fate: Fate::new(impairment, number), queue }
-    }
-
-    fn take(&mut self, datagram: &mut [u8], seen: &Seen) {
-        seen.note(datagram);
-        let verdict = self.fate.decide(datagram);
-        let due = Instant::now() + self.fate.impairment.delay;
-        let fits = verdict == Verdict::Lose || self.queue.try_send((due, datagram.to_vec())).is_ok();
-        seen.done(fits.then_some(verdict));
     }
 }
 

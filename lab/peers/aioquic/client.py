@@ -101,11 +101,29 @@ async def main():
     if any(url.netloc != server.netloc or not PurePosixPath(url.path).name for url in urls):
         raise ValueError("URLs must name files of one server")
 
+    rounds = [urls]
+    if args.testcase in ("handshakeloss", "handshakecorruption"):
+        rounds = [[url] for url in urls]
+    elif args.testcase in ("resumption", "zerortt"):
+        rounds = [urls[:1], urls[1:]]
+    for number, some in enumerate(rounds):
+        await play(args, settings, some, early=args.testcase == "zerortt" and number > 0)
+
+
+async def play(args, settings, urls, early: bool):
+    """One connection. A session ticket that came with it is used by the next."""
+
+    def keep(ticket):
+        settings.session_ticket = ticket
+
+    server = urls[0]
     async with connect(
         server.hostname,
         server.port or 443,
         configuration=settings,
         create_protocol=Http09Client,
+        session_ticket_handler=keep,
+        wait_connected=not early,
     ) as client:
         if args.testcase == "versionnegotiation" and client._quic._version == RESERVED_VERSION:
             raise ConnectionError("the server did not negotiate the version")

@@ -18,8 +18,23 @@ CASES = {
     "keyupdate",
     "versionnegotiation",
     "datagram",
+    "longrtt",
+    "blackhole",
+    "amplificationlimit",
+    "ipv6",
+    "goodput",
+    "transferloss",
+    "transfercorruption",
+    "handshakeloss",
+    "handshakecorruption",
+    "rebind-port",
+    "rebind-addr",
+    "resumption",
+    "zerortt",
+    "v2",
 }
 VERSION_1 = 0x00000001
+VERSION_2 = 0x6B3343CF
 # Of the pattern reserved for forcing negotiation (RFC 9000, section 15).
 RESERVED_VERSION = 0x1A2A3A4A
 
@@ -38,6 +53,9 @@ def configuration(case: str, is_client: bool) -> QuicConfiguration:
     )
     if case == "chacha20":
         settings.cipher_suites = [CipherSuite.CHACHA20_POLY1305_SHA256]
+    if case == "v2":
+        settings.supported_versions = [VERSION_2, VERSION_1]
+        settings.original_version = VERSION_1
     if case == "datagram":
         settings.max_datagram_frame_size = 65535
     if "SSLKEYLOGFILE" in os.environ:

@@ -80,6 +80,7 @@ async def main():
     settings = configuration(args.testcase, is_client=False)
     settings.load_cert_chain(args.cert, args.key)
     Http09Server.www = args.www
+    tickets = {}
     host, _, port = args.listen.rpartition(":")
     server = await serve(
         host.strip("[]"),
@@ -87,6 +88,9 @@ async def main():
         configuration=settings,
         create_protocol=Http09Server,
         retry=args.testcase == "retry",
+        # A ticket serves once.
+        session_ticket_fetcher=lambda label: tickets.pop(label, None),
+        session_ticket_handler=lambda ticket: tickets.update({ticket.ticket: ticket}),
     )
     host, port, *_ = server._transport.get_extra_info("sockname")
     print(f"listening {f'[{host}]' if ':' in host else host}:{port}", flush=True)

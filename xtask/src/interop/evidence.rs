@@ -17,17 +17,31 @@ mod tests;
 
 /// Streams that must have been open at once.
 const AT_ONCE: usize = 100;
+/// Version 2 (RFC 9369).
+const VERSION_2: &str = "0x6b3343cf";
+/// What a server may send per thousand bytes to an address that is not proven: three times as much (RFC 9000 §8.1).
+const AMPLIFIED: u64 = 3000;
+/// Bytes of CRYPTO frames that a chain of nine certificates takes.
+const CHAIN: u64 = 7500;
 /// Datagrams that must have come back, as the clients demand.
 const ECHOES: usize = 15;
 
 /// A defect of quinn 0.11 that some seeds meet.
 pub(super) const QUINN_RETRY: &str = "quinn's client takes no Retry packet after one that was corrupted";
 
+/// A defect of quiche 0.30: what was on its way to the address that a client just left may never be sent again.
+pub(super) const QUICHE_MOVED: &str = "quiche's server forgets what was lost when its client moved";
+/// DATA_BLOCKED frames received since the last STREAM frame that show that the peer lives but sends no data.
+const STUCK: usize = 20;
+
 /// What the relay tells.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Relay {
     clients: u64,
     turned_away: u64,
+    rebinds: u64,
+    rebinds_answered: u64,
+    amplified: u64,
     up: Seen,
     down: Seen,
 }
@@ -36,12 +50,16 @@ pub(super) struct Relay {
 #[derive(Clone, Debug, Deserialize)]
 struct Seen {
     initial: u64,
+    zero_rtt_packets: u64,
     retry: u64,
     version_negotiation: u64,
     lost: u64,
     corrupted: u64,
     overflowed: u64,
+    outage: u64,
+    swallowed: u64,
     versions: Vec<String>,
+    handshake_versions: Vec<String>,
 }
 
 impl Relay {
@@ -50,13 +68,10 @@ impl Relay {
         serde_json::from_str(&text).context("the relay's summary is not what it used to be")
     }
 
-    /// Whether datagrams met what the link is called after.
-    pub(super) fn impaired(&self, link: Link) -> bool {
-        match link {
-            Link::Clean => true,
-            Link::Loss => self.up.lost + self.down.lost > 0,
-            Link::Corruption => self.up.corrupted + self.down.corrupted > 0,
-        }
+    /// Whether datagrams met what the cell is called after.
+    pub(super) fn impaired(&self, cell: Cell) -> bool {
+        (!cell.loses() || self.up.lost + self.down.lost > 0)
+            && (!cell.corrupts() || self.up.corrupted + self.down.corrupted > 0)
     }
 }
 
@@ -77,6 +92,19 @@ pub(super) struct Qlog {
     /// DATAGRAM frames.
     datagrams_sent: usize,
     datagrams_received: usize,
+    /// Bytes of CRYPTO frames sent and received, repeated ones too.
+    crypto_sent: u64,
+    crypto_received: u64,
+    /// New addresses of the peer, and those to which the first packet carried no PATH_CHALLENGE.
+    moves: usize,
+    moves_unchallenged: usize,
+    challenges_received: usize,
+    responses_sent: usize,
+    responses_received: usize,
+    /// DATA_BLOCKED frames received since the last STREAM frame.
+    blocked_alone: usize,
+    /// CRYPTO bytes of the server's Handshake packets, of each connection: most of them are the certificate.
+    flights: Vec<u64>,
 }
 
 /// A log being read.
@@ -84,6 +112,11 @@ pub(super) struct Qlog {
 struct Reading {
     client: bool,
     open: BTreeSet<u64>,
+    /// An address was assigned; and another one, to which nothing was sent yet.
+    placed: bool,
+    moved: bool,
+    /// How far the server's Handshake CRYPTO data goes.
+    flight: u64,
 }
 
 impl Qlog {
@@ -97,6 +130,14 @@ impl Qlog {
             sum.read(&text).with_context(|| format!("cannot understand {}", path.display()))?;
         }
         Ok(sum)
+    }
+
+    /// Whether one connection's flight had a certificate and another's had not.
+    fn resumed(&self) -> bool {
+        let [Some(least), Some(most)] = [self.flights.iter().min(), self.flights.iter().max()] else {
+            return false;
+        };
+        *least > 0 && least * 2 <= *most
     }
 
     fn read(&mut self, text: &str) -> Result<()> {
@@ -117,11 +158,17 @@ impl Qlog {
                         _ => {}
                     }
                 }
+                Some("quic:tuple_assigned") => {
+                    reading.moved = reading.placed;
+                    reading.placed = true;
+                    self.moves += usize::from(reading.moved);
+                }
                 Some("quic:packet_sent") => self.packet(data, true, &mut reading),
                 Some("quic:packet_received") => self.packet(data, false, &mut reading),
                 _ => {}
             }
         }
+        self.flights.push(reading.flight);
         Ok(())
     }
 
@@ -129,8 +176,27 @@ impl Qlog {
         if data["ecn"] == "ECT(0)" {
             *if sent { &mut self.marked_sent } else { &mut self.marked_received } += 1;
         }
-        for frame in data["frames"].as_array().into_iter().flatten() {
+        let frames = || data["frames"].as_array().into_iter().flatten();
+        if sent && reading.moved {
+            reading.moved = false;
+            let challenged = frames().any(|frame| frame["frame_type"] == "path_challenge");
+            self.moves_unchallenged += usize::from(!challenged);
+        }
+        for frame in frames() {
             match frame["frame_type"].as_str() {
+                Some("path_challenge") if !sent => self.challenges_received += 1,
+                Some("path_response") => {
+                    *if sent { &mut self.responses_sent } else { &mut self.responses_received } += 1;
+                }
+                Some("crypto") => {
+                    let length = frame["raw"]["payload_length"].as_u64().or(frame["raw"]["length"].as_u64());
+                    let length = length.unwrap_or(0);
+                    *if sent { &mut self.crypto_sent } else { &mut self.crypto_received } += length;
+                    if sent != reading.client && data["header"]["packet_type"] == "handshake" {
+                        let end = frame["offset"].as_u64().unwrap_or(0) + length;
+                        reading.flight = reading.flight.max(end);
+                    }
+                }
                 Some("datagram") => {
                     *if sent { &mut self.datagrams_sent } else { &mut self.datagrams_received } += 1;
                 }
@@ -138,7 +204,11 @@ impl Qlog {
                     self.marks_acknowledged =
                         self.marks_acknowledged.max(frame["ect0"].as_u64().unwrap_or(0));
                 }
+                Some("data_blocked") if !sent => self.blocked_alone += 1,
                 Some("stream") => {
+                    if !sent {
+                        self.blocked_alone = 0;
+                    }
                     let Some(id) = frame["stream_id"].as_u64() else { continue };
                     let request = sent == reading.client;
                     if request && frame["offset"].as_u64().unwrap_or(0) == 0 {
@@ -184,13 +254,23 @@ pub(super) fn contradiction(cell: Cell, traces: &Traces) -> Option<String> {
     None
 }
 
-/// What is known of a peer that explains why a cell failed, if its trace is there.
-pub(super) fn peers_fault(cell: Cell, relay: &Relay) -> Option<&'static str> {
+/// What is known of a peer that explains why a cell failed, if its trace is there: in what the relay saw, or in our
+/// own client's log.
+pub(super) fn peers_fault(cell: Cell, relay: &Relay, client: Option<&Qlog>) -> Option<&'static str> {
     // quinn-proto 0.11 counts a Retry packet as authenticated before it looks at the integrity tag, and takes no
     // Retry after anything authenticated. So the server is asked for Retry again and again.
     let asked_again = relay.down.retry > relay.clients + 1 && relay.down.corrupted > 0;
-    let quinn = cell.pair.client == Stack::Quinn && cell.case == Case::Retry && cell.link == Link::Corruption;
-    (quinn && asked_again).then_some(QUINN_RETRY)
+    let quinn = matches!(cell.pair.client, Stack::Quinn | Stack::Noq)
+        && cell.case == Case::Retry
+        && cell.link == Link::Corruption;
+    // quiche 0.30 answers from the old path and the new, gets our acknowledgements, and leaves the gap.
+    let moved = matches!(cell.case, Case::RebindPort | Case::RebindAddr) && relay.rebinds_answered > 0;
+    let stuck = client.is_some_and(|log| log.blocked_alone >= STUCK);
+    match () {
+        () if quinn && asked_again => Some(QUINN_RETRY),
+        () if cell.pair.server == Stack::Quiche && moved && stuck => Some(QUICHE_MOVED),
+        () => None,
+    }
 }
 
 /// Whether a client that failed was turned away as it may be: a server should close when a Retry token does not
@@ -202,7 +282,7 @@ pub(super) fn may_be_refused(cell: Cell, log: &str) -> bool {
 }
 
 fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {
-    let Relay { clients, turned_away, up, down } = relay;
+    let Relay { clients, turned_away, up, down, .. } = relay;
     let problem = |what: String| Some(format!("on the wire: {what}"));
     if up.initial == 0 || *clients == 0 {
         return problem("no Initial packet came through the relay".to_owned());
@@ -212,8 +292,11 @@ fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {
     if overflowed > 0 {
         return problem(format!("the relay was overrun by {overflowed} datagrams"));
     }
-    if (lost > 0) != (cell.link == Link::Loss) || (corrupted > 0) != (cell.link == Link::Corruption) {
+    if (lost > 0) != cell.loses() || (corrupted > 0) != cell.corrupts() {
         return problem(format!("the relay lost {lost} and corrupted {corrupted} datagrams"));
+    }
+    if let Some(what) = runners(cell, relay) {
+        return problem(what);
     }
     if (down.retry > 0) != (cell.case == Case::Retry) {
         return problem(format!("{} Retry packets", down.retry));
@@ -226,8 +309,31 @@ fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {
         Case::VersionNegotiation if negotiated == 0 => problem("no Version Negotiation packet".to_owned()),
         // A corrupted version is answered so, too.
         Case::VersionNegotiation => None,
-        _ if negotiated > 0 && cell.link != Link::Corruption => {
+        _ if negotiated > 0 && !cell.corrupts() => {
             problem(format!("{negotiated} Version Negotiation packets"))
+        }
+        _ => None,
+    }
+}
+
+/// What the public runner asks of its own cases, as far as it shows without keys.
+fn runners(cell: Cell, relay: &Relay) -> Option<String> {
+    let Relay { rebinds, rebinds_answered, amplified, up, down, .. } = relay;
+    match cell.case {
+        Case::LongRtt if up.initial < 2 => Some("the ClientHello was not sent again".to_owned()),
+        Case::Blackhole if up.outage + down.outage == 0 => Some("nothing was lost in an outage".to_owned()),
+        Case::AmplificationLimit if up.swallowed < 6 => {
+            Some(format!("only {} datagrams of the client were kept from the server", up.swallowed))
+        }
+        Case::AmplificationLimit if *amplified > AMPLIFIED => {
+            Some(format!("the server sent {amplified} bytes per 1000 to an address not proven"))
+        }
+        Case::RebindPort | Case::RebindAddr if *rebinds_answered == 0 || rebinds_answered < rebinds => {
+            Some(format!("the server answered at {rebinds_answered} of {rebinds} new addresses"))
+        }
+        Case::ZeroRtt if up.zero_rtt_packets == 0 => Some("no 0-RTT packets".to_owned()),
+        Case::V2 if down.handshake_versions != [VERSION_2] => {
+            Some(format!("Handshake packets of version {}", down.handshake_versions.join(", ")))
         }
         _ => None,
     }
@@ -243,7 +349,30 @@ fn in_the_log(cell: Cell, client: bool, log: &Qlog) -> Option<String> {
     if log.connections == 0 {
         return Some("there is none".to_owned());
     }
+    if client && log.connections != cell.connections() * cell.runs() && !cell.in_turn() {
+        return Some(format!("{} connections instead of {}", log.connections, cell.connections()));
+    }
     match cell.case {
+        Case::AmplificationLimit if log.crypto_sent.max(log.crypto_received) < CHAIN => {
+            Some(format!("only {} bytes of CRYPTO", log.crypto_sent.max(log.crypto_received)))
+        }
+        Case::RebindPort | Case::RebindAddr if client && log.responses_sent == 0 => {
+            Some(format!("{} challenges received, none answered", log.challenges_received))
+        }
+        Case::RebindPort | Case::RebindAddr if !client && log.moves == 0 => {
+            Some("the peer never moved".to_owned())
+        }
+        Case::RebindPort | Case::RebindAddr if !client && log.moves_unchallenged > 0 => Some(format!(
+            "the first packet to {} of {} new addresses carried no PATH_CHALLENGE",
+            log.moves_unchallenged, log.moves
+        )),
+        Case::RebindPort | Case::RebindAddr if !client && log.responses_received < log.moves => {
+            Some(format!("{} of {} new addresses were proven", log.responses_received, log.moves))
+        }
+        Case::Resumption | Case::ZeroRtt if !log.resumed() => Some(format!(
+            "no second flight without a certificate: Handshake packets of {:?} bytes of CRYPTO",
+            log.flights
+        )),
         Case::KeyUpdate if client && log.own_updates == 0 => Some("we updated no keys".to_owned()),
         Case::KeyUpdate if !client && log.peer_updates == 0 => Some("the peer updated no keys".to_owned()),
         Case::Ecn => {

@@ -1,4 +1,5 @@
-//! What is played: every case between every pair of stacks of which one is ours, over every kind of link.
+//! What is played: every case between every pair of stacks of which one is ours, over every kind of link that
+//! the case is for.
 //!
 //! Decides sizes, limits, seeds and which cells belong to the subset. It starts nothing.
 
@@ -52,6 +53,22 @@ named! {
         VersionNegotiation = "versionnegotiation",
         Datagram = "datagram",
         Ecn = "ecn",
+        LongRtt = "longrtt",
+        Resumption = "resumption",
+        ZeroRtt = "zerortt",
+        Http3 = "http3",
+        Blackhole = "blackhole",
+        AmplificationLimit = "amplificationlimit",
+        HandshakeLoss = "handshakeloss",
+        HandshakeCorruption = "handshakecorruption",
+        TransferLoss = "transferloss",
+        TransferCorruption = "transfercorruption",
+        Ipv6 = "ipv6",
+        V2 = "v2",
+        RebindPort = "rebind-port",
+        RebindAddr = "rebind-addr",
+        ConnectionMigration = "connectionmigration",
+        Goodput = "goodput",
     }
 
     /// Whose endpoint.
@@ -59,6 +76,9 @@ named! {
         Ours = "ours",
         Quinn = "quinn",
         Aioquic = "aioquic",
+        Noq = "noq",
+        S2n = "s2n-quic",
+        Quiche = "quiche",
     }
 
     /// What the network between the two does.
@@ -66,6 +86,7 @@ named! {
         Clean = "clean",
         Loss = "loss",
         Corruption = "corruption",
+        Runner = "runner",
     }
 }
 
@@ -73,14 +94,28 @@ named! {
 pub(super) const IMPAIRED: f64 = 0.02;
 /// Files that a multiplexing client asks for at once.
 pub(super) const STREAMS: usize = 150;
+/// The same of the public runner, and its connections of a handshake case.
+const RUNNERS_STREAMS: usize = 1999;
+const HANDSHAKES: usize = 50;
+
+/// Share of datagrams that the public runner's handshake cases lose or corrupt.
+pub(super) const HARSH: f64 = 0.3;
+
+const OURS: Stack = Stack::Ours;
 
 /// Who talks to whom; one of them is ours.
-pub(super) const PAIRS: [Pair; 5] = [
-    Pair { client: Stack::Ours, server: Stack::Ours },
-    Pair { client: Stack::Ours, server: Stack::Quinn },
-    Pair { client: Stack::Quinn, server: Stack::Ours },
-    Pair { client: Stack::Ours, server: Stack::Aioquic },
-    Pair { client: Stack::Aioquic, server: Stack::Ours },
+pub(super) const PAIRS: [Pair; 11] = [
+    Pair { client: OURS, server: OURS },
+    Pair { client: OURS, server: Stack::Quinn },
+    Pair { client: Stack::Quinn, server: OURS },
+    Pair { client: OURS, server: Stack::Aioquic },
+    Pair { client: Stack::Aioquic, server: OURS },
+    Pair { client: OURS, server: Stack::Noq },
+    Pair { client: Stack::Noq, server: OURS },
+    Pair { client: OURS, server: Stack::S2n },
+    Pair { client: Stack::S2n, server: OURS },
+    Pair { client: OURS, server: Stack::Quiche },
+    Pair { client: Stack::Quiche, server: OURS },
 ];
 
 /// A client and a server.
@@ -107,18 +142,39 @@ impl fmt::Display for Pair {
     }
 }
 
+impl Stack {
+    /// Whether every run of the tests plays against it: those that build in seconds.
+    pub(super) fn is_light(self) -> bool {
+        matches!(self, Self::Ours | Self::Quinn | Self::Aioquic | Self::Noq)
+    }
+}
+
 impl Case {
-    /// Names and sizes of the files to fetch, all at once.
-    pub(super) fn files(self) -> Vec<(String, usize)> {
-        let one = |size| vec![(format!("file-{size}"), size)];
-        match self {
-            Self::Handshake | Self::Retry | Self::VersionNegotiation | Self::Datagram => one(1_000),
-            Self::Transfer => one(10 << 20),
-            // Large enough that no answer ends before all requests that may be sent are.
-            Self::Multiplexing => (0..STREAMS).map(|n| (format!("file-{n}"), 20_000)).collect(),
-            Self::ChaCha20 | Self::Ecn => one(1 << 20),
-            Self::KeyUpdate => one(3 << 20),
-        }
+    /// Whether the case is played on loopback without a rate.
+    pub(super) fn is_fast(self) -> bool {
+        matches!(
+            self,
+            Self::Handshake
+                | Self::Transfer
+                | Self::Multiplexing
+                | Self::Retry
+                | Self::ChaCha20
+                | Self::KeyUpdate
+                | Self::VersionNegotiation
+                | Self::Datagram
+                | Self::Ecn
+        )
+    }
+
+    /// Whether neither our end nor the peers' programs know the case. What only ours lacks needs no mention here: it
+    /// says so itself, by exit status 127.
+    pub(super) fn is_not_yet(self) -> bool {
+        matches!(self, Self::Http3 | Self::ConnectionMigration)
+    }
+
+    /// Whether the public runner has it; `ecn` is only played without a relay.
+    pub(super) fn is_runners(self) -> bool {
+        !matches!(self, Self::VersionNegotiation | Self::Datagram | Self::Ecn)
     }
 }
 
@@ -129,6 +185,7 @@ impl Link {
             Self::Clean => "clean",
             Self::Loss => "2 % loss",
             Self::Corruption => "2 % corruption",
+            Self::Runner => "10 Mbit/s",
         }
     }
 }
@@ -142,9 +199,13 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// Whether the cell makes sense: marks do not survive a relay.
+    /// Whether the cell makes sense: marks do not survive a relay, and the runner's cases bring their own link.
     pub(super) fn applies(self) -> bool {
-        self.case != Case::Ecn || self.link == Link::Clean
+        match self.link {
+            Link::Clean => self.case.is_fast(),
+            Link::Loss | Link::Corruption => self.case.is_fast() && self.case != Case::Ecn,
+            Link::Runner => self.case.is_runners(),
+        }
     }
 
     /// Whether datagrams go through the relay.
@@ -152,25 +213,128 @@ impl Cell {
         self.case != Case::Ecn
     }
 
+    /// Whether it is better played early, so that nobody waits for it alone in the end.
+    pub(super) fn is_slow(self) -> bool {
+        self.case == Case::LongRtt || self.limit() > Duration::from_secs(60)
+    }
+
     /// Whether every run of the tests plays it.
     pub(super) fn in_subset(self) -> bool {
-        self.link == Link::Clean || matches!(self.case, Case::Handshake | Case::Transfer)
+        let quick = matches!(self.case, Case::LongRtt | Case::AmplificationLimit | Case::Ipv6);
+        self.pair.peer().is_light()
+            && match self.link {
+                Link::Clean => true,
+                Link::Loss | Link::Corruption => matches!(self.case, Case::Handshake | Case::Transfer),
+                Link::Runner => quick,
+            }
+    }
+
+    /// Shares of datagrams lost and corrupted.
+    pub(super) fn impairment(self) -> (f64, f64) {
+        match (self.link, self.case) {
+            (Link::Loss, _) | (Link::Runner, Case::TransferLoss) => (IMPAIRED, 0.0),
+            (Link::Corruption, _) | (Link::Runner, Case::TransferCorruption) => (0.0, IMPAIRED),
+            (Link::Runner, Case::HandshakeLoss) => (HARSH, 0.0),
+            (Link::Runner, Case::HandshakeCorruption) => (0.0, HARSH),
+            _ => (0.0, 0.0),
+        }
+    }
+
+    pub(super) fn impaired(self) -> bool {
+        self.loses() || self.corrupts()
+    }
+
+    pub(super) fn loses(self) -> bool {
+        self.impairment().0 > 0.0
+    }
+
+    pub(super) fn corrupts(self) -> bool {
+        self.impairment().1 > 0.0
+    }
+
+    /// What the relay is told about the link, losses and corruption aside.
+    pub(super) fn network(self) -> Vec<&'static str> {
+        if self.link != Link::Runner {
+            return Vec::new();
+        }
+        let delay = if self.case == Case::LongRtt { "750" } else { "15" };
+        let mut words = vec!["--rate", "10", "--queue", "25", "--delay", delay];
+        words.extend(match self.case {
+            Case::Blackhole => &["--outage", "5000,2000"][..],
+            Case::RebindPort => &["--rebind-port", "1000,5000"],
+            Case::RebindAddr => &["--rebind-addr", "1000,5000"],
+            Case::AmplificationLimit => &["--swallow", "2,7"],
+            _ => &[],
+        });
+        words
+    }
+
+    /// Names and sizes of the files to fetch, all at once or in turn as the case has it.
+    pub(super) fn files(self) -> Vec<(String, usize)> {
+        let of = |sizes: &[usize]| sizes.iter().map(|size| (format!("file-{size}"), *size)).collect();
+        let many = |count, size: usize| (0..count).map(|n| (format!("file-{n}"), size)).collect();
+        let runner = self.link == Link::Runner;
+        match self.case {
+            Case::Transfer if runner => of(&[2 << 20, 3 << 20, 5 << 20]),
+            Case::Transfer | Case::Blackhole | Case::RebindPort | Case::RebindAddr | Case::Goodput => {
+                of(&[10 << 20])
+            }
+            Case::TransferLoss | Case::TransferCorruption | Case::ConnectionMigration => of(&[2 << 20]),
+            Case::Multiplexing if runner => many(RUNNERS_STREAMS, 32),
+            // Large enough that no answer ends before all requests that may be sent are.
+            Case::Multiplexing => many(STREAMS, 20_000),
+            Case::ChaCha20 if runner => of(&[3 << 20]),
+            Case::ChaCha20 | Case::Ecn => of(&[1 << 20]),
+            Case::KeyUpdate => of(&[3 << 20]),
+            Case::AmplificationLimit | Case::Ipv6 => of(&[5 << 10]),
+            Case::Resumption => of(&[5 << 10, 10 << 10]),
+            // Names so long that the requests fill several packets.
+            Case::ZeroRtt => (0..40).map(|n| (format!("{n:0>250}"), 32)).collect(),
+            Case::HandshakeLoss | Case::HandshakeCorruption => many(HANDSHAKES, 1 << 10),
+            Case::Handshake
+            | Case::Retry
+            | Case::VersionNegotiation
+            | Case::Datagram
+            | Case::LongRtt
+            | Case::Http3
+            | Case::V2 => of(&[1_000]),
+        }
+    }
+
+    /// Connections that a client makes.
+    pub(super) fn connections(self) -> usize {
+        match self.case {
+            Case::HandshakeLoss | Case::HandshakeCorruption => HANDSHAKES,
+            Case::Resumption | Case::ZeroRtt => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether connections may be more than those that were asked for: those refused, and offers of a version
+    /// that nobody speaks.
+    pub(super) fn in_turn(self) -> bool {
+        self.runs() > 1 || self.corrupts() || matches!(self.case, Case::VersionNegotiation)
     }
 
     /// How often the client is run at least, one after the other: where few datagrams make up a run, one alone
     /// would seldom meet an impairment.
     pub(super) fn runs(self) -> usize {
-        match self.case {
-            _ if self.link == Link::Clean => 1,
-            Case::Handshake | Case::Retry | Case::VersionNegotiation => 10,
-            Case::Datagram => 4,
+        match (self.link, self.case) {
+            (Link::Clean | Link::Runner, _) => 1,
+            (_, Case::Handshake | Case::Retry | Case::VersionNegotiation) => 10,
+            (_, Case::Datagram) => 4,
             _ => 1,
         }
     }
 
     /// After which time the cell has failed.
     pub(super) fn limit(self) -> Duration {
-        Duration::from_secs(if self.link == Link::Clean { 20 } else { 30 })
+        Duration::from_secs(match (self.link, self.case) {
+            (Link::Clean, _) => 20,
+            (Link::Loss | Link::Corruption, _) => 30,
+            (Link::Runner, Case::HandshakeLoss | Case::HandshakeCorruption) => 300,
+            (Link::Runner, _) => 60,
+        })
     }
 
     /// The relay's, a number of the cell's own: FNV-1a of its name, mixed with what was chosen.
@@ -197,6 +361,7 @@ pub(super) struct Choice {
     pub(super) subset: bool,
     pub(super) case: Option<Case>,
     pub(super) peer: Option<Stack>,
+    pub(super) link: Option<Link>,
 }
 
 impl Choice {
@@ -204,7 +369,7 @@ impl Choice {
     pub(super) fn cells(self) -> Vec<Cell> {
         let mut cells = Vec::new();
         for &case in Case::ALL.iter().filter(|case| self.case.is_none_or(|one| one == **case)) {
-            for &link in Link::ALL {
+            for &link in Link::ALL.iter().filter(|link| self.link.is_none_or(|one| one == **link)) {
                 let pairs = PAIRS.iter().filter(|pair| self.peer.is_none_or(|peer| pair.peer() == peer));
                 cells.extend(pairs.map(|&pair| Cell { case, pair, link }));
             }

@@ -3,6 +3,7 @@
 //! Logs stay where something went wrong, and elsewhere only if asked for. A cell that fails is played once more; that it took
 //! two attempts is part of the result.
 
+use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::evidence::{self, Qlog, Relay, Traces};
-use super::matrix::{Case, Cell, Link, Named, Stack};
+use super::matrix::{Case, Cell, Named, Stack};
 use super::programs::Programs;
 use crate::run::{POLL, Process, Watch};
 
@@ -40,6 +41,8 @@ pub(super) enum Verdict {
     PeersFault(&'static str),
     /// The peer's stack cannot play the case.
     Unsupported,
+    /// Ours cannot.
+    NotYet,
 }
 
 /// A cell and how it went.
@@ -49,6 +52,8 @@ pub(super) struct Played {
     pub(super) verdict: Verdict,
     /// Of the last attempt.
     pub(super) took: Duration,
+    /// Kilobits of files per second, if that is what the cell measures.
+    pub(super) kbit_s: Option<u64>,
     /// Where the logs of failures are.
     pub(super) logs: Vec<PathBuf>,
 }
@@ -59,23 +64,28 @@ pub(super) fn play(cell: Cell, programs: &Programs) -> Played {
     let first = programs.folder.join(format!("{cell}-first"));
     // A folder that cannot be removed is found out when it is made.
     let _ = fs::remove_dir_all(&first);
-    let (verdict, took) = attempt(cell, programs, &folder);
+    let (verdict, took, kbit_s) = attempt(cell, programs, &folder);
     let Verdict::Fail(why) = verdict else {
-        return Played { cell, verdict, took, logs: Vec::new() };
+        return Played { cell, verdict, took, kbit_s, logs: Vec::new() };
     };
     if fs::rename(&folder, &first).is_err() {
-        return Played { cell, verdict: Verdict::Fail(why), took, logs: vec![folder] };
+        return Played { cell, verdict: Verdict::Fail(why), took, kbit_s, logs: vec![folder] };
     }
-    let (again, took) = attempt(cell, programs, &folder);
+    let (again, took, kbit_s) = attempt(cell, programs, &folder);
     match again {
-        Verdict::Pass => Played { cell, verdict: Verdict::Flaky(why), took, logs: vec![first] },
-        verdict => Played { cell, verdict, took, logs: vec![folder, first] },
+        Verdict::Pass => Played { cell, verdict: Verdict::Flaky(why), took, kbit_s, logs: vec![first] },
+        verdict => Played { cell, verdict, took, kbit_s, logs: vec![folder, first] },
     }
 }
 
-fn attempt(cell: Cell, programs: &Programs, folder: &Path) -> (Verdict, Duration) {
+fn attempt(cell: Cell, programs: &Programs, folder: &Path) -> (Verdict, Duration, Option<u64>) {
     let watch = Watch::start();
-    let verdict = match Attempt::new(cell, programs, folder).and_then(|attempt| attempt.run(&watch)) {
+    if cell.case.is_not_yet() {
+        return (Verdict::NotYet, watch.elapsed(), None);
+    }
+    let rate = RefCell::new(None);
+    let attempt = Attempt::new(cell, programs, folder, &rate);
+    let verdict = match attempt.and_then(|attempt| attempt.run(&watch)) {
         Ok(verdict) => verdict,
         Err(error) => Verdict::Fail(format!("{error:#}")),
     };
@@ -83,17 +93,24 @@ fn attempt(cell: Cell, programs: &Programs, folder: &Path) -> (Verdict, Duration
         // What stays behind takes place, nothing more.
         let _ = fs::remove_dir_all(folder);
     }
-    (verdict, watch.elapsed())
+    let kbit_s = rate.take().filter(|_| verdict == Verdict::Pass);
+    (verdict, watch.elapsed(), kbit_s)
 }
 
 struct Attempt<'a> {
     cell: Cell,
     programs: &'a Programs,
     folder: &'a Path,
+    kbit_s: &'a RefCell<Option<u64>>,
 }
 
 impl<'a> Attempt<'a> {
-    fn new(cell: Cell, programs: &'a Programs, folder: &'a Path) -> Result<Self> {
+    fn new(
+        cell: Cell,
+        programs: &'a Programs,
+        folder: &'a Path,
+        kbit_s: &'a RefCell<Option<u64>>,
+    ) -> Result<Self> {
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
         }
@@ -101,7 +118,7 @@ impl<'a> Attempt<'a> {
             let folder = folder.join(name);
             fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        Ok(Self { cell, programs, folder })
+        Ok(Self { cell, programs, folder, kbit_s })
     }
 
     /// Plays it; whatever comes of it, programs end by themselves if they can, so that logs are whole.
@@ -150,9 +167,9 @@ impl<'a> Attempt<'a> {
             match self.fetch(to, watch)? {
                 Fetched::All => left = left.saturating_sub(1),
                 Fetched::Refused => {}
-                Fetched::Unsupported => return Ok(Verdict::Unsupported),
+                Fetched::None(verdict) => return Ok(verdict),
             }
-            if left == 0 && self.cell.link != Link::Clean {
+            if left == 0 && self.cell.impaired() {
                 std::thread::sleep(RENEWED);
             }
         }
@@ -161,10 +178,10 @@ impl<'a> Attempt<'a> {
 
     /// Whether the relay did already what the link is called after.
     fn impaired(&self) -> Result<bool> {
-        if self.cell.link == Link::Clean {
+        if !self.cell.impaired() {
             return Ok(true);
         }
-        Ok(Relay::load(&self.folder.join(SUMMARY))?.impaired(self.cell.link))
+        Ok(Relay::load(&self.folder.join(SUMMARY))?.impaired(self.cell))
     }
 
     /// Starts what says in the first line of its output where it listens.
@@ -193,6 +210,7 @@ impl<'a> Attempt<'a> {
         let downloads = self.folder.join("downloads");
         let mut command = self.programs.client(self.cell, to, &downloads);
         self.observe(&mut command, "client", self.cell.pair.client)?;
+        let begun = Watch::start();
         let mut client = Process::start(&mut command)?;
         let Some(status) = client.wait_until(watch, self.cell.limit())? else {
             client.stop("TERM", GOODBYE)?;
@@ -202,7 +220,12 @@ impl<'a> Attempt<'a> {
             if evidence::may_be_refused(self.cell, &fs::read_to_string(self.folder.join("client.log"))?) {
                 return Ok(Fetched::Refused);
             }
-            return self.ended(status, "client", self.cell.pair.client).map(|_| Fetched::Unsupported);
+            return self.ended(status, "client", self.cell.pair.client).map(Fetched::None);
+        }
+        if self.cell.case == Case::Goodput {
+            let bytes: usize = self.cell.files().iter().map(|(_, size)| size).sum();
+            let kbit_s = bytes as f64 * 8e-3 / begun.elapsed().as_secs_f64();
+            self.kbit_s.replace(Some(kbit_s as u64));
         }
         if self.cell.case != Case::Datagram {
             self.compare(&downloads)?;
@@ -224,8 +247,8 @@ impl<'a> Attempt<'a> {
 
     /// Whether all files came as they are, and leaves none of them for the next run.
     fn compare(&self, downloads: &Path) -> Result<()> {
-        let www = self.programs.www(self.cell.case);
-        for (name, size) in self.cell.case.files() {
+        let www = self.programs.www(self.cell);
+        for (name, size) in self.cell.files() {
             let file = downloads.join(&name);
             let got = fs::read(&file).with_context(|| format!("{name} was not fetched"))?;
             let sent = fs::read(www.join(&name))?;
@@ -240,8 +263,8 @@ impl<'a> Attempt<'a> {
 
     /// The verdict over a program that ended with anything but success.
     fn ended(&self, status: ExitStatus, role: &str, stack: Stack) -> Result<Verdict> {
-        if status.code() == Some(UNSUPPORTED) && stack != Stack::Ours {
-            return Ok(Verdict::Unsupported);
+        if status.code() == Some(UNSUPPORTED) {
+            return Ok(if stack == Stack::Ours { Verdict::NotYet } else { Verdict::Unsupported });
         }
         bail!("the {role} ({}) ended with {status}", stack.name())
     }
@@ -249,7 +272,8 @@ impl<'a> Attempt<'a> {
     /// Whether a failure is explained by what is known of the peer.
     fn peers_fault(&self) -> Option<Verdict> {
         let relay = Relay::load(&self.folder.join(SUMMARY)).ok()?;
-        evidence::peers_fault(self.cell, &relay).map(Verdict::PeersFault)
+        let client = (self.cell.pair.client == Stack::Ours).then(|| self.ours("client").ok()).flatten();
+        evidence::peers_fault(self.cell, &relay, client.as_ref()).map(Verdict::PeersFault)
     }
 
     fn traces(&self) -> Result<Traces> {
@@ -280,7 +304,7 @@ enum Fetched {
     /// It was turned away, as it may be; that run does not count.
     Refused,
     /// Its stack cannot play the case.
-    Unsupported,
+    None(Verdict),
 }
 
 /// What became of a program that should listen.

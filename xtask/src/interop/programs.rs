@@ -9,12 +9,15 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::matrix::{Case, Cell, IMPAIRED, Link, Named, Stack};
+use super::matrix::{Case, Cell, Link, Named, Stack};
 use crate::run::{self, say};
 use crate::setup;
 
 /// The peers' workspace.
 const PEERS: &str = "lab/peers";
+
+/// Certificates of the amplification case, as in the public runner.
+const CHAIN: u8 = 9;
 
 /// Where things are.
 pub(super) struct Programs {
@@ -37,35 +40,44 @@ impl Programs {
         let built = run::target_dir().join("debug");
         let mut ours = run::cargo("build");
         must_build(ours.args(["--package", "tq-interop", "--bins"]))?;
-        if needs(Stack::Quinn) {
+        if needs(Stack::Quiche) {
+            setup::boringssl_tools()?;
+        }
+        for package in Stack::ALL.iter().filter(|stack| needs(**stack)).filter_map(|stack| package(*stack)) {
+            // One at a time, so that each is built with its own features and no more.
+            let mut peer = run::cargo("build");
             let manifest = run::root().join(PEERS).join("Cargo.toml");
-            let mut quinn = run::cargo("build");
-            quinn.args(["--package", "quinn-peer", "--manifest-path"]).arg(manifest);
-            must_build(quinn.env("CARGO_TARGET_DIR", run::target_dir()))?;
+            peer.args(["--package", package, "--manifest-path"]).arg(manifest);
+            must_build(peer.env("CARGO_TARGET_DIR", run::target_dir()))?;
         }
         let python = if needs(Stack::Aioquic) { setup::python_with_aioquic()? } else { PathBuf::new() };
         let folder = run::target_dir().join("interop");
         let programs =
             Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, seed, keep, folder };
-        programs.certificate()?;
-        for &case in Case::ALL {
-            programs.files(case)?;
+        programs.certificate("certificate", 1)?;
+        programs.certificate("chain", CHAIN)?;
+        for cell in cells {
+            programs.files(*cell)?;
         }
         Ok(programs)
     }
 
-    fn certificate(&self) -> Result<()> {
+    fn certificate(&self, name: &str, chain: u8) -> Result<()> {
         let mut command = Command::new(self.built.join("tq-interop"));
-        let folder = self.folder.join("certificate");
+        let folder = self.folder.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        run::must(command.args(["certificate", "--out"]).arg(folder))
+        run::must(command.args(["certificate", "--chain", &chain.to_string(), "--out"]).arg(folder))
     }
 
-    /// Writes the files of a case: bytes that differ from file to file.
-    fn files(&self, case: Case) -> Result<()> {
-        let folder = self.www(case);
+    /// Writes the files of a cell that are not there yet: bytes that differ from file to file.
+    fn files(&self, cell: Cell) -> Result<()> {
+        let folder = self.www(cell);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-        for (name, size) in case.files() {
+        for (name, size) in cell.files() {
+            let file = folder.join(&name);
+            if fs::metadata(&file).is_ok_and(|file| file.len() == size as u64) {
+                continue;
+            }
             let mut word = name.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |sum, byte| {
                 (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
@@ -77,44 +89,43 @@ impl Programs {
                 word ^= word << 17;
                 bytes.extend_from_slice(&word.to_le_bytes());
             }
-            let file = folder.join(name);
             fs::write(&file, &bytes[..size]).with_context(|| format!("cannot write {}", file.display()))?;
         }
         Ok(())
     }
 
-    /// The folder of a case's files.
-    pub(super) fn www(&self, case: Case) -> PathBuf {
-        self.folder.join("www").join(case.name())
+    /// The folder of a cell's files.
+    pub(super) fn www(&self, cell: Cell) -> PathBuf {
+        let folder = if cell.link == Link::Runner { "www-runner" } else { "www" };
+        self.folder.join(folder).join(cell.case.name())
     }
 
     pub(super) fn server(&self, cell: Cell) -> Command {
         let mut command = self.stack(cell.pair.server, "server");
-        let certificate = self.folder.join("certificate");
-        command.args(["--listen", "127.0.0.1:0", "--testcase", cell.case.name()]);
+        let chain = cell.case == Case::AmplificationLimit;
+        let certificate = self.folder.join(if chain { "chain" } else { "certificate" });
+        command.args(["--listen", any(cell), "--testcase", cell.case.name()]);
         command.arg("--cert").arg(certificate.join("cert.pem")).arg("--key").arg(certificate.join("key.pem"));
-        command.arg("--www").arg(self.www(cell.case));
+        command.arg("--www").arg(self.www(cell));
         command
     }
 
     pub(super) fn client(&self, cell: Cell, authority: &str, downloads: &Path) -> Command {
         let mut command = self.stack(cell.pair.client, "client");
         command.args(["--testcase", cell.case.name()]).arg("--downloads").arg(downloads);
-        if cell.pair.client == Stack::Ours {
-            command.arg("--ca").arg(self.folder.join("certificate/cert.pem"));
+        // Chains this long are refused by verifiers in general.
+        if cell.pair.client == Stack::Ours && cell.case != Case::AmplificationLimit {
+            command.arg("--ca").arg(self.folder.join("certificate/ca.pem"));
         }
-        command.args(cell.case.files().iter().map(|(name, _)| format!("https://{authority}/{name}")));
+        command.args(cell.files().iter().map(|(name, _)| format!("https://{authority}/{name}")));
         command
     }
 
     pub(super) fn relay(&self, cell: Cell, to: &str, summary: &Path) -> Command {
         let mut command = Command::new(self.built.join("tq-relay"));
-        command.args(["--listen", "127.0.0.1:0", "--to", to, "--seed", &cell.seed(self.seed).to_string()]);
-        match cell.link {
-            Link::Clean => {}
-            Link::Loss => drop(command.args(["--loss", &IMPAIRED.to_string()])),
-            Link::Corruption => drop(command.args(["--corrupt", &IMPAIRED.to_string()])),
-        }
+        command.args(["--listen", any(cell), "--to", to, "--seed", &cell.seed(self.seed).to_string()]);
+        let (loss, corrupt) = cell.impairment();
+        command.args(["--loss", &loss.to_string(), "--corrupt", &corrupt.to_string()]).args(cell.network());
         command.arg("--summary").arg(summary);
         command
     }
@@ -127,7 +138,9 @@ impl Programs {
         };
         match stack {
             Stack::Ours => ours("tq-interop"),
-            Stack::Quinn => ours("quinn-peer"),
+            Stack::Quinn | Stack::Noq | Stack::S2n | Stack::Quiche => {
+                ours(package(stack).unwrap_or_default())
+            }
             Stack::Aioquic => {
                 let mut command = Command::new(&self.python);
                 command.arg("-B").arg(self.scripts.join(role).with_extension("py"));
@@ -135,6 +148,22 @@ impl Programs {
             }
         }
     }
+}
+
+/// The package of a peer that cargo builds, which is also its program.
+fn package(stack: Stack) -> Option<&'static str> {
+    match stack {
+        Stack::Quinn => Some("quinn-peer"),
+        Stack::Noq => Some("noq-peer"),
+        Stack::S2n => Some("s2n-peer"),
+        Stack::Quiche => Some("quiche-peer"),
+        Stack::Ours | Stack::Aioquic => None,
+    }
+}
+
+/// A loopback address with a port that the system chooses.
+fn any(cell: Cell) -> &'static str {
+    if cell.case == Case::Ipv6 { "[::1]:0" } else { "127.0.0.1:0" }
 }
 
 fn must_build(command: &mut Command) -> Result<()> {
@@ -149,8 +178,18 @@ pub(super) fn versions() -> Result<Vec<(Stack, String)>> {
     let of = |name: &str| locked(&lock, name).with_context(|| format!("{PEERS}/Cargo.lock has no {name}"));
     let quinn = format!("quinn {} (quinn-proto {})", of("quinn")?, of("quinn-proto")?);
     let aioquic = format!("aioquic {} on CPython", setup::aioquic_version()?);
+    let noq = format!("noq {} (noq-proto {}), a fork of quinn with multipath", of("noq")?, of("noq-proto")?);
+    let s2n = format!("s2n-quic {} with rustls", of("s2n-quic")?);
+    let quiche = format!("quiche {} with BoringSSL (boring {})", of("quiche")?, of("boring")?);
     let ours = "`tq-interop` of this tree".to_owned();
-    Ok(vec![(Stack::Ours, ours), (Stack::Quinn, quinn), (Stack::Aioquic, aioquic)])
+    Ok(vec![
+        (Stack::Ours, ours),
+        (Stack::Quinn, quinn),
+        (Stack::Aioquic, aioquic),
+        (Stack::Noq, noq),
+        (Stack::S2n, s2n),
+        (Stack::Quiche, quiche),
+    ])
 }
 
 /// The version of a package in a lock file.

@@ -5,7 +5,7 @@ use super::*;
 
 fn played(verdict: Verdict) -> Played {
     let cell = Cell { case: Case::Retry, pair: PAIRS[0], link: Link::Clean };
-    Played { cell, verdict, took: Duration::ZERO, logs: Vec::new() }
+    Played { cell, verdict, took: Duration::ZERO, kbit_s: None, logs: Vec::new() }
 }
 
 #[test]
@@ -15,7 +15,8 @@ fn options_are_understood_or_refused_with_what_there_is() {
     assert!(options.choice.subset && !options.write && options.seed == 7);
     assert_eq!((options.choice.case, options.choice.peer), (Some(Case::ChaCha20), Some(Stack::Quinn)));
     for (wrong, told) in [
-        (&["--case", "zerortt"][..], "keyupdate"),
+        (&["--case", "zero"][..], "keyupdate"),
+        (&["--link", "slow"], "runner"),
         (&["--case"], "keyupdate"),
         (&["--peer", "nginx"], "aioquic"),
         (&["--all"], "--subset"),
@@ -36,10 +37,10 @@ fn the_document_is_only_written_from_the_whole_matrix() {
 #[test]
 fn flaky_cells_pass_and_those_a_peer_cannot_play_are_skipped() {
     let why = || "reason".to_owned();
-    let skipped = [Verdict::Unsupported, Verdict::PeersFault("known")];
+    let skipped = [Verdict::Unsupported, Verdict::NotYet, Verdict::PeersFault("known")];
     let verdicts =
         [vec![Verdict::Pass, Verdict::Flaky(why()), Verdict::Fail(why())], skipped.to_vec()].concat();
-    let expected = Summary { passed: 2, failed: 1, skipped: 2 };
+    let expected = Summary { passed: 2, failed: 1, skipped: 3 };
     let played: Vec<Played> = verdicts.into_iter().map(played).collect();
     assert_eq!(sum(&played), expected);
 }

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) queued: bool,
     /// Sealed packets that wait for their time or for the socket.
     pub(crate) held: Option<Held>,
+    /// The socket somebody waits to have moved to, and whether that worked.
+    pub(crate) moving: Option<(u32, Option<bool>)>,
     /// Datagrams of [`tq_quic::Connection::receive`] and application calls must not see time go back.
     latest: Instant,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Signals {
     /// The handshake is complete, or it is known what becomes of 0-RTT.
     pub(crate) connected: Notify,
     pub(crate) confirmed: Notify,
+    /// A move is over.
+    pub(crate) moved: Notify,
     pub(crate) closed: Notify,
 }
 
@@ -79,6 +83,7 @@ impl Shared {
             connecting: None,
             queued: false,
             held: None,
+            moving: None,
             latest: Instant::ZERO,
         };
         Arc::new(Self { state: Mutex::new(state), key, side, signals: Signals::default(), queue })
@@ -143,7 +148,7 @@ impl State {
                 Event::Connected => {
                     self.connected = true;
                     woken.connected = true;
-                    woken.tasks.extend(self.connecting.take());
+                    woken.completing = self.connecting.take();
                 }
                 Event::EarlyData { .. } => woken.connected = true,
                 Event::Confirmed => {
@@ -151,6 +156,8 @@ impl State {
                     woken.confirmed = true;
                 }
                 Event::Stream(event) => self.on_stream(event, woken),
+                Event::Moved { socket, .. } => self.settle_move(woken, true, |to| to == socket),
+                Event::MoveFailed => self.settle_move(woken, false, |_| true),
                 Event::DatagramReceived => woken.datagram = true,
                 Event::DatagramSpace => woken.datagram_room = true,
                 Event::Closed(error) => {
@@ -159,6 +166,15 @@ impl State {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn settle_move(&mut self, woken: &mut Woken, worked: bool, concerns: impl Fn(u32) -> bool) {
+        if let Some((to, outcome @ None)) = &mut self.moving
+            && concerns(*to)
+        {
+            *outcome = Some(worked);
+            woken.moved = true;
         }
     }
 
@@ -185,6 +201,8 @@ impl State {
         woken.tasks.extend(self.connecting.take());
         self.wakers.take_all(&mut woken.tasks);
         *woken = Woken {
+            any: woken.any,
+            completing: woken.completing.take(),
             tasks: std::mem::take(&mut woken.tasks),
             budget: [true; 2],
             incoming: [true; 2],
@@ -192,6 +210,7 @@ impl State {
             datagram_room: true,
             connected: true,
             confirmed: true,
+            moved: true,
             closed: true,
         };
     }
@@ -200,6 +219,11 @@ impl State {
 /// Wake-ups collected under the lock, to be fired without it. Reused.
 #[derive(Default)]
 pub(crate) struct Woken {
+    /// Somebody was woken since this was last reset who may have something to send soon. Not whoever awaits the
+    /// handshake: its last flight should be on its way when the application learns that it is complete.
+    pub(crate) any: bool,
+    /// Awaits the handshake.
+    completing: Option<Waker>,
     tasks: Vec<Waker>,
     budget: [bool; 2],
     incoming: [bool; 2],
@@ -207,23 +231,28 @@ pub(crate) struct Woken {
     datagram_room: bool,
     connected: bool,
     confirmed: bool,
+    moved: bool,
     closed: bool,
 }
 
 impl Woken {
     /// Wakes everybody collected.
     pub(crate) fn fire(&mut self, signals: &Signals) {
-        for waker in self.tasks.drain(..) {
+        self.any |= !self.tasks.is_empty();
+        for waker in self.tasks.drain(..).chain(self.completing.take()) {
             waker.wake();
         }
         for dir in Dir::ALL.map(|dir| dir as usize) {
+            self.any |= self.budget[dir] | self.incoming[dir];
             notify(&mut self.budget[dir], &signals.budget[dir]);
             notify(&mut self.incoming[dir], &signals.incoming[dir]);
         }
+        self.any |= self.datagram;
         notify(&mut self.datagram, &signals.datagram);
         notify(&mut self.datagram_room, &signals.datagram_room);
         notify(&mut self.connected, &signals.connected);
         notify(&mut self.confirmed, &signals.confirmed);
+        notify(&mut self.moved, &signals.moved);
         notify(&mut self.closed, &signals.closed);
     }
 }

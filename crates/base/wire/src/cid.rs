@@ -17,6 +17,7 @@ impl Cid {
     pub const EMPTY: Self = Self { len: 0, bytes: [0; Self::MAX_LEN] };
 
     /// Copies `bytes`; `None` if there are more than 20.
+    // MUST 9000-17.2-2, 9000-17.2-4
     pub fn new(bytes: &[u8]) -> Option<Self> {
         let mut cid = Self::EMPTY;
         cid.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);

@@ -181,6 +181,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A varint in its shortest form. `value` is at most [`VARINT_MAX`].
+    // MUST 9000-12.4-5
     #[inline]
     pub fn varint(&mut self, value: u64) {
         debug_assert!(value <= VARINT_MAX);

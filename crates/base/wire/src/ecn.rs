@@ -45,6 +45,7 @@ pub struct EcnCounts {
 
 impl EcnCounts {
     /// Counts one received packet.
+    // MUST 9000-13.4.1-1
     pub fn count(&mut self, ecn: Ecn) {
         match ecn {
             Ecn::NotEct => {}

@@ -106,6 +106,7 @@ impl From<UnexpectedEnd> for HeaderError {
 
 impl Header {
     /// Reads the header at the start of `packet`. `local_cid_len` is the length of the ids we issue.
+    // MUST 9000-17.2-3, 9000-17.2-5, 9000-17.2.1-1
     pub fn parse(packet: &[u8], local_cid_len: usize) -> Result<Self, HeaderError> {
         let mut r = Reader::new(packet);
         let first = r.u8()?;
@@ -156,6 +157,7 @@ fn range(r: &mut Reader<'_>) -> Result<Range<usize>, UnexpectedEnd> {
 }
 
 /// The type bits rotate between v1 and v2; `None` is Retry.
+// MUST 9000-17.2.5-1
 fn long_kind(version: Version, first: u8) -> Option<LongKind> {
     let bits = (first >> 4) & 3;
     match if version == Version::V2 { bits.wrapping_sub(1) & 3 } else { bits } {
@@ -167,6 +169,7 @@ fn long_kind(version: Version, first: u8) -> Option<LongKind> {
 }
 
 /// First octet of a long header without packet number length and reserved bits.
+// MUST 9000-17.2-6
 fn long_first(version: Version, kind: Option<LongKind>) -> u8 {
     let bits = match kind {
         Some(LongKind::Initial) => 0,
@@ -228,6 +231,7 @@ pub fn set_length(packet: &mut [u8], at: usize, length: usize) {
 }
 
 /// Writes a short header up to the packet number.
+// MUST 9000-17.3.1-2
 pub fn encode_short(w: &mut Writer<'_>, dcid: &Cid, pn_len: usize, key_phase: bool, spin: bool) {
     let phase = if key_phase { KEY_PHASE_BIT } else { 0 };
     let spin = if spin { SPIN_BIT } else { 0 };
@@ -253,6 +257,7 @@ pub fn encode_retry(w: &mut Writer<'_>, version: Version, dcid: &Cid, scid: &Cid
 
 /// Writes a Version Negotiation packet. `random` greases the unused bits of the first octet; ids may be up to 255
 /// bytes (RFC 8999 §6).
+// MUST 9000-17.2.1-2
 pub fn encode_negotiation(w: &mut Writer<'_>, random: u8, dcid: &[u8], scid: &[u8], versions: &[Version]) {
     w.u8(FORM_LONG | FIXED_BIT | random);
     w.u32(Version::NEGOTIATION.0);

@@ -1,6 +1,7 @@
 //! Packet numbers are sent truncated to 1 to 4 bytes (RFC 9000 §17.1, A.2, A.3).
 
 /// Bytes needed so that a peer that has seen `largest_acked` decodes `pn` without doubt: 1 to 4.
+// MUST 9000-17.1-1, 9000-17.1-2
 pub fn encoded_len(pn: u64, largest_acked: Option<u64>) -> usize {
     let unacked = match largest_acked {
         Some(acked) => pn.saturating_sub(acked),

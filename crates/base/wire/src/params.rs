@@ -187,6 +187,7 @@ impl TransportParameters {
     }
 
     /// Reads one value; `Err(None)` if it is cut off.
+    // MUST 9000-4.6-1, 9000-18.2-7, 9000-18.2-9
     fn read(&mut self, id: u64, sender: Side, v: &mut Reader<'_>) -> Result<(), Option<&'static str>> {
         let cut = |_: UnexpectedEnd| None;
         if sender.is_client() && server_only(id) {
@@ -330,6 +331,7 @@ fn known(id: u64) -> bool {
         )
 }
 
+// MUST 9000-18.2-9
 fn server_only(id: u64) -> bool {
     matches!(id, id::ORIGINAL_DCID | id::STATELESS_RESET_TOKEN | id::PREFERRED_ADDRESS | id::RETRY_SCID)
 }
@@ -348,6 +350,7 @@ fn within(v: &mut Reader<'_>, min: u64, max: u64, why: &'static str) -> Result<u
 }
 
 impl PreferredAddress {
+    // MUST 9000-18.2-5
     fn decode(v: &mut Reader<'_>) -> Result<Self, Option<&'static str>> {
         let cut = |_: UnexpectedEnd| None;
         let v4 = SocketAddrV4::new(v.array::<4>().map_err(cut)?.into(), v.u16().map_err(cut)?);

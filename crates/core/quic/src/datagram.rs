@@ -163,6 +163,7 @@ impl Datagrams {
 
     /// The largest datagram that can be sent in a packet with room for `payload` bytes of frames; `None` if the peer
     /// takes none.
+    // MUST 9000-19.21-1
     pub(crate) fn max_size(&self, payload: usize) -> Option<usize> {
         let frame = usize::try_from(self.peer_limit).unwrap_or(usize::MAX).min(payload);
         // type, and a length that is as long as that of the whole frame

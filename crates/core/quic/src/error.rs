@@ -28,6 +28,7 @@ impl TransportError {
 }
 
 impl From<DecodeError> for TransportError {
+    // MUST 9000-4.6-1, 9000-12.4-4, 9000-19.3.1-1, 9000-19.7-2, 9000-19.11-1, 9000-19.15-1, 9000-19.15-6
     fn from(error: DecodeError) -> Self {
         let code = match error.wrong {
             tq_wire::frame::Wrong::LongType => Code::PROTOCOL_VIOLATION,

@@ -27,8 +27,8 @@ pub use config::{
     CID_POOL, ClientConfig, EndpointConfig, HANDSHAKE_TIMEOUT, MIN_MTU, ServerConfig, TransportConfig,
 };
 pub use connection::{
-    ClosePathError, Connection, EarlyData, EndpointEvent, Event, OpenPathError, PathEvent, PathInfo,
-    PathStats, RecvMeta, Stats, Transmit,
+    ClosePathError, Connection, EarlyData, EndpointEvent, Event, Local, MigrateError, OpenPathError,
+    PathEvent, PathInfo, PathStats, RecvMeta, Stats, Transmit,
 };
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};

@@ -40,6 +40,7 @@ impl Shared {
     }
 
     /// A connection id nobody can guess; octet 0 names the worker (decision 4).
+    // MUST 9000-19.15-2
     pub(crate) fn new_cid(&self) -> Cid {
         let mut bytes = [0; Cid::MAX_LEN];
         let bytes = &mut bytes[..self.cid_len];

@@ -67,6 +67,7 @@ fn watch(pair: &mut Pair, mut drop: impl FnMut(&Flying, usize) -> bool + 'static
     totals
 }
 
+// MUST 9000-14.1-4
 #[test]
 fn a_client_that_falls_silent_gets_three_times_what_it_sent_and_no_more() {
     for chain in [0, 1000, 3000, 30_000] {
@@ -80,6 +81,7 @@ fn a_client_that_falls_silent_gets_three_times_what_it_sent_and_no_more() {
     }
 }
 
+// MUST 9000-14.1-4
 #[test]
 fn every_further_datagram_buys_three_times_its_size() {
     let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 30_000);
@@ -113,6 +115,7 @@ fn small_datagrams_from_others_buy_nothing() {
     assert_eq!(raw.sent, sent);
 }
 
+// MUST 9002-6.2.2.1-1
 #[test]
 fn a_blocked_server_has_no_deadline_in_the_past() {
     // bits and pieces, so that the budget is never quite enough for anything
@@ -174,6 +177,7 @@ fn a_client_keeps_probing_while_the_server_is_blocked() {
     assert!(pair.client.has(client, &Event::Confirmed), "{:?}", pair.client.events);
 }
 
+// MUST 9002-6.2.2.1-2, 9002-6.2.2.1-3, 9002-6.2.2.1-4
 #[test]
 fn a_client_that_has_nothing_to_send_probes_all_the_same() {
     // everything it sent was acknowledged; the rest of the server's flight cannot leave

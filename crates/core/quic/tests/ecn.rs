@@ -71,6 +71,7 @@ fn congestion_marks_reduce_the_window_without_loss() {
     assert!(took < 8.4 / 1.25 * 1.25, "{took} s");
 }
 
+// MUST 9000-13.4.2.2-1
 #[test]
 fn a_path_that_bleaches_marks_is_not_marked_any_more() {
     let mut pair = Pair::new(ecn(), ecn());
@@ -92,6 +93,7 @@ fn a_path_that_bleaches_marks_is_not_marked_any_more() {
     assert_eq!(*last.borrow(), Ecn::NotEct);
 }
 
+// MUST 9000-13.4.2.2-2
 #[test]
 fn bleaching_that_begins_later_is_noticed() {
     let mut pair = Pair::new(ecn(), ecn());
@@ -106,6 +108,7 @@ fn bleaching_that_begins_later_is_noticed() {
     assert!(!pair.client(flow.client).stats().paths[0].ecn);
 }
 
+// MUST 9000-13.4.2.2-1
 #[test]
 fn a_path_that_rewrites_marks_is_not_trusted() {
     let mut pair = Pair::new(ecn(), ecn());

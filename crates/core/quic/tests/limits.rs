@@ -75,6 +75,7 @@ fn more_connection_ids_than_allowed_are_an_error() {
     assert_closed(&mut raw, Code::CONNECTION_ID_LIMIT_ERROR, kind::NEW_CONNECTION_ID);
 }
 
+// MUST 9000-19.15-4
 #[test]
 fn connection_ids_must_not_contradict_each_other() {
     let cases: [[Frame<'_>; 2]; 3] =
@@ -111,6 +112,7 @@ fn retired_ids_are_replaced_but_not_without_end() {
     assert_closed(&mut raw, Code::PROTOCOL_VIOLATION, kind::RETIRE_CONNECTION_ID);
 }
 
+// MUST 9000-19.16-1
 #[test]
 fn an_id_that_was_not_issued_or_carries_the_frame_cannot_be_retired() {
     for seq in [0, 50, 1 << 40] {
@@ -246,6 +248,7 @@ fn crypto_in_very_many_pieces_is_refused() {
     assert_closed(&mut raw, Code::CRYPTO_BUFFER_EXCEEDED, kind::CRYPTO);
 }
 
+// MUST 9001-6-2
 #[test]
 fn handshake_messages_where_none_belong_are_a_crypto_error() {
     let mut raw = Raw::server();
@@ -254,6 +257,7 @@ fn handshake_messages_where_none_belong_are_a_crypto_error() {
     assert_closed(&mut raw, Code::crypto(10), kind::CRYPTO);
 }
 
+// MUST 9000-12.4-4, 9000-12.4-5
 #[test]
 fn unknown_frames_cut_frames_and_long_types_are_encoding_errors() {
     let cases: [(&[u8], Code, u64); 9] = [
@@ -286,6 +290,7 @@ fn datagrams_are_refused_by_who_does_not_take_them() {
     assert_closed(&mut raw, Code::PROTOCOL_VIOLATION, kind::DATAGRAM);
 }
 
+// MUST 9000-19.20-2
 #[test]
 fn a_client_must_not_confirm_the_handshake() {
     let mut raw = Raw::server();
@@ -352,6 +357,7 @@ fn a_peer_that_only_receives_acks_may_update_keys_again_and_again() {
     }
 }
 
+// MUST 9000-18.2-7
 #[test]
 fn transport_parameters_that_cannot_be_close_the_handshake() {
     let bad: [TransportParameters; 3] = [

@@ -427,7 +427,7 @@ fn a_message_goes_on_the_path_it_is_for() {
 fn a_server_answers_on_the_address_each_path_leads_to() {
     let mut pair = paths_pair(2);
     let second: SocketAddr = "192.0.2.3:443".parse().expect("an address");
-    pair.server.addresses = vec![SERVER.parse().expect("an address"), second];
+    pair.server.others = vec![second];
     let (client, server) = pair.connected();
     pair.pass(200 * MS);
     let now = pair.now;

@@ -63,6 +63,7 @@ fn all_frames() -> Vec<Frame<'static>> {
     ]
 }
 
+// MUST 9000-12.4-3, 9000-17.2.4-1
 #[test]
 fn frames_are_only_taken_from_packets_that_may_carry_them() {
     let kinds: Vec<u64> = all_frames().iter().map(Frame::kind).collect();
@@ -119,6 +120,7 @@ fn early_data_without_keys_is_dropped() {
     assert_eq!(raw.violation(), None);
 }
 
+// MUST 9000-12.4-2
 #[test]
 fn a_packet_without_frames_is_a_violation() {
     for level in [Level::Handshake, Level::OneRtt] {
@@ -132,6 +134,7 @@ fn a_packet_without_frames_is_a_violation() {
     }
 }
 
+// MUST 9000-17.2-7, 9000-17.3.1-3
 #[test]
 fn reserved_bits_are_a_violation_but_only_in_authentic_packets() {
     for (level, bit) in
@@ -245,6 +248,7 @@ fn half_open_connections_are_capped() {
     assert_eq!((raw.victim.endpoint.half_open(), raw.victim.endpoint.connections()), (0, 0));
 }
 
+// MUST 9000-14.1-3
 #[test]
 fn strangers_that_are_not_authentic_or_too_small_are_dropped() {
     let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 0);
@@ -262,6 +266,7 @@ fn strangers_that_are_not_authentic_or_too_small_are_dropped() {
     assert!(raw.datagrams.is_empty());
 }
 
+// MUST 9000-12.3-4
 #[test]
 fn a_duplicate_is_dropped_and_counted() {
     let mut raw = Raw::server();
@@ -281,6 +286,7 @@ fn a_client_takes_packets_only_from_its_server() {
     assert_eq!(dropped(&mut raw, DropReason::UnexpectedAddress), 1);
 }
 
+// MUST 9000-17.3.1-1
 #[test]
 fn a_cleared_fixed_bit_needs_consent() {
     for (grease, taken) in [(true, true), (false, false)] {

@@ -237,6 +237,7 @@ fn a_client_that_comes_back_is_believed_at_once() {
     assert!(path.validated, "nothing has shaken the old address");
 }
 
+// MUST 9000-19.17-1
 #[test]
 fn a_challenge_is_answered_in_an_expanded_datagram() {
     for mut raw in [Raw::server(), Raw::client()] {

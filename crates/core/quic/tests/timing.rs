@@ -22,6 +22,7 @@ fn acks(raw: &mut Raw) -> usize {
     packets.iter().filter(|p| p.frames().iter().any(|f| matches!(f, Frame::Ack(_)))).count()
 }
 
+// MUST 9000-13.2.1-1
 #[test]
 fn a_lone_packet_is_acknowledged_within_five_milliseconds() {
     let mut raw = Raw::server();
@@ -48,6 +49,7 @@ fn every_second_packet_and_every_gap_is_acknowledged_at_once() {
     assert_eq!(acks(&mut raw), 1, "a gap");
 }
 
+// MUST 9000-13.2.1-2
 #[test]
 fn handshake_packets_are_acknowledged_at_once() {
     let mut raw = Raw::half_open_server(TransportConfig::default(), params());
@@ -101,6 +103,7 @@ fn fewer_acks_are_asked_for_as_the_window_grows() {
     assert!((8..=45).contains(&asked), "{asked} packets per ACK");
 }
 
+// MUST 9002-6.2.1-4
 #[test]
 fn probes_back_off_exponentially() {
     let mut raw = Raw::server();
@@ -273,6 +276,7 @@ fn a_long_link_is_filled() {
     assert!(share >= 0.8, "{share:.3} of the rate, {loss:.4} lost");
 }
 
+// MUST 9002-7.7-1
 #[test]
 fn bursts_stay_below_a_millisecond_of_the_rate() {
     let mut pair = Pair::default();
@@ -317,6 +321,7 @@ fn bursts_stay_below_a_millisecond_of_the_rate() {
     assert_eq!(CLIENT, pair.client.address.to_string());
 }
 
+// MUST 9000-19.21-1
 #[test]
 fn peers_that_cannot_do_ack_frequency_are_not_asked() {
     let mut raw =

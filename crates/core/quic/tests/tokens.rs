@@ -56,6 +56,7 @@ fn a_retry_leaves_nothing_at_the_endpoint() {
     assert!(pair.sent[1] * 3 < pair.sent[0], "a Retry is small");
 }
 
+// MUST 9000-12.3-2, 9000-17.2.5.2-1, 9000-17.2.5.3-2
 #[test]
 fn packet_numbers_do_not_start_again_after_a_retry() {
     let mut raw = Raw::half_open_client(TransportConfig::default());
@@ -79,6 +80,7 @@ fn packet_numbers_do_not_start_again_after_a_retry() {
     assert_eq!(raw.victim().stats().counters.dropped(DropReason::BadRetry), 1, "only one Retry counts");
 }
 
+// MUST 9000-17.2.5.2-3, 9000-17.2.5.2-4
 #[test]
 fn a_retry_with_a_wrong_tag_or_an_unbearable_token_is_ignored() {
     let retry_of = |raw: &Raw, token: &[u8]| {
@@ -334,6 +336,7 @@ fn a_lost_new_token_comes_again() {
     pair.connected();
 }
 
+// MUST 9000-19.7-4
 #[test]
 fn a_servers_token_is_not_taken_from_a_client() {
     let mut raw = Raw::server_with(TransportConfig::default(), params());

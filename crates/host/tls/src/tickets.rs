@@ -138,6 +138,7 @@ impl StoresServerSessions for ServerView {
         self.unwrap(&self.sessions.get(key)?)
     }
 
+    // MUST 9001-9.2-1
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.unwrap(&self.sessions.take(key)?)
     }

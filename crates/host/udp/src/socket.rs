@@ -121,6 +121,7 @@ impl Socket {
 
     /// What the kernel shall tell with each datagram, and that it never fragments one. An IPv6 socket that
     /// takes IPv4 needs both families' options.
+    // MUST 9000-14-2, 9000-14-3, 9000-14.2.1-1, 9000-14.2.1-3
     fn set_metadata(&self, only_v6: bool) -> io::Result<()> {
         if self.family == Family::V6 {
             sys::set(self, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;

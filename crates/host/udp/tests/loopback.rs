@@ -277,3 +277,25 @@ fn a_waiting_reader_is_woken() {
     assert_eq!(receive_one(&to).data, b"late");
     sender.join().unwrap();
 }
+
+/// An option of the kernel that is one number.
+fn option(socket: &impl std::os::fd::AsFd, level: i32, name: i32) -> i32 {
+    use std::os::fd::AsRawFd;
+    let (mut value, mut len) = (-1_i32, size_of::<i32>() as libc::socklen_t);
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the descriptor is open; the kernel writes at most `len` bytes, the size of `value`.
+    let result = unsafe { libc::getsockopt(fd, level, name, (&raw mut value).cast(), &raw mut len) };
+    assert_eq!(result, 0, "getsockopt");
+    value
+}
+
+// With "probe" the kernel sets DF, never fragments, and takes no path MTU from ICMP messages, up or down.
+// MUST 9000-14-2, 9000-14-3, 9000-14.2.1-1, 9000-14.2.1-3
+#[test]
+fn the_kernel_sets_df_and_ignores_the_path_mtu_of_icmp() {
+    let v4 = |socket: &Socket| option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+    let v6 = |socket: &Socket| option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER);
+    assert_eq!(v4(&bind("127.0.0.1:0")), libc::IP_PMTUDISC_PROBE);
+    let both = bind("[::]:0");
+    assert_eq!((v4(&both), v6(&both)), (libc::IP_PMTUDISC_PROBE, libc::IPV6_PMTUDISC_PROBE));
+}

@@ -36,6 +36,7 @@ fn enter(commands: &[&str]) -> bool {
     })
 }
 
+// MUST 9000-14-2
 #[test]
 fn datagrams_beyond_the_mtu_are_too_big_rather_than_fragmented() {
     within(&["ip link set lo up mtu 1500"], || {

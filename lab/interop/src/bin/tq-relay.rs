@@ -1,4 +1,4 @@
-//! `tq-relay`: a UDP relay that loses, corrupts and delays datagrams by a seed.
+//! `tq-relay`: a UDP relay that is a network: rate, queue, delay, outages, losses, corruption and a NAT, by a seed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::time::sleep;
-use tq_interop::relay::{Counts, Impairment, Relay};
+use tq_interop::relay::{Counts, Impairment, Network, Rebind, Relay};
 
 /// How old the summary in a file may be.
 const RENEW: Duration = Duration::from_millis(20);
 
-/// Relays UDP between clients and a server, losing, corrupting and delaying datagrams in both directions.
+/// Relays UDP between clients and a server over a link that is alike in both directions.
 /// Tells as JSON what it saw and did when it is interrupted.
 #[derive(Parser)]
 #[command(name = "tq-relay", version)]
@@ -36,6 +36,24 @@ struct Cli {
     /// One-way delay, milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     delay: u64,
+    /// Rate each way, Mbit/s of IP; without it there is no limit.
+    #[arg(long, value_name = "MBIT", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rate: Option<u64>,
+    /// Packets that wait for the rate at most.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    queue: Option<u32>,
+    /// Nothing arrives for OFF milliseconds after every ON, from the first datagram on.
+    #[arg(long, value_name = "ON,OFF", value_parser = pair)]
+    outage: Option<(u64, u64)>,
+    /// Clients get another port after FIRST milliseconds, and again after EVERY.
+    #[arg(long, value_name = "FIRST,EVERY", value_parser = pair)]
+    rebind_port: Option<(u64, u64)>,
+    /// The same, but another address.
+    #[arg(long, value_name = "FIRST,EVERY", value_parser = pair, conflicts_with = "rebind_port")]
+    rebind_addr: Option<(u64, u64)>,
+    /// Datagrams of each client that never arrive, from the first number to the last, counted from 1.
+    #[arg(long, value_name = "FIRST,LAST", value_parser = pair)]
+    swallow: Option<(u64, u64)>,
     /// Same seed, same losses.
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
@@ -51,6 +69,30 @@ fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+fn pair(text: &str) -> Result<(u64, u64), String> {
+    let numbers = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    numbers.filter(|(_, second)| *second > 0).ok_or_else(|| "must be two whole numbers, as in 1,5".into())
+}
+
+impl Cli {
+    fn network(&self) -> Network {
+        let millis = |(first, second)| (Duration::from_millis(first), Duration::from_millis(second));
+        let rebind = |addr| move |(first, every)| Rebind { addr, first, every };
+        let impairment =
+            Impairment { loss: self.loss, corrupt: self.corrupt, burst: self.burst, seed: self.seed };
+        Network {
+            impairment,
+            rate: self.rate.map(|mbit| mbit * 1_000_000),
+            queue: self.queue,
+            delay: Duration::from_millis(self.delay),
+            outage: self.outage.map(millis),
+            rebind: (self.rebind_port.map(millis).map(rebind(false)))
+                .or(self.rebind_addr.map(millis).map(rebind(true))),
+            swallow: self.swallow.map(|(first, last)| first..=last),
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(Cli::parse()).await {
@@ -63,9 +105,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<()> {
-    let Cli { listen, to, loss, corrupt, burst, delay, seed, summary } = cli;
-    let impairment = Impairment { loss, corrupt, burst, delay: Duration::from_millis(delay), seed };
-    let relay = Relay::bind(listen, to, impairment).await;
+    let relay = Relay::bind(cli.listen, cli.to, cli.network()).await;
+    let Cli { listen, summary, .. } = cli;
     let relay = relay.with_context(|| format!("cannot listen on {listen}"))?;
     let counts = relay.counts();
     println!("listening on {}", relay.local_addr()?);

@@ -1,7 +1,12 @@
+use super::fate::{Fate, Verdict};
 use super::*;
 
 fn impairment(loss: f64, corrupt: f64, burst: u32) -> Impairment {
-    Impairment { loss, corrupt, burst, delay: Duration::ZERO, seed: 7 }
+    Impairment { loss, corrupt, burst, seed: 7 }
+}
+
+fn clean() -> Network {
+    Network::impaired(impairment(0.0, 0.0, 1))
 }
 
 fn verdicts(impairment: Impairment, stream: u64, count: usize) -> Vec<Verdict> {
@@ -60,8 +65,7 @@ fn version_negotiation_is_never_corrupted() {
 #[tokio::test]
 async fn clients_are_told_apart_by_their_address() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let relay =
-        Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), impairment(0.0, 0.0, 1));
+    let relay = Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), clean());
     let relay = relay.await.unwrap();
     let (address, counts) = (relay.local_addr().unwrap(), relay.counts());
     tokio::spawn(relay.run());
@@ -87,7 +91,7 @@ async fn clients_are_told_apart_by_their_address() {
 #[tokio::test]
 async fn a_delay_is_kept() {
     let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let slow = Impairment { delay: Duration::from_millis(30), ..impairment(0.0, 0.0, 1) };
+    let slow = Network { delay: Duration::from_millis(30), ..clean() };
     let relay =
         Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), slow).await.unwrap();
     let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -103,7 +107,7 @@ async fn the_same_seed_loses_the_same_datagrams() {
     let mut arrived = Vec::new();
     for seed in [5, 5, 6] {
         let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let lossy = Impairment { seed, ..impairment(0.3, 0.0, 3) };
+        let lossy = Network::impaired(Impairment { seed, ..impairment(0.3, 0.0, 3) });
         let relay = Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), lossy);
         let relay = relay.await.unwrap();
         let (address, counts) = (relay.local_addr().unwrap(), relay.counts());
@@ -127,4 +131,85 @@ async fn the_same_seed_loses_the_same_datagrams() {
     }
     assert_eq!(arrived[0], arrived[1]);
     assert_ne!(arrived[1], arrived[2]);
+}
+
+/// A relay to a server, and a client of it.
+async fn between(network: Network) -> (UdpSocket, UdpSocket, Arc<Counts>) {
+    let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let relay = Relay::bind("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap(), network);
+    let relay = relay.await.unwrap();
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    client.connect(relay.local_addr().unwrap()).await.unwrap();
+    let counts = relay.counts();
+    tokio::spawn(relay.run());
+    (client, server, counts)
+}
+
+#[tokio::test]
+async fn a_rate_spreads_datagrams_and_its_queue_is_bounded() {
+    // 1000 bytes of IP take 8 ms; one is being sent and counts as one of those that wait.
+    let slow = Network { rate: Some(1_000_000), queue: Some(4), ..clean() };
+    let (client, server, counts) = between(slow).await;
+    let start = Instant::now();
+    for _ in 0..10 {
+        client.send(&[1; 972]).await.unwrap();
+    }
+    let mut buffer = [0; 2000];
+    for _ in 0..4 {
+        server.recv_from(&mut buffer).await.unwrap();
+    }
+    assert!(start.elapsed() >= Duration::from_millis(32), "{:?}", start.elapsed());
+    assert!(counts.up.queue_full.load(Ordering::Relaxed) >= 4, "{}", counts.json());
+    assert_eq!(counts.up.lost.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn nothing_arrives_in_an_outage() {
+    let outage = Some((Duration::from_millis(50), Duration::from_secs(1)));
+    let (client, server, counts) = between(Network { outage, ..clean() }).await;
+    client.send(b"in time").await.unwrap();
+    server.recv_from(&mut [0; 10]).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(80)).await;
+    client.send(b"too late").await.unwrap();
+    while counts.up.outage.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(counts.up.passed.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_client_moves_and_is_answered_where_it_is() {
+    for addr in [false, true] {
+        let rebind = Rebind { addr, first: Duration::from_millis(20), every: Duration::from_secs(60) };
+        let (client, server, counts) = between(Network { rebind: Some(rebind), ..clean() }).await;
+        client.send(b"one").await.unwrap();
+        let mut buffer = [0; 10];
+        let (_, before) = server.recv_from(&mut buffer).await.unwrap();
+        while counts.rebinds.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        client.send(b"two").await.unwrap();
+        let (_, after) = server.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(before.ip() != after.ip(), addr, "{before} {after}");
+        assert_ne!(before, after);
+        server.send_to(b"late", before).await.unwrap();
+        server.send_to(b"found", after).await.unwrap();
+        let len = client.recv(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..len], b"found", "the old address leads nowhere");
+        assert_eq!(counts.rebinds_answered.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[tokio::test]
+async fn numbered_datagrams_of_a_client_are_swallowed() {
+    let (client, server, counts) = between(Network { swallow: Some(2..=3), ..clean() }).await;
+    for number in 1..=4_u8 {
+        client.send(&[number]).await.unwrap();
+    }
+    let mut buffer = [0; 10];
+    for expected in [1, 4] {
+        server.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(buffer[0], expected);
+    }
+    assert_eq!(counts.up.swallowed.load(Ordering::Relaxed), 2);
 }

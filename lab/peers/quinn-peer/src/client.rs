@@ -1,4 +1,4 @@
-//! Fetches every URL on a stream of its own, all at once, or exchanges datagrams.
+//! Fetches every URL on a stream of its own, or exchanges datagrams.
 
 use std::collections::BTreeSet;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -19,6 +19,8 @@ use crate::{Case, DATAGRAM, RESERVED_VERSION, socket, tls, transport};
 /// Datagrams sent, and how many must come back.
 const DATAGRAMS: u8 = 20;
 const ENOUGH: usize = 15;
+/// Bytes read at a time.
+const PART: usize = 64 << 10;
 
 pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result<()> {
     let urls = urls.iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>>>()?;
@@ -31,14 +33,28 @@ pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result
         // A socket of its own, so that nobody waits for what is left of the attempt.
         negotiate(&self::endpoint(addr)?, addr, server.host, crypto).await?;
     }
+    // One for all connections, as it holds the sessions to resume.
     let mut config = ClientConfig::new(Arc::new(tls::client(case)?));
     config.transport_config(transport());
-    let connection = endpoint.connect_with(config, addr, server.host)?.await.context("handshake")?;
-    match case {
-        Case::Datagram => datagrams(&connection).await?,
-        _ => fetch_all(&connection, downloads, &urls, case).await?,
+    let rounds: Vec<&[Url<'_>]> = match case {
+        Case::ConnectionPerFile => urls.chunks(1).collect(),
+        Case::Resumption | Case::ZeroRtt => vec![&urls[..1], &urls[1..]],
+        _ => vec![&urls],
+    };
+    for (round, urls) in rounds.into_iter().filter(|urls| !urls.is_empty()).enumerate() {
+        let connecting = endpoint.connect_with(config.clone(), addr, server.host)?;
+        let connection = if case == Case::ZeroRtt && round > 0 {
+            let early = connecting.into_0rtt();
+            early.map_err(|_| anyhow::anyhow!("no session to send early data with"))?.0
+        } else {
+            connecting.await.context("handshake")?
+        };
+        match case {
+            Case::Datagram => datagrams(&connection).await?,
+            _ => fetch_all(&connection, downloads, urls, case).await?,
+        }
+        connection.close(0_u32.into(), b"");
     }
-    connection.close(0_u32.into(), b"");
     endpoint.wait_idle().await;
     Ok(())
 }
@@ -74,6 +90,7 @@ async fn negotiate(
 struct AnyVersion(Arc<QuicClientConfig>);
 
 impl crypto::ClientConfig for AnyVersion {
+    #[cfg(not(feature = "noq"))]
     fn start_session(
         self: Arc<Self>,
         _version: u32,
@@ -81,6 +98,16 @@ impl crypto::ClientConfig for AnyVersion {
         params: &quinn_proto::transport_parameters::TransportParameters,
     ) -> Result<Box<dyn Session>, quinn::ConnectError> {
         self.0.clone().start_session(1, server_name, params)
+    }
+
+    #[cfg(feature = "noq")]
+    fn start_session(
+        &self,
+        _version: u32,
+        server_name: &str,
+        params: &quinn_proto::transport_parameters::TransportParameters,
+    ) -> Result<Box<dyn Session>, quinn::ConnectError> {
+        self.0.start_session(1, server_name, params)
     }
 }
 
@@ -106,10 +133,10 @@ async fn fetch(connection: &Connection, path: &str, update: bool) -> Result<Vec<
     let (mut send, mut recv) = connection.open_bi().await?;
     send.write_all(format!("GET {path}\r\n").as_bytes()).await?;
     send.finish()?;
-    let mut contents = Vec::new();
+    let (mut contents, mut part) = (Vec::new(), vec![0; PART]);
     let mut updated = !update;
-    while let Some(chunk) = recv.read_chunk(usize::MAX, true).await? {
-        contents.extend_from_slice(&chunk.bytes);
+    while let Some(len) = recv.read(&mut part).await? {
+        contents.extend_from_slice(&part[..len]);
         if !updated {
             // The first bytes of the response follow the server's confirmation of the handshake.
             connection.force_key_update();

@@ -45,13 +45,7 @@ async fn connection(incoming: Incoming, www: Arc<Path>) -> Result<()> {
             }
         });
     }
-    let stats = connection.stats();
-    eprintln!(
-        "{}: closed, {} packets sent, {} lost",
-        connection.remote_address(),
-        stats.path.sent_packets,
-        stats.path.lost_packets
-    );
+    eprintln!("closed: {}", connection.close_reason().map_or_else(String::new, |reason| reason.to_string()));
     Ok(())
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn client(case: Case) -> Result<QuicClientConfig> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.enable_early_data = case == Case::ZeroRtt;
     tls.key_log = Arc::new(KeyLogFile::new());
     Ok(QuicClientConfig::with_initial(Arc::new(tls), initial)?)
 }
@@ -41,6 +42,10 @@ pub(crate) fn server(case: Case, cert: &Path, key: &Path) -> Result<QuicServerCo
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     tls.alpn_protocols = vec![ALPN.to_vec()];
+    if case == Case::ZeroRtt {
+        // QUIC's only value (RFC 9001 §4.6.1).
+        tls.max_early_data_size = u32::MAX;
+    }
     tls.key_log = Arc::new(KeyLogFile::new());
     Ok(QuicServerConfig::with_initial(Arc::new(tls), initial)?)
 }

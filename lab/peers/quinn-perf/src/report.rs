@@ -1,10 +1,13 @@
-//! CPU time and wall time of one transfer.
+//! CPU time and wall time of what was done, told as a line.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A transfer under way.
+/// Which of the two this program is.
+const STACK: &str = if cfg!(feature = "noq") { "noq" } else { "quinn" };
+
+/// Something under way.
 pub(crate) struct Meter {
     begin: Instant,
     user: Duration,
@@ -26,13 +29,30 @@ impl Meter {
         let per_gb = (user + system) / (bytes.max(1) as f64 * 1e-9);
         if json {
             println!(
-                r#"{{"stack":"quinn","role":"{role}","bytes":{bytes},"seconds":{seconds:.6},"gbit_s":{gbits:.4},"cpu_user":{user:.6},"cpu_system":{system:.6},"cpu_s_per_gb":{per_gb:.4}}}"#
+                r#"{{"stack":"{STACK}","role":"{role}","bytes":{bytes},"seconds":{seconds:.6},"gbit_s":{gbits:.4},"cpu_user":{user:.6},"cpu_system":{system:.6},"cpu_s_per_gb":{per_gb:.4}}}"#
             );
         } else {
             println!(
                 "{role}: {bytes} bytes in {seconds:.3} s = {gbits:.2} Gbit/s, CPU {user:.2} + {system:.2} s = {per_gb:.3} s/GB"
             );
             println!("{role}: {detail}");
+        }
+    }
+}
+
+impl Meter {
+    /// Prints how often something was done since the start.
+    pub(crate) fn count(self, what: &str, count: u64, outstanding: u32, json: bool) {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let (user, system) = cpu();
+        let cpu = (user - self.user + system - self.system).as_secs_f64();
+        let (per_s, cpu_ms) = (count as f64 / seconds, cpu * 1e3 / count.max(1) as f64);
+        if json {
+            println!(
+                r#"{{"stack":"{STACK}","what":"{what}","outstanding":{outstanding},"count":{count},"seconds":{seconds:.6},"per_s":{per_s:.1},"client_cpu_ms":{cpu_ms:.4}}}"#
+            );
+        } else {
+            println!("{count} {what}, {outstanding} at a time: {per_s:.0}/s, CPU {cpu_ms:.3} ms each");
         }
     }
 }

@@ -8,14 +8,15 @@ fn cell(case: Case, link: Link) -> Cell {
 /// A summary as the relay writes it: counts of the server's side, and what was lost and corrupted.
 fn relay(retry: u64, negotiation: u64, lost: u64, corrupted: u64, versions: &str) -> Relay {
     let up = format!(
-        r#"{{"initial":2,"zero_rtt":0,"handshake":1,"retry":0,"version_negotiation":0,"short":5,"other":0,
-        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"versions":[{versions}]}}"#
+        r#"{{"initial":2,"zero_rtt_packets":0,"handshake":1,"retry":0,"version_negotiation":0,"short":5,"other":0,
+        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"outage":0,"swallowed":0,"versions":[{versions}],"handshake_versions":["0x00000001"]}}"#
     );
     let down = format!(
-        r#"{{"initial":1,"zero_rtt":0,"handshake":1,"retry":{retry},"version_negotiation":{negotiation},
-        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"versions":["0x00000001"]}}"#
+        r#"{{"initial":1,"zero_rtt_packets":0,"handshake":1,"retry":{retry},"version_negotiation":{negotiation},
+        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"outage":0,"swallowed":0,
+        "versions":["0x00000001"],"handshake_versions":["0x00000001"]}}"#
     );
-    serde_json::from_str(&format!(r#"{{"clients":1,"turned_away":0,"up":{up},"down":{down}}}"#)).unwrap()
+    serde_json::from_str(&format!(r#"{{"clients":1,"turned_away":0,"rebinds":0,"rebinds_answered":0,"amplified":2900,"up":{up},"down":{down}}}"#)).unwrap()
 }
 
 fn traces(relay: Relay, log: &Qlog) -> Traces {
@@ -34,6 +35,15 @@ fn log() -> Qlog {
         streams_at_once: 100,
         datagrams_sent: 20,
         datagrams_received: 15,
+        crypto_sent: 9_000,
+        crypto_received: 9_000,
+        moves: 2,
+        moves_unchallenged: 0,
+        challenges_received: 2,
+        responses_sent: 2,
+        responses_received: 2,
+        blocked_alone: 0,
+        flights: vec![700, 150],
     }
 }
 
@@ -46,7 +56,7 @@ const V1: &str = "\"0x00000001\"";
 
 #[test]
 fn a_case_that_left_its_traces_was_played() {
-    for &case in Case::ALL {
+    for &case in Case::ALL.iter().filter(|case| case.is_fast()) {
         let (retry, negotiation) =
             (u64::from(case == Case::Retry), u64::from(case == Case::VersionNegotiation));
         let versions = if negotiation > 0 { "\"0x0a1a2a3a\",\"0x00000001\"" } else { V1 };
@@ -97,6 +107,129 @@ fn what_our_log_does_not_show_did_not_happen() {
     says(cell(Case::Ecn, Link::Clean), &traces(fine(), &one), "no marks acknowledged");
 }
 
+/// A relay that did what the public runner's case is about.
+fn played(case: Case) -> (Cell, Relay) {
+    let cell = cell(case, Link::Runner);
+    let mut relay = relay(0, 0, u64::from(cell.loses()), u64::from(cell.corrupts()), V1);
+    match case {
+        Case::Retry => relay.down.retry = 1,
+        Case::ZeroRtt => relay.up.zero_rtt_packets = 3,
+        Case::Blackhole => relay.down.outage = 9,
+        Case::AmplificationLimit => relay.up.swallowed = 6,
+        Case::RebindPort | Case::RebindAddr => (relay.rebinds, relay.rebinds_answered) = (2, 2),
+        Case::V2 => relay.down.handshake_versions = vec!["0x6b3343cf".to_owned()],
+        _ => {}
+    }
+    (cell, relay)
+}
+
+#[test]
+fn the_runners_cases_leave_traces_of_their_own() {
+    for &case in Case::ALL.iter().filter(|case| case.is_runners()) {
+        let (cell, relay) = played(case);
+        let log = Qlog { connections: cell.connections(), ..log() };
+        assert_eq!(contradiction(cell, &traces(relay, &log)), None, "{cell}");
+    }
+    let spoilt = |case, spoil: fn(&mut Relay), what| {
+        let (cell, mut relay) = played(case);
+        spoil(&mut relay);
+        says(cell, &traces(relay, &Qlog { connections: cell.connections(), ..log() }), what);
+    };
+    spoilt(Case::LongRtt, |relay| relay.up.initial = 1, "ClientHello");
+    spoilt(Case::Blackhole, |relay| relay.down.outage = 0, "outage");
+    spoilt(Case::AmplificationLimit, |relay| relay.up.swallowed = 5, "only 5 datagrams");
+    spoilt(Case::AmplificationLimit, |relay| relay.amplified = 3001, "3001 bytes per 1000");
+    spoilt(Case::RebindPort, |relay| relay.rebinds_answered = 1, "1 of 2 new addresses");
+    spoilt(Case::RebindAddr, |relay| (relay.rebinds, relay.rebinds_answered) = (0, 0), "0 of 0");
+    spoilt(Case::ZeroRtt, |relay| relay.up.zero_rtt_packets = 0, "0-RTT");
+    spoilt(Case::V2, |relay| relay.down.handshake_versions = vec!["0x00000001".into()], "0x00000001");
+    spoilt(Case::HandshakeLoss, |relay| relay.up.lost = 0, "lost 0");
+}
+
+#[test]
+fn a_server_that_follows_a_client_challenges_it_at_once() {
+    let (cell, relay) = played(Case::RebindPort);
+    let server = |log| Traces { server: Some(log), ..traces(relay.clone(), &self::log()) };
+    says(cell, &server(Qlog { moves: 0, ..log() }), "never moved");
+    says(cell, &server(Qlog { moves_unchallenged: 1, ..log() }), "1 of 2 new addresses carried no");
+    says(cell, &server(Qlog { responses_received: 1, ..log() }), "1 of 2 new addresses were proven");
+    let client =
+        Traces { client: Some(Qlog { responses_sent: 0, ..log() }), ..traces(relay.clone(), &log()) };
+    says(cell, &client, "none answered");
+    let twice = Traces { client: Some(Qlog { connections: 2, ..log() }), ..traces(relay.clone(), &log()) };
+    says(cell, &twice, "2 connections instead of 1");
+    let (cell, relay) = played(Case::AmplificationLimit);
+    let small = Qlog { crypto_sent: 900, crypto_received: 100, ..log() };
+    says(cell, &traces(relay, &small), "only 900 bytes of CRYPTO");
+}
+
+#[test]
+fn a_resumed_handshake_has_a_short_flight() {
+    let (cell, relay) = played(Case::Resumption);
+    let log = |flights: &[u64]| Qlog { connections: 2, flights: flights.to_vec(), ..log() };
+    assert_eq!(contradiction(cell, &traces(relay.clone(), &log(&[150, 700]))), None);
+    for flights in [&[700, 690][..], &[700, 0], &[]] {
+        says(cell, &traces(relay.clone(), &log(flights)), "without a certificate");
+    }
+    let crypto = |kind: &str, name: &str, offset: u64| {
+        format!(
+            "\u{1e}{{\"name\":\"quic:packet_{name}\",\"data\":{{\"header\":{{\"packet_type\":\"{kind}\"}},\"frames\":\
+             [{{\"frame_type\":\"crypto\",\"offset\":{offset},\"raw\":{{\"payload_length\":100}}}}]}}}}"
+        )
+    };
+    let first = "\u{1e}{\"trace\":{\"vantage_point\":{\"type\":\"client\"}}}".to_owned();
+    let lines = [
+        first,
+        crypto("initial", "received", 500),
+        crypto("handshake", "received", 200),
+        crypto("handshake", "received", 0),
+        crypto("handshake", "sent", 900),
+    ];
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    assert_eq!(log.flights, [300]);
+}
+
+#[test]
+fn moves_are_read_from_a_log() {
+    let record = |name: &str, frames: &str| {
+        format!("\u{1e}{{\"name\":\"quic:{name}\",\"data\":{{\"frames\":[{frames}]}}}}")
+    };
+    let frame = |kind: &str| format!(r#"{{"frame_type":"{kind}","raw":{{"payload_length":1000}}}}"#);
+    let lines = [
+        "\u{1e}{\"trace\":{\"vantage_point\":{\"type\":\"server\"}}}".to_owned(),
+        record("tuple_assigned", ""),
+        record("packet_sent", &frame("crypto")),
+        record("tuple_assigned", ""),
+        record("packet_sent", &frame("path_challenge")),
+        record("packet_sent", &frame("ping")),
+        record("packet_received", &frame("path_response")),
+        record("tuple_assigned", ""),
+        record("packet_sent", &frame("ping")),
+        record("packet_sent", &frame("path_challenge")),
+        record("packet_received", &frame("path_challenge")),
+        record("packet_sent", &frame("path_response")),
+        record("packet_received", &frame("data_blocked")),
+        record("packet_received", &frame("stream")),
+        record("packet_received", &frame("data_blocked")),
+    ];
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    let expected = Qlog {
+        connections: 1,
+        crypto_sent: 1000,
+        moves: 2,
+        moves_unchallenged: 1,
+        challenges_received: 1,
+        responses_sent: 1,
+        responses_received: 1,
+        blocked_alone: 1,
+        flights: vec![0],
+        ..Qlog::default()
+    };
+    assert_eq!(log, expected);
+}
+
 #[test]
 fn a_peers_end_leaves_no_log_and_ours_must() {
     let pair = Pair { client: Stack::Quinn, server: Stack::Ours };
@@ -118,13 +251,34 @@ fn a_failure_is_the_peers_only_with_the_traces_of_its_defect() {
     let quinn = retry(pair(Stack::Quinn, Stack::Ours), Link::Corruption);
     let mut asked_again = relay(8, 0, 0, 0, V1);
     asked_again.down.corrupted = 1;
-    assert!(peers_fault(quinn, &asked_again).is_some());
-    assert_eq!(peers_fault(quinn, &relay(8, 0, 0, 3, V1)), None, "no datagram of the server was corrupted");
+    assert!(peers_fault(quinn, &asked_again, None).is_some());
+    assert_eq!(
+        peers_fault(quinn, &relay(8, 0, 0, 3, V1), None),
+        None,
+        "no datagram of the server was corrupted"
+    );
     asked_again.down.retry = 1;
-    assert_eq!(peers_fault(quinn, &asked_again), None, "nobody asked again");
+    assert_eq!(peers_fault(quinn, &asked_again, None), None, "nobody asked again");
     asked_again.down.retry = 8;
-    assert_eq!(peers_fault(retry(quinn.pair, Link::Loss), &asked_again), None);
-    assert_eq!(peers_fault(retry(pair(Stack::Ours, Stack::Quinn), Link::Corruption), &asked_again), None);
+    assert_eq!(peers_fault(retry(quinn.pair, Link::Loss), &asked_again, None), None);
+    assert_eq!(
+        peers_fault(retry(pair(Stack::Ours, Stack::Quinn), Link::Corruption), &asked_again, None),
+        None
+    );
+}
+
+#[test]
+fn a_quiche_that_only_says_it_is_blocked_has_forgotten_what_was_lost() {
+    let (mut cell, relay) = played(Case::RebindPort);
+    cell.pair = Pair { client: Stack::Ours, server: Stack::Quiche };
+    let stuck = Qlog { blocked_alone: STUCK, ..log() };
+    assert_eq!(peers_fault(cell, &relay, Some(&stuck)), Some(QUICHE_MOVED));
+    assert_eq!(peers_fault(cell, &relay, Some(&log())), None, "data came until the end");
+    assert_eq!(peers_fault(cell, &relay, None), None);
+    let transfer = Cell { case: Case::Transfer, ..cell };
+    assert_eq!(peers_fault(transfer, &relay, Some(&stuck)), None);
+    cell.pair.server = Stack::Quinn;
+    assert_eq!(peers_fault(cell, &relay, Some(&stuck)), None);
 }
 
 #[test]
@@ -180,7 +334,8 @@ fn a_log_is_summed_up() {
         marks_acknowledged: 7,
         streams_at_once: 2,
         datagrams_sent: 1,
-        datagrams_received: 0,
+        flights: vec![0],
+        ..Qlog::default()
     };
     assert_eq!(log, expected);
     assert!(log.read("\u{1e}{\"cut off").is_err());

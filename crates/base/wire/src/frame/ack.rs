@@ -36,6 +36,7 @@ impl<'a> Ack<'a> {
     }
 
     /// Reads what follows the type; `Err(None)` if it is cut off, `Err(Some(why))` if it is nonsense.
+    // MUST 9000-19.3.1-1
     pub(super) fn decode(
         r: &mut Reader<'a>,
         path: bool,

@@ -84,6 +84,7 @@ fn cut(_: UnexpectedEnd) -> Option<&'static str> {
     None
 }
 
+// MUST 9000-12.4-4, 9000-12.4-5
 fn decode<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, DecodeError> {
     let start = r.position();
     let Ok(frame_type) = r.varint() else {
@@ -104,6 +105,7 @@ fn decode<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, DecodeError> {
 }
 
 /// `None` if the type is unknown.
+// MUST 9000-19.3-1
 fn known<'a>(r: &mut Reader<'a>, frame_type: u64) -> Option<Field<Frame<'a>>> {
     Some(match frame_type {
         kind::PADDING => Ok(padding(r)),
@@ -184,6 +186,7 @@ fn padding<'a>(r: &mut Reader<'a>) -> Frame<'a> {
     Frame::Padding(zeros + 1)
 }
 
+// MUST 9000-19.8-2
 fn stream<'a>(r: &mut Reader<'a>, frame_type: u64) -> Field<Frame<'a>> {
     let id = StreamId(r.varint().map_err(cut)?);
     let offset = if frame_type & 4 != 0 { r.varint().map_err(cut)? } else { 0 };
@@ -194,6 +197,7 @@ fn stream<'a>(r: &mut Reader<'a>, frame_type: u64) -> Field<Frame<'a>> {
     Ok(Frame::Stream(Stream { id, offset, fin: frame_type & 1 != 0, data }))
 }
 
+// MUST 9000-19.6-1
 fn crypto<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     let offset = r.varint().map_err(cut)?;
     let data = r.prefixed().map_err(cut)?;
@@ -221,6 +225,7 @@ fn stop_sending<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     pair(r).map(|(id, code)| Frame::StopSending(StopSending { id: StreamId(id), code }))
 }
 
+// MUST 9000-19.7-2
 fn new_token<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     match r.prefixed().map_err(cut)? {
         [] => Err(Some("empty token")),
@@ -228,6 +233,7 @@ fn new_token<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     }
 }
 
+// MUST 9000-4.6-1, 9000-19.11-1, 9000-19.14-1
 fn streams(r: &mut Reader<'_>) -> Field<u64> {
     match r.varint().map_err(cut)? {
         count if count > MAX_STREAMS => Err(Some("more than 2^60 streams")),
@@ -235,6 +241,7 @@ fn streams(r: &mut Reader<'_>) -> Field<u64> {
     }
 }
 
+// MUST 9000-19.15-1, 9000-19.15-6
 fn new_cid<'a>(r: &mut Reader<'a>, with_path: bool) -> Field<Frame<'a>> {
     let path = if with_path { Some(path_id(r)?) } else { None };
     let (seq, retire_prior_to) = pair(r)?;

@@ -291,6 +291,7 @@ impl Frame<'_> {
     }
 
     /// Whether it obliges the receiver to acknowledge (RFC 9000 §13.2).
+    // MUST 9000-19.21-3
     pub fn is_ack_eliciting(&self) -> bool {
         !matches!(self, Self::Padding(_) | Self::Ack(_) | Self::Close(_))
     }
@@ -306,6 +307,7 @@ impl Frame<'_> {
     }
 
     /// Whether the frame may be in such a packet (RFC 9000 §12.4 table 3, multipath §4, ack-frequency §4).
+    // MUST 9000-12.4-3, 9000-17.2.4-1
     pub fn allowed_in(&self, packet: PacketKind) -> bool {
         use PacketKind::{Handshake, Initial, OneRtt, ZeroRtt};
         match self {

@@ -5,6 +5,7 @@ use crate::{
     Cid, Code, Dir, Ecn, EcnCounts, Reader, ResetToken, Side, StreamId, UnexpectedEnd, Version, Writer,
 };
 
+// MUST 9000-17.2-2, 9000-17.2-4
 #[test]
 fn connection_ids_are_at_most_20_bytes_and_equal_by_content() {
     assert_eq!(Cid::new(&[1; 20]).map(|cid| cid.len()), Some(20));

@@ -132,6 +132,7 @@ proptest! {
         prop_assert_eq!(read, Ok(sent));
     }
 
+    // MUST 9000-19.3-1
     #[test]
     fn acks_round_trip(
         gaps in prop::collection::vec((0u64..300, 0u64..300), 1..40), base in 0..1u64 << 61, delay in number(),
@@ -199,6 +200,8 @@ fn multipath_frames_look_like_the_draft() {
     }
 }
 
+// MUST 9000-4.6-1, 9000-19.3.1-1, 9000-19.6-1, 9000-19.7-2, 9000-19.8-2, 9000-19.11-1, 9000-19.14-1
+// MUST 9000-19.15-1, 9000-19.15-6
 #[test]
 fn every_field_that_cannot_be_is_named() {
     let max = "ffffffffffffffff";
@@ -253,6 +256,7 @@ fn the_largest_values_that_can_be_are_accepted() {
     }
 }
 
+// MUST 9000-12.4-4, 9000-12.4-5
 #[test]
 fn types_are_known_and_in_their_shortest_form() {
     for unknown in ["20", "23", "2f", "32", "3d", "4040", "40ae", "7e74", "7e7d", "8000ffff"] {
@@ -292,6 +296,7 @@ fn an_ack_without_room_writes_nothing() {
     assert_eq!(encode_ack(&mut w, None, core::iter::empty(), 0, None), 0);
 }
 
+// MUST 9000-12.4-3
 #[test]
 fn frames_are_allowed_where_rfc_9000_table_3_says() {
     use PacketKind::{Handshake, Initial, OneRtt, ZeroRtt};
@@ -323,6 +328,7 @@ fn frames_are_allowed_where_rfc_9000_table_3_says() {
     }
 }
 
+// MUST 9000-19.21-3
 #[test]
 fn few_frames_are_probing_and_few_ask_for_no_ack() {
     let data = [1; 20];

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::header::{
-    FIXED_BIT, Header, HeaderError, KEY_PHASE_BIT, Long, LongKind, SPIN_BIT, encode_negotiation, encode_pn,
-    encode_retry, encode_short, set_length,
+    FIXED_BIT, Header, HeaderError, KEY_PHASE_BIT, LONG_RESERVED, Long, LongKind, SHORT_RESERVED, SPIN_BIT,
+    encode_negotiation, encode_pn, encode_retry, encode_short, set_length,
 };
 use crate::{Cid, Version, Writer};
 
@@ -28,6 +28,7 @@ fn long(header: &Long<'_>, pn: u64, pn_len: usize, payload: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
+    // MUST 9000-17.2-6
     #[test]
     fn long_headers_round_trip(
         kind in 0..3usize, version in 0..2usize, dcid in cid(), scid in cid(),
@@ -47,6 +48,7 @@ proptest! {
                 prop_assert_eq!(&datagram[t], sent);
                 prop_assert_eq!(pn_offset, end - pn_len - payload.len());
                 prop_assert_eq!(usize::from(datagram[0] & 3) + 1, pn_len);
+                prop_assert_eq!(datagram[0] & LONG_RESERVED, 0);
                 prop_assert_eq!(&datagram[pn_offset..pn_offset + pn_len], &pn.to_be_bytes()[4 - pn_len..]);
             }
             other => prop_assert!(false, "{:?}", other),
@@ -56,6 +58,7 @@ proptest! {
         }
     }
 
+    // MUST 9000-17.3.1-2
     #[test]
     fn short_headers_round_trip(dcid in cid(), pn_len in 1..=4usize, phase in any::<bool>(), spin in any::<bool>()) {
         let mut packet = [0; 32];
@@ -66,6 +69,7 @@ proptest! {
         prop_assert_eq!(packet[0] & KEY_PHASE_BIT != 0, phase);
         prop_assert_eq!(packet[0] & SPIN_BIT != 0, spin);
         prop_assert_eq!(packet[0] & FIXED_BIT, FIXED_BIT);
+        prop_assert_eq!(packet[0] & SHORT_RESERVED, 0);
         prop_assert_eq!(usize::from(packet[0] & 3) + 1, pn_len);
         prop_assert_eq!(Header::parse(&packet[..len - 1], dcid.len()), Err(HeaderError::Truncated));
     }
@@ -91,6 +95,7 @@ proptest! {
         }
     }
 
+    // MUST 9000-17.2.1-1, 9000-17.2.1-2
     #[test]
     fn the_invariants_hold_for_any_version_and_long_ids(
         version in any::<u32>(), dcid in prop::collection::vec(any::<u8>(), 0..=255),
@@ -132,6 +137,7 @@ fn the_type_bits_rotate_between_versions() {
     assert_eq!(KINDS.map(|kind| first(Version::V2, kind)), [0xd0, 0xe0, 0xf0]);
 }
 
+// MUST 9000-17.2-6
 #[test]
 fn the_headers_of_the_rfcs_are_written_as_printed() {
     for (file, version) in
@@ -160,6 +166,7 @@ fn the_headers_of_the_rfcs_are_written_as_printed() {
     }
 }
 
+// MUST 9000-17.2-3, 9000-17.2-5
 #[test]
 fn known_versions_have_ids_of_at_most_20_bytes() {
     for version in VERSIONS {

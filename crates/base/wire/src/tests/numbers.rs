@@ -45,6 +45,7 @@ fn a_number_too_large_for_a_varint_is_a_bug_of_ours() {
     encoded(VARINT_MAX + 1);
 }
 
+// MUST 9000-17.1-2
 #[test]
 fn packet_numbers_are_those_of_rfc_9000() {
     let vectors = vectors("packet_number.json");
@@ -60,6 +61,7 @@ fn packet_numbers_are_those_of_rfc_9000() {
     }
 }
 
+// MUST 9000-17.1-1
 #[test]
 fn the_first_packet_numbers_need_one_byte() {
     assert_eq!(packet_number::encoded_len(0, None), 1);
@@ -71,6 +73,7 @@ fn the_first_packet_numbers_need_one_byte() {
 }
 
 proptest! {
+    // MUST 9000-12.4-5
     #[test]
     fn varints_round_trip(value in 0..=VARINT_MAX, shift in 0..62u32) {
         let value = value >> shift;
@@ -79,6 +82,7 @@ proptest! {
         prop_assert_eq!(Reader::new(&wire).varint(), Ok(value));
     }
 
+    // MUST 9000-17.1-2
     #[test]
     fn a_truncated_number_is_the_right_one_for_any_receiver_past_the_last_ack(
         acked in 0..VARINT_MAX - (1 << 23), ahead in 1u64..1 << 23, shift in 0..23u32, seen in any::<u64>()

@@ -215,6 +215,7 @@ fn valid(id: u64) -> Vec<u8> {
     }
 }
 
+// MUST 9000-18.2-9
 #[test]
 fn a_client_must_not_send_what_only_servers_know() {
     for id in all_ids() {
@@ -228,6 +229,7 @@ fn a_client_must_not_send_what_only_servers_know() {
     }
 }
 
+// MUST 9000-4.6-1, 9000-18.2-7
 #[test]
 fn values_out_of_range_are_refused_and_the_bounds_are_not() {
     for (id, good, bad, why) in [
@@ -279,6 +281,7 @@ fn stands(id: u64, value: &[u8]) -> bool {
     }
 }
 
+// MUST 9000-18.2-5
 #[test]
 fn every_length_of_every_parameter_is_read_or_refused_by_its_layout() {
     let mut random = Random(9368);

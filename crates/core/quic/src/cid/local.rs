@@ -78,6 +78,7 @@ impl LocalCids {
     }
 
     /// The peer retires `seq`; returns the id that is free now. `carrier` is the id of the packet the frame came in.
+    // MUST 9000-19.16-1
     pub(crate) fn on_retire(&mut self, seq: u64, carrier: &Cid) -> Result<Option<Cid>, TransportError> {
         let frame = match self.path {
             PathId::ZERO => kind::RETIRE_CONNECTION_ID,
@@ -107,6 +108,7 @@ impl LocalCids {
     }
 
     /// Writes pending NEW_CONNECTION_ID frames.
+    // MUST 9000-19.15-5
     pub(crate) fn write(&mut self, payload: &mut Payload<'_>) {
         for issued in self.issued.iter_mut().filter(|issued| issued.pending) {
             let frame = Frame::NewConnectionId(NewConnectionId {

@@ -46,6 +46,7 @@ impl End {
 
 impl Closing {
     /// The frame for a packet of `id`: an application's reason is hidden until the peer is known (RFC 9000 §10.2.3).
+    // MUST 9000-12.5-1
     pub(crate) fn frame(&self, id: SpaceId) -> Close<'_> {
         let early = !matches!(id, SpaceId::App(_));
         match (early, self.frame_type) {

@@ -5,8 +5,9 @@ use core::time::Duration;
 
 use tq_buf::mem::Box;
 use tq_time::Instant;
+use tq_wire::PathId;
 
-use super::{Connection, PathEvent, RecvMeta};
+use super::{Connection, Event, PathEvent, RecvMeta};
 use crate::error::ConnectionError;
 use crate::path::{Fallback, Tuple};
 
@@ -14,11 +15,19 @@ use crate::path::{Fallback, Tuple};
 const MAX_RESPONSES: usize = 256;
 
 impl Connection {
-    pub(crate) fn on_path_challenge(&mut self, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
-        // Answered on the path it came on (RFC 9000 §8.2.2); from an address that is not followed there is no answer,
-        // and the peer's challenge times out.
+    // MUST 9000-19.17-1
+    pub(crate) fn on_path_challenge(&mut self, now: Instant, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
+        // Answered on the path it came on (RFC 9000 §8.2.2). Where there is no room to remember that path there is no
+        // answer, and the peer's challenge times out.
         let path = &self.paths[ix];
-        if path.tuple.remote != meta.remote || !path.state.is_live() {
+        if !path.tuple.is_of(meta) {
+            let first = path.id == PathId::ZERO && path.state.is_live();
+            if let Some(at) = self.aside_for(now, meta).filter(|_| first) {
+                self.asides[at].validation.on_challenge(data);
+            }
+            return;
+        }
+        if !path.state.is_live() {
             return;
         }
         if self.paths.iter().map(|path| path.validation.responses()).sum::<usize>() >= MAX_RESPONSES
@@ -44,17 +53,22 @@ impl Connection {
                 self.on_path_validated(now, ix);
             }
         }
+        if let Some(at) =
+            self.asides.iter_mut().position(|aside| aside.validation.on_response(data).is_some())
+        {
+            self.last_activity = now;
+            self.on_aside_proven(now, at);
+        }
     }
 
-    /// The newest packet of a client, of `size` bytes, came from `meta.remote`: follow it there, but trust the address
-    /// only once it has answered.
-    pub(crate) fn rebind(&mut self, now: Instant, meta: &RecvMeta, ix: usize, size: usize) {
-        let path = &self.paths[ix];
-        if path.fallback.as_ref().is_some_and(|fallback| fallback.tuple.remote == meta.remote) {
+    /// The newest packet of a client, of `size` bytes, came from `tuple.remote`: follow it there, but trust the address
+    /// only once it has answered. Also how a client moves without waiting for an answer.
+    pub(crate) fn rebind(&mut self, now: Instant, tuple: Tuple, ix: usize, size: usize) {
+        if self.is_fallback(ix, &tuple) {
             return self.fall_back(now, ix);
         }
+        let path = &self.paths[ix];
         let old = path.tuple;
-        let tuple = Tuple { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket };
         let proven = path.fallback.is_none() && path.validation.is_validated();
         let patience = self.three_pto();
         let config = self.config.clone();
@@ -67,11 +81,17 @@ impl Connection {
             _ => {}
         }
         path.validation.unset(size as u64);
+        if self.side.is_client() {
+            // the server's address is as proven as it was: nobody is flooded but by our own doing
+            path.validation.set_validated();
+        }
         let srtt = path.rtt.has_sample().then(|| path.rtt.smoothed());
         path.validation.challenge(now, srtt, patience);
         let id = path.id;
         // A fresh id, so that the two addresses cannot be linked by watching (RFC 9000 §9.5).
-        if let Some(ids) = self.slot_mut(id) {
+        if !self.adopt_aside(ix)
+            && let Some(ids) = self.slot_mut(id)
+        {
             ids.peer.rotate();
         }
         self.announce_reset_token(ix);
@@ -79,17 +99,26 @@ impl Connection {
         self.tell_path(PathEvent::Rebound(id));
     }
 
+    /// Whether that is where path `ix` was before.
+    pub(super) fn is_fallback(&self, ix: usize, tuple: &Tuple) -> bool {
+        self.paths[ix].fallback.as_ref().is_some_and(|fallback| fallback.tuple == *tuple)
+    }
+
     /// The address of a path did not answer.
     pub(crate) fn on_validation_failed(&mut self, now: Instant, ix: usize) {
         let path = &self.paths[ix];
         if path.fallback.is_some() {
-            return self.fall_back(now, ix);
+            self.fall_back(now, ix);
+            if self.side.is_client() {
+                self.events.push_back(Event::MoveFailed);
+            }
+            return;
         }
-        if !self.is_last_path(path.id) {
-            return self.on_path_failed(now, ix);
-        }
-        if self.side.is_server() || !path.state.is_usable() {
+        let failed = self.side.is_server() || !path.state.is_usable();
+        if failed && self.is_last_path(path.id) {
             self.end_now(now, ConnectionError::IdleTimeout);
+        } else if failed {
+            self.on_path_failed(now, ix);
         }
     }
 
@@ -99,6 +128,12 @@ impl Connection {
         let Some(fallback) = path.fallback.take() else { return };
         path.restore(fallback.tuple, fallback.learnt, fallback.since, now);
         path.validation.set_validated();
+        let id = path.id;
+        if self.side.is_client()
+            && let Some(ids) = self.slot_mut(id)
+        {
+            ids.peer.rotate();
+        }
         self.announce_reset_token(ix);
         self.log_path(now, ix);
     }

@@ -2,6 +2,7 @@
 //! what a host calls. Receiving is in `rx`, sending in `tx`, loss and acknowledgement in `recovery`.
 
 mod app;
+mod aside;
 mod cids;
 mod close;
 mod early;
@@ -11,6 +12,7 @@ mod migrate;
 mod multipath;
 pub(crate) mod params;
 mod paths;
+mod preferred;
 mod recovery;
 mod stats;
 mod timer;
@@ -25,14 +27,17 @@ use core::time::Duration;
 use self::multipath::{Leaving, Multipath};
 pub use early::EarlyData;
 pub use paths::{ClosePathError, OpenPathError, PathEvent, PathInfo};
+pub use preferred::{Local, MigrateError};
 pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
 use tq_event::{Counters, Emitter, Subscriber};
 use tq_sched::Scheduler;
 use tq_time::{Instant, Timers};
+use tq_wire::params::PreferredAddress;
 use tq_wire::{Cid, Ecn, PathId, ResetToken, Side, TransportParameters, Version};
 
+use self::aside::Aside;
 use self::handshaking::Handshaking;
 use crate::cid::{LocalCids, PeerCids};
 use crate::config::TransportConfig;
@@ -92,6 +97,15 @@ pub enum Event {
     Connected,
     /// Both ends know that it is complete (RFC 9001 §4.1.2).
     Confirmed,
+    /// A client's packets go another way from now on: to `remote`, from the host's socket `socket`.
+    Moved {
+        /// The server.
+        remote: SocketAddr,
+        /// Which socket.
+        socket: u32,
+    },
+    /// A client's new way carried no answer: all is as before.
+    MoveFailed,
     /// The connection ended.
     Closed(ConnectionError),
     /// A stream changed.
@@ -187,6 +201,16 @@ pub struct Connection {
     pub(crate) scheduler: Scheduler,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
+    /// Addresses probed beside the one in use by path 0.
+    pub(crate) asides: Vec<Aside>,
+    /// The packet being written goes to one of them.
+    pub(crate) beside: bool,
+    /// Bytes of the datagram at hand.
+    pub(crate) heard: u64,
+    /// A server's address that was left, and until when it is still listened to.
+    pub(crate) former: Option<(SocketAddr, Instant)>,
+    /// Where a server would rather be.
+    pub(crate) preferred: Option<PreferredAddress>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
     pub(crate) peer: TransportParameters,
@@ -243,6 +267,11 @@ impl Connection {
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
+            asides: Vec::new(),
+            beside: false,
+            heard: 0,
+            former: None,
+            preferred: None,
             streams: Streams::new(side, &config.stream),
             datagrams: Datagrams::new(config.datagram_receive_buffer, config.datagram_send_buffer),
             peer: TransportParameters::default(),
@@ -345,6 +374,7 @@ impl Connection {
     }
 
     /// Bytes in flight on a path. Initial and Handshake run on the first path.
+    // MUST 9002-6.4-2, 9002-7.5-2
     pub(crate) fn in_flight(&self, ix: usize) -> u64 {
         let early = |space: &Option<Space>| space.as_ref().map_or(0, |space| space.sent.bytes_in_flight());
         let app = self.paths[ix].space.sent.bytes_in_flight();
@@ -360,3 +390,6 @@ impl Connection {
         self.peer.max_ack_delay.max(self.ack_frequency.requested_delay())
     }
 }
+
+#[cfg(test)]
+mod tests;

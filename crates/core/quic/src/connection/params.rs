@@ -33,7 +33,7 @@ pub(crate) struct AckFrequencyState {
     /// Highest request of the peer.
     peer_seq: Option<u64>,
     /// The rhythm it asked for.
-    policy: AckPolicy,
+    policy: Option<AckPolicy>,
 }
 
 impl AckFrequencyState {
@@ -46,8 +46,8 @@ impl AckFrequencyState {
         self.pending
     }
 
-    /// The rhythm acknowledgements of every path keep.
-    pub(crate) fn policy(&self) -> AckPolicy {
+    /// The rhythm the peer asked for, on every path.
+    pub(crate) fn policy(&self) -> Option<AckPolicy> {
         self.policy
     }
 
@@ -65,6 +65,7 @@ impl AckFrequencyState {
 
 impl Connection {
     /// Our transport parameters for `version`, as TLS sends them.
+    // MUST 9001-8.2-1
     pub(crate) fn local_params_encoded(&self, version: Version) -> Vec<u8> {
         let mut out = vec![0; 1024];
         let mut w = Writer::new(&mut out);
@@ -75,6 +76,7 @@ impl Connection {
         out
     }
 
+    // MUST 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
     pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
@@ -96,6 +98,8 @@ impl Connection {
             reset_stream_at: true,
             min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
+            disable_active_migration: !config.allow_migration,
+            preferred_address: self.preferred,
             ..TransportParameters::default()
         };
         config.stream.declare(&mut params);
@@ -103,6 +107,7 @@ impl Connection {
     }
 
     /// Checks and applies the peer's parameters.
+    // MUST 9000-18.2-7, 9000-18.2-9
     pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
         let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
         let params = TransportParameters::decode(bytes, !self.side)
@@ -118,6 +123,9 @@ impl Connection {
         if let Some(token) = params.stateless_reset_token {
             self.cids[0].peer.set_first_token(token);
             self.announce_reset_token(0);
+        }
+        if let Some(preferred) = &params.preferred_address {
+            self.cids[0].peer.on_preferred(preferred.cid, preferred.token).map_err(wrong)?;
         }
         let idle =
             [self.config.idle_timeout, params.max_idle_timeout].into_iter().filter(|idle| !idle.is_zero());
@@ -138,12 +146,16 @@ impl Connection {
     }
 
     /// Connection ids in the parameters bind them to the packets (RFC 9000 §7.3).
+    // MUST 9000-18.2-5
     fn check_cids(&self, params: &TransportParameters) -> Result<(), &'static str> {
         if params.initial_scid.is_none() || params.initial_scid != self.hs.remote_scid {
             return Err("initial_source_connection_id is not the one of the packets");
         }
         if self.side.is_server() {
             return Ok(());
+        }
+        if params.preferred_address.is_some() && self.hs.remote_scid.is_some_and(|scid| scid.is_empty()) {
+            return Err("preferred_address from a server with empty connection ids");
         }
         if params.original_dcid != Some(self.hs.odcid) {
             return Err("original_destination_connection_id is not the one of our first packet");
@@ -172,12 +184,13 @@ impl Connection {
             max_delay: Duration::from_micros(f.max_ack_delay_us),
             reordering: f.reordering,
         };
-        self.ack_frequency.policy = policy;
+        self.ack_frequency.policy = Some(policy);
         self.paths.iter_mut().for_each(|path| path.space.owed.set_policy(policy));
         Ok(())
     }
 
     /// Asks for about sixteen ACKs a window where the peer can do that.
+    // MUST 9000-19.21-1
     pub(crate) fn update_ack_frequency(&mut self) {
         let Some(min) = self.peer.min_ack_delay.filter(|_| self.config.ack_frequency && self.hs.confirmed)
         else {

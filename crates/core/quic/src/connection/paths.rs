@@ -219,7 +219,9 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.mtu.limit(limit);
         path.cc.on_mtu(path.mtu.current());
-        path.space.owed.set_policy(policy);
+        if let Some(policy) = policy {
+            path.space.owed.set_policy(policy);
+        }
         if let Some(ids) = self.slot_mut(id) {
             ids.peer.rotate();
         }
@@ -337,6 +339,9 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.validation.stop();
         path.fallback = None;
+        if path.id == PathId::ZERO {
+            self.asides.clear();
+        }
         path.messages.clear();
         (path.flight, path.ping, path.probes, path.pto_count) = (0, false, [0; 3], 0);
         path.paced_until = None;

@@ -61,6 +61,7 @@ impl Connection {
         outcome
     }
 
+    // MUST 9000-13.4.2.1-1
     fn on_newly_acked(
         &mut self,
         now: Instant,
@@ -131,6 +132,7 @@ impl Connection {
     ///
     /// An ACK that came on another path measures there and back by two ways. It counts only while none that came on the
     /// same path has counted for [`OWN_SAMPLES_LAST`]: a peer may always answer elsewhere (multipath §3.2.3).
+    // MUST 9002-5.1-1, 9002-5.3-1
     fn sample_rtt(
         &mut self,
         now: Instant,
@@ -198,6 +200,7 @@ impl Connection {
         self.lost = lost;
     }
 
+    // MUST 9000-13.3-4
     fn on_lost(&mut self, now: Instant, id: SpaceId, ix: usize, lost: &mut crate::space::Lost) {
         let in_flight = self.in_flight(ix);
         let ack_delay = self.peer_ack_delay();
@@ -271,6 +274,7 @@ impl Connection {
     }
 
     /// A frame was lost, or its content is to go again on a probe.
+    // MUST 9000-13.3-2
     pub(crate) fn on_token_lost(&mut self, token: &Token) {
         match *token {
             Token::Stream { .. } => self.streams.on_lost(token),
@@ -326,6 +330,7 @@ impl Connection {
     }
 
     /// When and why path `ix` must look for losses (RFC 9002 §6.2.1, A.8).
+    // MUST 9002-6.2.1-2, 9002-6.2.1-3, 9002-6.2.1-5, 9002-6.2.2.1-1, 9002-6.2.2.1-2
     pub(crate) fn loss_timer(&self, ix: usize) -> Option<(Instant, LossTimer)> {
         let path = &self.paths[ix];
         let in_spaces = || self.spaces_on(ix).filter_map(|id| Some((id, self.space(id)?)));
@@ -340,8 +345,7 @@ impl Connection {
         }
         let probe = in_spaces()
             .filter(|(id, space)| {
-                space.sent.eliciting_in_flight() > 0
-                    && (self.hs.confirmed || !matches!(id, SpaceId::App(_)) || self.keys.handshake.is_none())
+                space.sent.eliciting_in_flight() > 0 && (self.hs.confirmed || !matches!(id, SpaceId::App(_)))
             })
             .filter_map(|(id, space)| {
                 let delay =
@@ -369,6 +373,7 @@ impl Connection {
 
     /// A probe timeout: one or two packets go out whatever the window says, with content that may be lost if there
     /// is any (RFC 9002 §6.2.4). Nothing is declared lost.
+    // MUST 9002-6.2-1, 9002-6.2.1-4, 9002-6.2.4-1, 9002-6.2.2.1-3, 9002-6.2.2.1-4
     fn probe(&mut self, now: Instant, ix: usize, id: SpaceId) {
         self.counters.ptos += 1;
         let path = &mut self.paths[ix];

@@ -97,6 +97,7 @@ fn a_packet_that_shrank_does_not_hold_up_the_queue() {
     assert_eq!(contents(&packet(&mut a, 1200))[0].len(), 500);
 }
 
+// MUST 9000-19.21-1
 #[test]
 fn a_peer_without_datagrams_is_sent_none() {
     let mut a = Datagrams::new(1000, 1000);

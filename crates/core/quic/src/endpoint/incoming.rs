@@ -75,6 +75,7 @@ pub(super) struct Recent {
 
 impl Endpoint {
     /// A long-header packet of a version with a known layout for no connection.
+    // MUST 9000-14.1-3, 9000-17.2-1, 9000-17.2.1-5
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -100,11 +101,12 @@ impl Endpoint {
         if datagram.len() > LONGEST {
             return Route::Drop(DropReason::QueueFull);
         }
-        if dcid.len() < 8 {
-            return Route::Drop(DropReason::BadHeader);
-        }
+        // before any rule of that version for its ids (RFC 9000 §17.2.1)
         if !self.shared.versions.contains(version) {
             return self.negotiate_version(now, meta, dcid, scid, reply);
+        }
+        if dcid.len() < 8 {
+            return Route::Drop(DropReason::BadHeader);
         }
         let room = self.half_open.room(Prefix::of(meta.remote.ip()), &self.config);
         if room == Room::No {
@@ -277,6 +279,7 @@ impl Endpoint {
     }
 
     /// Asks it to prove its address; nothing is kept. `None` if it comes from a Retry already.
+    // MUST 9000-17.2.5.1-1, 9000-17.2.5.1-4
     pub fn retry(&mut self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Option<Transmit> {
         if !incoming.may_retry() {
             return None;

@@ -190,6 +190,7 @@ impl Endpoint {
         route
     }
 
+    // MUST 9000-17.2.1-5
     fn route(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8], reply: &mut Vec<u8>) -> Route {
         if datagram.is_empty() {
             return Route::Drop(DropReason::Empty);

@@ -61,6 +61,7 @@ impl Endpoint {
     }
 
     /// Tells a client which versions there are.
+    // MUST 9000-17.2.1-3, 9000-17.2.1-4, 9000-17.2.1-6
     pub(super) fn negotiate_version(
         &mut self,
         now: Instant,

@@ -26,7 +26,8 @@ use tq_wire::{Ecn, PathId};
 pub(crate) use validate::Validation;
 
 use crate::config::{MIN_MTU, TransportConfig};
-use crate::space::Space;
+use crate::connection::RecvMeta;
+use crate::space::{AckPolicy, Space};
 
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
 const MAX_BACKOFF: u32 = 10;
@@ -46,6 +47,25 @@ pub(crate) struct Tuple {
     pub(crate) remote: SocketAddr,
     pub(crate) local_ip: Option<IpAddr>,
     pub(crate) socket: u32,
+}
+
+impl Tuple {
+    /// Where a datagram came from.
+    pub(crate) fn of(meta: &RecvMeta) -> Self {
+        Self { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket }
+    }
+
+    /// Whether a datagram came this way. An address of ours that is not known is not compared.
+    #[inline]
+    pub(crate) fn is_of(&self, meta: &RecvMeta) -> bool {
+        self.remote == meta.remote && self.same_local(&Self::of(meta))
+    }
+
+    /// Whether our end is the same.
+    pub(crate) fn same_local(&self, other: &Self) -> bool {
+        let ips = self.local_ip.zip(other.local_ip);
+        self.socket == other.socket && ips.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// One path.
@@ -85,6 +105,8 @@ pub(crate) struct Path {
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
     pub(crate) phase_start: Option<u64>,
+    /// Highest packet number opened before the current key phase, or with the keys of the one before it.
+    pub(crate) older_top: Option<u64>,
     /// First packet number sealed with the current key phase.
     pub(crate) sealed_from: u64,
     /// The window was not the limit when last asked.
@@ -105,6 +127,8 @@ impl Path {
         skip_seed: u64,
     ) -> Self {
         let mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
+        let mut space = Space::new(skip_seed, false);
+        space.owed.set_policy(AckPolicy::within(config.max_ack_delay));
         Self {
             id,
             state: PathState::Created,
@@ -113,7 +137,7 @@ impl Path {
             flight: 0,
             ack_only: 0,
             sampled_at: None,
-            space: Space::new(skip_seed, false),
+            space,
             rtt: Rtt::new(config.initial_rtt),
             cc: Controller::new(config.congestion, now, mtu.current())
                 .with_long_start(config.long_path_start),
@@ -129,6 +153,7 @@ impl Path {
             messages: VecDeque::new(),
             paced_until: None,
             phase_start: None,
+            older_top: None,
             sealed_from: 0,
             app_limited: false,
             packets_lost: 0,
@@ -144,6 +169,7 @@ impl Path {
     }
 
     /// PTO with backoff.
+    // MUST 9002-6.2.1-4
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
     }
@@ -169,6 +195,7 @@ impl Path {
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
+    // MUST 9000-14.1-4
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
     }
@@ -193,7 +220,7 @@ impl Path {
         config: &TransportConfig,
         now: Instant,
     ) -> Option<Learnt> {
-        let port_only = self.tuple.remote.ip() == tuple.remote.ip();
+        let port_only = self.tuple.remote.ip() == tuple.remote.ip() && self.tuple.same_local(&tuple);
         self.tuple = tuple;
         self.pto_count = 0;
         if port_only {
@@ -227,11 +254,13 @@ impl Path {
     }
 
     fn exchange(&mut self, with: Learnt) -> Learnt {
+        let ecn = core::mem::replace(&mut self.ecn, with.ecn);
+        self.ecn.go_on_from(&ecn);
         Learnt {
             rtt: core::mem::replace(&mut self.rtt, with.rtt),
             cc: core::mem::replace(&mut self.cc, with.cc),
             mtu: core::mem::replace(&mut self.mtu, with.mtu),
-            ecn: core::mem::replace(&mut self.ecn, with.ecn),
+            ecn,
         }
     }
 }

@@ -88,6 +88,7 @@ impl Mtu {
     }
 
     /// A probe arrived; returns whether the size changed.
+    // MUST 9000-14.2.1-3
     pub(crate) fn on_probe_acked(&mut self, size: u16, now: Instant) -> bool {
         self.probe = None;
         self.failures = 0;
@@ -110,6 +111,7 @@ impl Mtu {
     }
 
     /// The local interface cannot carry `size`. Returns whether the current size had to shrink.
+    // MUST 9000-14.2.1-1, 9000-14.2.1-3
     pub(crate) fn on_too_big(&mut self, size: u16, now: Instant) -> bool {
         self.probe = None;
         self.reject(size, now);
@@ -162,3 +164,6 @@ impl Mtu {
         self.next_probe(now).is_none() && self.probe.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

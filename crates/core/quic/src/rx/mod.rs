@@ -9,6 +9,7 @@ use tq_time::Instant;
 use tq_wire::header::{self, FIXED_BIT, Header, LongKind};
 use tq_wire::{Cid, PathId, Version};
 
+use crate::config::MIN_MTU;
 use crate::connection::{Connection, End, RecvMeta, SpaceId};
 use crate::error::TransportError;
 
@@ -36,12 +37,13 @@ impl Connection {
             End::Closing(_) => return self.receive_closing(now, meta, datagram),
             End::Draining(_) | End::Drained(_) => return self.counters.drop_packet(DropReason::Closing),
         }
-        if self.side.is_client() && !self.is_known(meta) {
+        if self.side.is_client() && !self.is_known(now, meta) {
             return self.drop_packet(now, DropReason::UnexpectedAddress, datagram.len());
         }
         self.attribute(meta, datagram);
         self.split(now, meta, datagram);
         if !self.hs.waiting.is_empty() {
+            self.heard = 0;
             self.retry_waiting(now);
         }
     }
@@ -59,19 +61,25 @@ impl Connection {
     }
 
     /// Whether a server of ours is at this address: nobody else may speak for it (RFC 9000 §9).
-    fn is_known(&self, meta: &RecvMeta) -> bool {
+    fn is_known(&self, now: Instant, meta: &RecvMeta) -> bool {
         let from = (meta.remote.ip(), meta.remote.port());
-        self.paths.iter().any(|path| (path.tuple.remote.ip(), path.tuple.remote.port()) == from)
+        let asides = self.asides.iter().map(|aside| aside.tuple.remote);
+        let former = self.former.filter(|(_, until)| now < *until).map(|(remote, _)| remote);
+        let mut known = self.paths.iter().map(|path| path.tuple.remote).chain(asides).chain(former);
+        known.any(|remote| (remote.ip(), remote.port()) == from)
     }
 
     /// Counts bytes for the path they are for, opened or not (RFC 9000 §8.1), and says which that is.
     fn attribute(&mut self, meta: &RecvMeta, datagram: &[u8]) -> Option<usize> {
-        let at = if self.multipath.on { self.path_for(meta, datagram)? } else { 0 };
         let len = datagram.len();
+        self.heard = len as u64;
+        let at = if self.multipath.on { self.path_for(meta, datagram)? } else { 0 };
         let path = &mut self.paths[at];
         path.bytes_received += len as u64;
-        if path.tuple.remote == meta.remote {
+        if path.tuple.is_of(meta) {
             path.validation.on_received(len);
+        } else if let Some(aside) = self.asides.iter_mut().find(|aside| aside.tuple.is_of(meta)) {
+            aside.on_received(len);
         }
         Some(at)
     }
@@ -87,9 +95,10 @@ impl Connection {
     }
 
     /// Walks coalesced packets. One for another connection id is dropped before anything is kept (RFC 9000 §12.2).
+    // MUST 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
     fn split(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
         let mut first: Option<Cid> = None;
-        let mut at = 0;
+        let (mut at, whole) = (0, datagram.len());
         if datagram.is_empty() {
             return self.drop_packet(now, DropReason::Empty, 0);
         }
@@ -113,7 +122,11 @@ impl Connection {
                 return self.drop_packet(now, DropReason::OtherConnection, rest.len());
             }
             first = first.or(dcid);
-            self.packet(now, meta, header, &mut rest[..len]);
+            if let Err(reason) = self.check_initial(&header, whole) {
+                self.drop_packet(now, reason, len);
+            } else {
+                self.packet(now, meta, header, &mut rest[..len]);
+            }
             if self.end.is_over() {
                 return;
             }
@@ -121,9 +134,29 @@ impl Connection {
         }
     }
 
+    /// What an Initial must be like, in a datagram of `whole` bytes: expanded if a client sent it (RFC 9000 §14.1),
+    /// without a token if a server did (§17.2.2).
+    // MUST 9000-14-4, 9000-14.1-3, 9000-17.2.2-2
+    fn check_initial(&self, header: &Header, whole: usize) -> Result<(), DropReason> {
+        match header {
+            Header::Long { kind: LongKind::Initial, .. }
+                if self.side.is_server() && whole < usize::from(MIN_MTU) =>
+            {
+                Err(DropReason::InitialTooSmall)
+            }
+            Header::Long { kind: LongKind::Initial, token, .. }
+                if self.side.is_client() && !token.is_empty() =>
+            {
+                Err(DropReason::BadHeader)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    // MUST 9000-17.2-1, 9000-17.3.1-1
     fn packet(&mut self, now: Instant, meta: &RecvMeta, header: Header, packet: &mut [u8]) {
         match header {
-            Header::Short { .. } | Header::Long { .. }
+            Header::Short { .. } | Header::Long { .. } | Header::Retry { .. }
                 if packet[0] & FIXED_BIT == 0 && !self.config.grease =>
             {
                 self.drop_packet(now, DropReason::FixedBit, packet.len());
@@ -158,6 +191,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-4.6.2-1, 9001-5.6-4, 9001-5.6-5
     fn long(
         &mut self,
         now: Instant,
@@ -220,6 +254,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-5.7-1, 9001-5.7-2, 9001-5.7-3
     fn short(&mut self, now: Instant, meta: &RecvMeta, dcid: &Cid, pn_offset: usize, packet: &mut [u8]) {
         let Some(path) = self.path_of(dcid) else {
             return self.undecryptable(now, DropReason::UnknownPath, packet);
@@ -287,6 +322,7 @@ impl Connection {
     }
 
     /// Frames and what follows from the packet as a whole.
+    // MUST 9000-13.1-1
     fn process(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, packet: &[u8]) {
         self.counters.packets_received += 1;
         let payload = &packet[opened.payload.0..opened.payload.1];
@@ -298,6 +334,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-4.9.1-2
     fn after_packet(
         &mut self,
         now: Instant,
@@ -324,13 +361,13 @@ impl Connection {
             self.paths[0].validation.set_validated();
             self.discard_level(now, SpaceId::Initial);
         }
-        if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
+        if matches!(opened.space, SpaceId::App(_)) && !self.paths[opened.ix].tuple.is_of(meta) {
             // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
             // follows, only on the newest packet that is not a probe, and not before the handshake is complete: a copy of
             // 0-RTT proves nothing (RFC 9000 §9).
             let live = self.paths[opened.ix].state.is_live();
             if self.side.is_server() && highest && live && !outcome.probing_only && !opened.zero_rtt {
-                self.rebind(now, meta, opened.ix, size);
+                self.follow_client(now, meta, opened.ix, size);
             }
         }
         if outcome.crypto

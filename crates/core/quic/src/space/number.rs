@@ -4,6 +4,8 @@
 //! sent (optimistic ACK, RFC 9000 §21.4). This decides which numbers those are; it does not remember them, because
 //! [`Sent`](super::Sent) sees the gap when the next packet is recorded.
 
+use tq_wire::VARINT_MAX;
+
 #[cfg(test)]
 mod tests;
 
@@ -38,8 +40,15 @@ impl Numbers {
         self.next
     }
 
+    /// Whether there is no number left: the last one is not used, the peer expects no answer to it (RFC 9000 §12.3).
+    // MUST 9000-12.3-3
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.next >= VARINT_MAX
+    }
+
     /// Hands out a number. `cwnd_packets` is the congestion window in packets: one number is left out at a random
     /// place every one to two windows.
+    // MUST 9000-12.3-1, 9000-12.3-2, 9000-17.2.3-1
     pub(crate) fn take(&mut self, cwnd_packets: u64) -> u64 {
         let pn = self.next;
         self.next += 1;
@@ -58,5 +67,11 @@ impl Numbers {
         self.random ^= self.random << 17;
         // The low bits of xorshift are its weak ones.
         (self.random >> 32) % bound
+    }
+
+    /// Goes on from `next`, as after a very long time.
+    #[cfg(test)]
+    pub(crate) fn jump(&mut self, next: u64) {
+        (self.next, self.skip) = (next, u64::MAX);
     }
 }

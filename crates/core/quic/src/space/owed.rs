@@ -38,6 +38,15 @@ impl Default for AckPolicy {
     }
 }
 
+impl AckPolicy {
+    /// RFC 9000's rhythm with the max_ack_delay we declare, which counts whole milliseconds.
+    // MUST 9000-13.2.1-1
+    pub(crate) fn within(declared: Duration) -> Self {
+        let millis = declared.as_millis().min((1 << 14) - 1);
+        Self { max_delay: Duration::from_millis(millis as u64), ..Self::default() }
+    }
+}
+
 /// Received numbers of one space.
 ///
 /// A packet in order costs O(1), any other O(log ranges) plus moving at most half of [`SEEN_RANGES`] ranges. Memory
@@ -91,6 +100,7 @@ impl Owed {
     }
 
     /// Whether `pn` was received before, or is too old to tell.
+    // MUST 9000-12.3-4
     pub(crate) fn is_duplicate(&self, pn: u64) -> bool {
         if self.largest.is_none_or(|(largest, _)| pn > largest) {
             return false;
@@ -109,6 +119,7 @@ impl Owed {
     }
 
     /// A packet was received and is not a duplicate (a duplicate changes nothing).
+    // MUST 9000-13.2.1-2, 9000-13.2.1-4
     pub(crate) fn on_packet(&mut self, now: Instant, pn: u64, eliciting: bool, ecn: Ecn) {
         if self.is_duplicate(pn) {
             return;
@@ -133,6 +144,7 @@ impl Owed {
         self.ce = ce;
     }
 
+    // MUST 9000-13.2.3-1
     fn remember(&mut self, now: Instant, pn: u64) {
         self.seen.insert_one(pn);
         if self.seen.len() > SEEN_RANGES
@@ -181,6 +193,7 @@ impl Owed {
     }
 
     /// When the delayed ACK is due; `None` if nothing waits for one.
+    // MUST 9000-13.2.1-1
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.since.map(|since| since + self.policy.max_delay)
     }
@@ -188,6 +201,7 @@ impl Owed {
     /// Writes an ACK, or a PATH_ACK if `path` is given, of as many of the newest ranges as fit. `exponent` is the
     /// ack_delay_exponent we advertised (0 to 20). Returns the largest number acknowledged; `None`, and nothing
     /// written, if nothing was received yet or there is no room.
+    // MUST 9000-13.2.1-3, 9000-13.2.5-1
     pub(crate) fn write(
         &mut self,
         now: Instant,
@@ -218,6 +232,7 @@ impl Owed {
 
     /// The peer has received an ACK up to `largest`: what it reported need not be reported again (RFC 9000 §13.2.4).
     /// The largest number received always stays, and so does what no ACK has reported yet.
+    // MUST 9000-13.2.3-2
     pub(crate) fn on_ack_acked(&mut self, largest: u64) {
         let Some((newest, _)) = self.largest else { return };
         let bound = largest.saturating_add(1).min(newest);

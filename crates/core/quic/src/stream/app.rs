@@ -18,6 +18,7 @@ const SMALLEST_SHARE: u64 = 1 << 10;
 
 impl Streams {
     /// Opens a stream; `None` if the peer allows no more now: [`StreamEvent::Available`] follows when it does.
+    // MUST 9000-2.1-1, 9000-4.6-2, 9000-19.11-3
     pub(crate) fn open(&mut self, dir: Dir) -> Option<StreamId> {
         let local = &mut self.local[dir as usize];
         if local.opened >= local.limit {

@@ -40,6 +40,7 @@ impl Remote {
     }
 
     /// One ended. Grants more once a quarter of the concurrency can be given back; says whether MAX_STREAMS is owed.
+    // MUST 9000-4.6-5
     pub(super) fn end(&mut self) -> bool {
         self.ended += 1;
         let limit = self.ended.saturating_add(self.concurrent).min(MOST);

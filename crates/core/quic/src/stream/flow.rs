@@ -58,6 +58,7 @@ impl Window {
 
     /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told. `may_grow` is asked
     /// for the bytes by which the window would grow.
+    // MUST 9000-4.2-1
     pub(super) fn consumed(
         &mut self,
         consumed: u64,
@@ -132,6 +133,7 @@ impl Inbound {
     }
 
     /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
+    // MUST 9000-19.9-2
     pub(super) fn receive(&mut self, bytes: u64) -> bool {
         let received = self.received.saturating_add(bytes);
         if received > self.window.limit() {

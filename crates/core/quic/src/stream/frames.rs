@@ -31,6 +31,7 @@ const FRAGMENTED: Fault =
 
 impl Streams {
     /// STREAM (RFC 9000 §19.8).
+    // MUST 9000-4.1-2, 9000-19.9-2
     pub(crate) fn on_stream(&mut self, now: Instant, f: &frame::Stream<'_>) -> Result<(), TransportError> {
         self.tick(now);
         let Some(key) = self.target(f.id, kind::STREAM, Part::Recv)? else { return Ok(()) };
@@ -61,6 +62,7 @@ impl Streams {
         self.reset_by_peer(f.id, f.code, f.final_size, Some(f.reliable_size.min(f.final_size)))
     }
 
+    // MUST 9000-4.5-1
     fn reset_by_peer(
         &mut self,
         id: StreamId,
@@ -85,6 +87,7 @@ impl Streams {
     }
 
     /// STOP_SENDING (RFC 9000 §3.5): answered with a reset of the same code, unless the peer has everything.
+    // MUST 9000-3.5-1
     pub(crate) fn on_stop_sending(&mut self, f: &frame::StopSending) -> Result<(), TransportError> {
         let Some(key) = self.target(f.id, kind::STOP_SENDING, Part::Send)? else { return Ok(()) };
         if self.cancel(key, f.code, true) {
@@ -94,6 +97,7 @@ impl Streams {
     }
 
     /// MAX_DATA (RFC 9000 §19.9).
+    // MUST 9000-4.1-3, 9000-13.3-3
     pub(crate) fn on_max_data(&mut self, limit: u64) {
         self.outbound.limit = self.outbound.limit.max(limit);
     }
@@ -109,6 +113,7 @@ impl Streams {
     }
 
     /// MAX_STREAMS (RFC 9000 §19.11).
+    // MUST 9000-4.6-4, 9000-19.11-2, 9000-13.3-3
     pub(crate) fn on_max_streams(&mut self, dir: Dir, limit: u64) {
         let local = &mut self.local[dir as usize];
         let before = local.limit;
@@ -140,6 +145,8 @@ impl Streams {
     }
 
     /// The stream a frame is about, opened if the frame may open it; `None` if it is gone.
+    // MUST 9000-3.2-1, 9000-4.6-3, 9000-19.4-1, 9000-19.5-1, 9000-19.5-2, 9000-19.8-1, 9000-19.10-1
+    // MUST 9000-19.10-2, 9000-19.11-4, 9000-19.13-1
     fn target(&mut self, id: StreamId, kind: u64, part: Part) -> Result<Option<u32>, TransportError> {
         let ours = self.is_ours(id);
         if id.dir() == Dir::Uni && ours == (part == Part::Recv) {
@@ -177,6 +184,7 @@ impl Streams {
     }
 
     /// Resets our sending part; says whether that was still possible.
+    // MUST 9000-3.3-2
     pub(super) fn cancel(&mut self, key: u32, code: u64, stopped: bool) -> bool {
         if self.with_send(key, |send| send.reset(code, stopped)) != Some(true) {
             return false;

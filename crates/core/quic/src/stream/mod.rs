@@ -252,6 +252,7 @@ impl Streams {
     }
 
     /// Forgets a stream whose parts are both done.
+    // MUST 9000-3.3-1, 9000-4.4-1
     fn retire(&mut self, key: u32) {
         let Some(stream) = self.table.get_mut(key) else { return };
         let sent = stream.send.as_ref().is_none_or(SendPart::is_done);

@@ -68,6 +68,7 @@ impl RecvPart {
     }
 
     /// Checks bytes up to `end`; gives how many of them count as new for the connection's flow control.
+    // MUST 9000-4.1-2, 9000-19.10-4
     pub(super) fn check(&self, end: u64, fin: bool) -> Result<u64, Fault> {
         match self.final_size {
             Some(size) if end > size => {
@@ -166,6 +167,7 @@ impl RecvPart {
     }
 
     /// Bytes that may be read now; `Ok(None)` at the end.
+    // MUST 9000-2.2-1
     fn readable(&mut self) -> Result<Option<usize>, ReadError> {
         if self.discards() {
             return Err(ReadError::Closed);

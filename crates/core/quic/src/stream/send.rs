@@ -92,6 +92,7 @@ impl SendPart {
     }
 
     /// Whether the application may write at all.
+    // MUST 9000-4.5-2
     pub(super) fn check_open(&self) -> Result<(), WriteError> {
         match self.phase {
             Phase::Open => Ok(()),
@@ -126,6 +127,7 @@ impl SendPart {
     }
 
     /// Gives up what is left; `false` if the peer has everything, or if it was reset before.
+    // MUST 9000-3.3-1
     pub(super) fn reset(&mut self, code: u64, stopped: bool) -> bool {
         if self.is_done() || matches!(self.phase, Phase::Reset { .. }) {
             return false;
@@ -137,6 +139,7 @@ impl SendPart {
     }
 
     /// Code and final size of the RESET_STREAM to write, while one is called for.
+    // MUST 9000-13.3-1
     pub(super) fn reset_frame(&self) -> Option<(u64, u64)> {
         match self.phase {
             Phase::Reset { code, acked: false, .. } => Some((code, self.charged)),
@@ -152,6 +155,7 @@ impl SendPart {
     }
 
     /// The peer's limit is now at least `limit`; says whether it moved.
+    // MUST 9000-4.1-3, 9000-13.3-3
     pub(super) fn raise(&mut self, limit: u64) -> bool {
         let moves = limit > self.limit;
         self.limit = self.limit.max(limit);
@@ -164,6 +168,7 @@ impl SendPart {
     }
 
     /// Whether bytes may go that need the connection's credit.
+    // MUST 9000-3.3-2
     pub(super) fn wants_fresh(&self) -> bool {
         self.charged < self.limit.min(self.buffer.end()) && !matches!(self.phase, Phase::Reset { .. })
     }
@@ -180,6 +185,7 @@ impl SendPart {
     }
 
     /// Whether the stream's limit holds bytes back; of no interest once it ended.
+    // MUST 9000-3.3-2
     fn is_blocked(&self) -> bool {
         let more = self.stalled || self.buffer.end() > self.charged;
         more && self.charged >= self.limit && !matches!(self.phase, Phase::Reset { .. })
@@ -202,6 +208,7 @@ impl SendPart {
 
     /// Takes the next bytes, at most `room` and at most `credit` never sent before; says whether the stream ends with
     /// them. An empty range is a lone FIN. The third is how much credit that took.
+    // MUST 9000-2.2-3, 9000-4.1-1, 9000-19.10-3
     pub(super) fn take(&mut self, room: usize, credit: u64) -> Option<(Range<u64>, bool, u64)> {
         let limit = self.limit.min(self.charged.saturating_add(credit)).max(self.charged);
         let sent = self.buffer.sent();
@@ -232,6 +239,7 @@ impl SendPart {
     }
 
     /// Copies what [`SendPart::take`] took.
+    // MUST 9000-2.2-2
     pub(super) fn copy(&self, range: Range<u64>, into: &mut [u8]) {
         self.buffer.copy(range, into);
     }

@@ -4,6 +4,7 @@ mod blocked;
 mod delivery;
 mod flow;
 mod hostile;
+mod must;
 mod priority;
 mod reset;
 mod scale;

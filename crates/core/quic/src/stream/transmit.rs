@@ -123,6 +123,7 @@ impl Streams {
     }
 
     /// Writes one STREAM frame; gives its bytes, or `None` if the packet has no room for one.
+    // MUST 9000-2.2-3, 9000-4.1-1, 9000-19.9-1
     fn write_frame(&mut self, turn: &Turn, p: &mut Payload<'_>) -> Option<usize> {
         let key = turn.entry.key;
         let credit = self.outbound.credit();

@@ -15,6 +15,7 @@ const UNANSWERED: u64 = 64;
 
 impl Connection {
     /// Initial and Handshake: acknowledgements, then CRYPTO, then a PING if a probe is owed and there is nothing else.
+    // MUST 9000-12.5-2
     pub(super) fn fill_early(&mut self, now: Instant, id: SpaceId, data: bool, payload: &mut Payload<'_>) {
         self.fill_ack(now, id, payload);
         if !data {
@@ -82,6 +83,7 @@ impl Connection {
         }
     }
 
+    // MUST 9000-13.2.6-1, 9000-13.2.6-2, 9000-13.2.6-3, 9000-17.2.3-3
     fn fill_ack(&mut self, now: Instant, id: SpaceId, payload: &mut Payload<'_>) {
         let path = match id {
             SpaceId::App(ix) => Some(self.paths[ix].id),
@@ -104,13 +106,14 @@ impl Connection {
         }
     }
 
+    // MUST 9000-13.2.1-5
     fn fill_ack_only_ping(&mut self, ix: usize, payload: &mut Payload<'_>) {
         self.paths[ix].ack_only += 1;
         let answered = self.paths[ix].space.sent.eliciting_in_flight() < UNANSWERED;
-        if self.paths[ix].ack_only >= ACK_ONLY_LIMIT
-            && answered
-            && self.in_flight(ix) < self.paths[ix].cc.window()
-        {
+        // a packet that asks for an answer counts, and must fit the window
+        let size = u64::from(self.paths[ix].mtu.current());
+        let room = self.in_flight(ix) + size <= self.paths[ix].cc.window();
+        if self.paths[ix].ack_only >= ACK_ONLY_LIMIT && answered && room {
             self.paths[ix].ack_only = 0;
             payload.frame(&Frame::Ping, None);
         }
@@ -150,6 +153,7 @@ impl Connection {
     }
 
     /// A probe must be ack-eliciting (RFC 9002 §6.2.4).
+    // MUST 9002-6.2.4-2
     fn fill_probe(&mut self, id: SpaceId, ix: usize, payload: &mut Payload<'_>) {
         let probes = &mut self.paths[ix].probes[id.index()];
         if *probes == 0 {

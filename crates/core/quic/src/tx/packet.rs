@@ -40,6 +40,7 @@ pub(super) struct Heading<'a> {
 }
 
 /// Writes a packet's header at the start of `room`; returns packet number offset and where the Length field is.
+// MUST 9000-17.4-1, 9000-17.4-2, 9000-17.4-3
 pub(super) fn write_header(
     room: &mut [u8],
     id: SpaceId,
@@ -86,13 +87,14 @@ impl Connection {
     /// Packet number and its length for the next packet of a space. Numbers are sent longer than need be for a while
     /// after losses only as far as RFC 9000 §17.1 asks.
     pub(super) fn next_pn(&self, id: SpaceId) -> Option<(u64, usize)> {
-        let space = self.space(id)?;
+        let space = self.space(id).filter(|space| !space.numbers.is_used_up())?;
         let pn = space.numbers.peek();
         Some((pn, packet_number::encoded_len(pn, space.sent.largest_acked())))
     }
 
     /// Writes one packet into `buf[start..limit]`; `fill` adds the frames. `None`, with nothing consumed, if no frame
     /// was written or there is no room.
+    // MUST 9000-12.4-1, 9000-17.2.2-1
     pub(super) fn draft(
         &mut self,
         id: SpaceId,
@@ -216,6 +218,7 @@ impl Connection {
             in_flight: draft.in_flight,
             ect0: ecn == Ecn::Ect0,
             mtu_probe: draft.mtu_probe,
+            beside: self.beside,
             tokens: draft.tokens,
             rate,
         };

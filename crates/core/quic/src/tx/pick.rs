@@ -6,8 +6,10 @@
 use smallvec::SmallVec;
 use tq_sched::{Demand, Health, MAX_PATHS, PathView, Pick, Status};
 use tq_time::Instant;
+use tq_wire::Code;
 
 use crate::connection::{Connection, Transmit};
+use crate::error::TransportError;
 use crate::path::PathState;
 
 impl Connection {
@@ -17,7 +19,18 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
+        if self.ends_for_want_of_numbers(now) {
+            return None;
+        }
         self.update_keys_if_due(now);
+        if self.keys_spent() {
+            let why = "keys are used up and cannot be replaced";
+            self.fail(now, TransportError::new(Code::AEAD_LIMIT_REACHED, 0, why));
+            return self.transmit_close(now, buf);
+        }
+        if let Some(transmit) = self.transmit_aside(now, buf) {
+            return Some(transmit);
+        }
         if self.paths.len() == 1 {
             return self.transmit_on(now, 0, buf, max_segments);
         }

@@ -28,8 +28,8 @@ pub mod raw;
 pub struct End {
     pub endpoint: Endpoint,
     pub address: SocketAddr,
-    /// Every address, by the number of its socket; the first is `address`.
-    pub addresses: Vec<SocketAddr>,
+    /// Addresses of sockets 1 and up.
+    pub others: Vec<SocketAddr>,
     pub connections: BTreeMap<Handle, Connection>,
     pub accepted: VecDeque<Handle>,
     pub events: Vec<(Handle, Event)>,
@@ -182,7 +182,7 @@ impl Pair {
 
     pub fn launch(&mut self, side: usize, transmit: &Transmit, bytes: &[u8]) {
         let end = if side == 0 { &self.client } else { &self.server };
-        let from = end.from(transmit);
+        let from = end.socket(transmit.socket);
         let delay = self.delays.get(&(from, transmit.remote)).copied().unwrap_or(self.delay);
         for bytes in bytes.chunks(transmit.segment.unwrap_or(bytes.len().max(1))) {
             self.sent[side] += bytes.len() as u64;
@@ -219,7 +219,7 @@ impl Pair {
         let now = self.now;
         while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= now) {
             let flying = entry.remove();
-            let side = usize::from(self.server.addresses.contains(&flying.to));
+            let side = usize::from(self.server.socket_at(flying.to).is_some());
             let end = if side == 0 { &mut self.client } else { &mut self.server };
             if let Some((transmit, reply)) = end.receive(now, &flying) {
                 self.launch(side, &transmit, &reply);
@@ -251,7 +251,7 @@ impl End {
         Self {
             endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(entropy::Seeded::next())),
             address: address.parse().expect("an address"),
-            addresses: vec![address.parse().expect("an address")],
+            others: Vec::new(),
             connections: BTreeMap::new(),
             accepted: VecDeque::new(),
             events: Vec::new(),
@@ -262,11 +262,14 @@ impl End {
         }
     }
 
-    /// The address a datagram leaves from.
-    fn from(&self, transmit: &Transmit) -> SocketAddr {
-        let by_ip = |ip| self.addresses.iter().find(|address| address.ip() == ip);
-        let named = transmit.local_ip.and_then(by_ip);
-        *named.or_else(|| self.addresses.get(transmit.socket as usize)).unwrap_or(&self.address)
+    /// The address of a socket.
+    pub fn socket(&self, number: u32) -> SocketAddr {
+        number.checked_sub(1).map_or(self.address, |at| self.others[at as usize])
+    }
+
+    fn socket_at(&self, address: SocketAddr) -> Option<u32> {
+        let mut all = std::iter::once(&self.address).chain(&self.others);
+        all.position(|known| *known == address).map(|at| at as u32)
     }
 
     /// How a connection ended, if the application was told.
@@ -331,9 +334,13 @@ impl End {
     }
 
     fn receive(&mut self, now: Instant, flying: &Flying) -> Option<(Transmit, Vec<u8>)> {
-        let socket = self.addresses.iter().position(|address| *address == flying.to).unwrap_or(0);
-        let local_ip = Some(self.addresses[socket].ip());
-        let meta = RecvMeta { remote: flying.from, local_ip, socket: socket as u32, ecn: flying.ecn };
+        let socket = self.socket_at(flying.to).unwrap_or(0);
+        let meta = RecvMeta {
+            remote: flying.from,
+            local_ip: Some(self.socket(socket).ip()),
+            socket,
+            ecn: flying.ecn,
+        };
         let mut reply = Vec::new();
         let mut bytes = flying.bytes.clone();
         let route = self.endpoint.receive(now, &meta, &mut bytes, &mut reply);

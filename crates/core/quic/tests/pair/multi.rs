@@ -27,7 +27,7 @@ pub fn link(n: usize) -> SocketAddr {
 /// A pair of which both ends allow `count` paths and the client has as many links.
 pub fn pair(count: u32) -> Pair {
     let mut pair = Pair::new(paths(count), paths(count));
-    pair.client.addresses = (0..count as usize).map(link).collect();
+    pair.client.others = (1..count as usize).map(link).collect();
     pair
 }
 
@@ -49,7 +49,7 @@ pub fn connected(pair: &mut Pair) -> (Handle, Handle) {
     let (client, server) = pair.connected();
     let may = Event::Path(PathEvent::MayOpen);
     pair.drive_for(Duration::from_secs(2), |pair| pair.client.has(client, &may));
-    let ids: Vec<PathId> = (1..pair.client.addresses.len()).map(|n| open(pair, client, n)).collect();
+    let ids: Vec<PathId> = (1..=pair.client.others.len()).map(|n| open(pair, client, n)).collect();
     let valid = |pair: &Pair| {
         ids.iter().all(|id| {
             let event = Event::Path(PathEvent::Validated(*id));

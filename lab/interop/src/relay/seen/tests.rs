@@ -24,18 +24,19 @@ fn datagrams_are_counted_by_their_first_packet() {
     let expected = "\"initial\":2,\"zero_rtt\":1,\"handshake\":1,\"retry\":1,\"version_negotiation\":2,\"short\":2,\
                     \"other\":2,";
     assert!(json.starts_with(&format!("{{{expected}")), "{json}");
-    assert!(json.ends_with("\"versions\":[\"0x00000000\",\"0x00000001\"]}"), "{json}");
+    let versions = "\"versions\":[\"0x00000000\",\"0x00000001\"],\"handshake_versions\":[\"0x00000001\"]}";
+    assert!(json.ends_with(versions), "{json}");
 }
 
 #[test]
 fn what_became_of_them_is_counted() {
     let seen = Seen::default();
-    let pass = Some(Verdict::Pass);
-    for verdict in [pass, pass, pass, Some(Verdict::Lose), Some(Verdict::Lose), Some(Verdict::Corrupt), None]
-    {
-        seen.done(verdict);
+    use Became::*;
+    for became in [Passed, Passed, Passed, Lost, Lost, Corrupted, Overflowed, Queued, Outage, Swallowed] {
+        seen.done(became);
     }
     assert!(seen.json().contains("\"passed\":3,\"lost\":2,\"corrupted\":1,\"overflowed\":1,"));
+    assert!(seen.json().contains("\"queue_full\":1,\"outage\":1,\"swallowed\":1,"));
 }
 
 #[test]
@@ -45,4 +46,48 @@ fn a_peer_that_makes_versions_up_fills_nothing() {
         seen.note(&long(0xc0, version.to_be_bytes()));
     }
     assert_eq!(seen.versions.lock().unwrap().len(), VERSIONS);
+}
+
+/// A long header packet with a length field and 20 bytes behind it.
+fn whole(first: u8, version: u32, token: Option<&[u8]>) -> Vec<u8> {
+    let token = token.map_or_else(Vec::new, |token| [&[token.len() as u8][..], token].concat());
+    [&[first][..], &version.to_be_bytes(), &[2, 7, 7, 0], &token, &[20], &[9; 20]].concat()
+}
+
+#[test]
+fn version_2_numbers_its_packets_differently() {
+    let seen = Seen::default();
+    for first in [0xd0, 0xe0, 0xf0, 0xc0] {
+        seen.note(&long(first, V2.to_be_bytes()));
+    }
+    let json = seen.json();
+    assert!(json.starts_with("{\"initial\":1,\"zero_rtt\":1,\"handshake\":1,\"retry\":1,"), "{json}");
+    assert!(json.contains("\"handshake_versions\":[\"0x6b3343cf\"]"), "{json}");
+}
+
+#[test]
+fn coalesced_packets_are_told_apart() {
+    let datagram = [whole(0xc0, 1, Some(b"token")), whole(0xe0, 1, None), vec![0x40; 30]].concat();
+    let kinds: Vec<usize> = packets(&datagram).map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [INITIAL, HANDSHAKE], "behind long headers a short one is not looked for");
+    let seen = Seen::default();
+    seen.note(&[whole(0xc0, 1, Some(b"")), whole(0xd0, 1, None)].concat());
+    assert!(seen.json().contains("\"zero_rtt\":0,") && seen.json().contains("\"zero_rtt_packets\":1,"));
+    // Cut off anywhere, nothing is read that is not there.
+    for len in 0..datagram.len() {
+        assert!(packets(&datagram[..len]).count() <= 2);
+    }
+}
+
+#[test]
+fn amplification_counts_until_the_client_has_proven_its_address() {
+    let (account, most) = (Account::default(), AtomicU64::new(0));
+    account.received(&whole(0xc0, 1, Some(&[]))[..]);
+    let received = account.received.load(Ordering::Relaxed) as usize;
+    account.sent(2 * received, &most);
+    account.sent(received / 2, &most);
+    assert!((2400..=2500).contains(&most.load(Ordering::Relaxed)));
+    account.received(&[whole(0xc0, 1, Some(&[])), whole(0xe0, 1, None)].concat());
+    account.sent(100 * received, &most);
+    assert!(most.load(Ordering::Relaxed) <= 2500);
 }

@@ -22,6 +22,7 @@ fn skips(seed: u64, cwnd: u64, count: usize) -> Vec<u64> {
     skips
 }
 
+// MUST 9000-12.3-1, 9000-12.3-2
 #[test]
 fn numbers_start_at_zero_and_ascend_by_one_or_two() {
     let mut numbers = Numbers::new(0);

@@ -58,6 +58,7 @@ fn at_first_nothing_is_owed() {
     assert!(!owed.wants(at(100)), "there is nothing to acknowledge");
 }
 
+// MUST 9000-13.2.1-1, 9000-13.2.1-3
 #[test]
 fn every_second_packet_is_acknowledged_at_once_and_one_alone_after_the_delay() {
     let mut owed = owed();
@@ -73,6 +74,7 @@ fn every_second_packet_is_acknowledged_at_once_and_one_alone_after_the_delay() {
     assert_eq!(owed.deadline(), None);
 }
 
+// MUST 9000-13.2.1-4
 #[test]
 fn packets_that_elicit_nothing_wait_for_company() {
     let mut owed = owed();
@@ -282,6 +284,7 @@ fn what_the_peer_knows_is_reported_no_more_but_still_recognised() {
     assert_eq!(write(&mut owed, at(2)), [9..=10, 6..=6], "a straggler is reported");
 }
 
+// MUST 9000-13.2.3-2
 #[test]
 fn the_largest_number_is_never_forgotten() {
     let mut owed = owed();
@@ -340,6 +343,7 @@ fn a_straggler_that_did_not_fit_is_tried_again() {
     assert!(!owed.pending());
 }
 
+// MUST 9000-12.3-4, 9000-13.2.3-1
 #[test]
 fn every_other_number_keeps_64_ranges_and_all_duplicates() {
     let mut owed = owed();

@@ -6,6 +6,7 @@ fn one_frame(from: &mut Streams) -> Packet {
     packet(from, 1200).expect("something to send")
 }
 
+// MUST 9000-2.2-3, 9000-4.1-1, 9000-19.10-3
 #[test]
 fn a_stream_at_its_limit_says_so_once_per_limit() {
     let (mut c, mut s) = pair(&small());
@@ -28,6 +29,7 @@ fn a_stream_at_its_limit_says_so_once_per_limit() {
     assert_eq!(frames(&sent), [Frame::StreamDataBlocked(id, 1500)]);
 }
 
+// MUST 9000-2.2-3, 9000-4.1-1, 9000-4.1-3, 9000-13.3-3
 #[test]
 fn a_connection_at_its_limit_says_so_once_per_limit() {
     let (mut c, mut s) = pair(&small());
@@ -69,6 +71,7 @@ fn lost_bytes_and_lone_fins_pass_a_blocked_connection() {
     assert_eq!(frames(&fin), [Frame::Stream(stream(ids[0], 1000, b"", true))]);
 }
 
+// MUST 9000-4.6-2, 9000-19.11-3
 #[test]
 fn an_open_beyond_the_limit_is_refused_told_and_announced_later() {
     let (mut c, mut s) = pair(&small());

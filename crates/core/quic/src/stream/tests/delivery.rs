@@ -49,6 +49,7 @@ fn a_zero_length_fin_ends_a_stream_that_had_bytes_and_one_that_had_none() {
     assert_eq!((c.len(), s.len()), (0, 0));
 }
 
+// MUST 9000-2.2-2
 #[test]
 fn a_fin_rides_on_the_last_bytes_and_again_when_they_are_lost() {
     let (mut c, _) = pair(&small());
@@ -151,6 +152,7 @@ fn an_event_comes_once_until_it_is_answered() {
     assert!(events(&mut s).contains(&StreamEvent::Opened(Dir::Bi)));
 }
 
+// MUST 9000-3.2-1
 #[test]
 fn opening_a_stream_opens_those_below_it() {
     let (mut c, mut s) = pair(&small());
@@ -378,6 +380,7 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
+    // MUST 9000-2.2-1, 9000-2.2-2
     #[test]
     fn every_byte_arrives_once_and_in_order_through_loss_and_reordering(
         steps in proptest::collection::vec(step(), 1..250),

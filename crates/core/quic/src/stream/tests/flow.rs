@@ -36,6 +36,7 @@ fn bulk(config: &StreamConfig, rtt: u64, rounds: u64, share: usize) -> (Streams,
     (s, id)
 }
 
+// MUST 9000-4.2-1
 #[test]
 fn limits_move_when_half_of_a_window_was_read() {
     let (mut c, mut s) = pair(&small());
@@ -119,6 +120,7 @@ fn without_a_round_trip_time_windows_stay() {
     assert_eq!(window(&s, id), 1000);
 }
 
+// MUST 9000-4.1-1, 9000-19.9-1
 #[test]
 fn a_peer_that_is_not_read_is_held_to_the_connections_window() {
     let config = StreamConfig { max_uni: 64, ..small() };

@@ -31,6 +31,7 @@ fn a_reset_drops_what_was_unread_and_gives_its_credit_back() {
     }
 }
 
+// MUST 9000-4.5-1
 #[test]
 fn bytes_a_reset_left_out_count_for_the_connection_and_are_given_back() {
     let (_, mut s) = pair(&small());
@@ -42,6 +43,7 @@ fn bytes_a_reset_left_out_count_for_the_connection_and_are_given_back() {
     assert!(frames(&sent).contains(&Frame::MaxData(5000)), "{sent:?}");
 }
 
+// MUST 9000-3.5-1
 #[test]
 fn a_stop_discards_what_comes_and_gives_its_credit_back() {
     let (mut c, mut s) = pair(&small());
@@ -117,6 +119,7 @@ fn a_stop_and_a_reset_that_cross_end_both_sides() {
     assert_eq!((c.len(), s.len()), (0, 0), "the stop made the server reset its part");
 }
 
+// MUST 9000-3.3-1
 #[test]
 fn a_reset_or_stop_after_the_fin_was_acknowledged_is_a_no_op() {
     let (mut c, mut s) = pair(&small());
@@ -142,6 +145,7 @@ fn a_reset_after_everything_came_is_ignored() {
     assert_eq!(drain(&mut s, id), (b"all".to_vec(), Ok(None)));
 }
 
+// MUST 9000-3.3-1, 9000-3.3-2, 9000-4.5-2, 9000-13.3-1
 #[test]
 fn a_reset_is_sent_until_it_is_acknowledged_and_bytes_are_not() {
     let (mut c, _) = pair(&small());
@@ -206,6 +210,7 @@ fn a_partial_reset_keeps_credit_for_what_it_makes_us_hold() {
     assert_eq!(code(s.on_stream(at(0), &stream(id, 0, b"x", false))), Some(Code::FLOW_CONTROL_ERROR));
 }
 
+// MUST 9000-2.1-1, 9000-4.6-5
 #[test]
 fn ids_are_given_back_in_batches_as_streams_end() {
     let (mut c, mut s) = pair(&small());

@@ -18,6 +18,7 @@ fn reset_at(id: StreamId, code: u64, final_size: u64, reliable_size: u64) -> fra
     frame::ResetStreamAt { id, code, final_size, reliable_size }
 }
 
+// MUST 9000-19.4-1, 9000-19.5-2, 9000-19.8-1, 9000-19.10-2, 9000-19.13-1
 #[test]
 fn frames_the_wrong_way_of_a_unidirectional_stream_are_state_errors() {
     let (_, mut s) = pair(&small());
@@ -33,6 +34,7 @@ fn frames_the_wrong_way_of_a_unidirectional_stream_are_state_errors() {
     assert_eq!(s.accept(Dir::Uni), None, "nothing was opened by it");
 }
 
+// MUST 9000-19.5-1, 9000-19.8-1, 9000-19.10-1
 #[test]
 fn frames_for_our_streams_that_were_never_opened_are_state_errors() {
     let (_, mut s) = pair(&small());
@@ -46,6 +48,7 @@ fn frames_for_our_streams_that_were_never_opened_are_state_errors() {
     assert_eq!(code(s.on_max_stream_data(ours(Dir::Uni, 7), 9)), state);
 }
 
+// MUST 9000-4.6-3, 9000-19.11-4
 #[test]
 fn a_stream_beyond_the_limit_is_a_limit_error_whatever_the_frame() {
     let (_, mut s) = pair(&small());
@@ -64,6 +67,7 @@ fn a_stream_beyond_the_limit_is_a_limit_error_whatever_the_frame() {
     assert_eq!(s.len(), 8);
 }
 
+// MUST 9000-4.1-2, 9000-19.10-4
 #[test]
 fn bytes_beyond_the_streams_limit_are_a_flow_control_error_and_not_delivered() {
     let (_, mut s) = pair(&small());
@@ -79,6 +83,7 @@ fn bytes_beyond_the_streams_limit_are_a_flow_control_error_and_not_delivered() {
     assert_eq!(code(s.on_stream(at(0), &stream(id, 1000, b"", true))), None);
 }
 
+// MUST 9000-4.1-2, 9000-4.5-1, 9000-19.9-2
 #[test]
 fn bytes_beyond_the_connections_limit_are_a_flow_control_error() {
     let (_, mut s) = pair(&small());

@@ -1,0 +1,93 @@
+//! TLS for both roles: one ALPN, no verification, key logging to `SSLKEYLOGFILE`.
+//!
+//! rustls rather than s2n-tls, as it can be told the cipher suites and takes any certificate.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CipherSuite, DigitallySignedStruct, KeyLogFile, SignatureScheme};
+use s2n_quic::provider::tls::rustls as quic;
+
+use crate::Case;
+
+const ALPN: &[u8] = b"hq-interop";
+
+pub(crate) fn client(case: Case) -> Result<quic::Client> {
+    let provider = provider(case);
+    let verifier = AnyCertificate(provider.clone());
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.key_log = Arc::new(KeyLogFile::new());
+    Ok(quic::Client::from(tls))
+}
+
+pub(crate) fn server(case: Case, cert: &Path, key: &Path) -> Result<quic::Server> {
+    let read = || -> Result<_, rustls::pki_types::pem::Error> {
+        let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
+        Ok((chain, PrivateKeyDer::from_pem_file(key)?))
+    };
+    let (chain, key) = read().context("reading certificate and key")?;
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider(case))
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.key_log = Arc::new(KeyLogFile::new());
+    Ok(quic::Server::from(tls))
+}
+
+fn provider(case: Case) -> Arc<CryptoProvider> {
+    let mut provider = aws_lc_rs::default_provider();
+    if case == Case::ChaCha20 {
+        provider.cipher_suites.retain(|s| s.suite() == CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
+    }
+    Arc::new(provider)
+}
+
+/// Accepts any certificate of which the server proves to have the key.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::PeerIncompatible::Tls12NotOffered.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,96 @@
+//! Handshakes and requests, counted for a while.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use s2n_quic::client::Connect;
+use tokio::task::JoinSet;
+
+use crate::config;
+use crate::report::Meter;
+
+/// How requests are made.
+#[derive(Clone, Copy)]
+pub(crate) struct Many {
+    /// Bytes of each request and each answer.
+    pub(crate) size: u64,
+    pub(crate) limit: Duration,
+    pub(crate) outstanding: u32,
+    pub(crate) mtu: u16,
+    pub(crate) json: bool,
+}
+
+/// Connects and closes, `outstanding` at a time, from one endpoint.
+pub(crate) async fn handshakes(
+    server: SocketAddr,
+    limit: Duration,
+    outstanding: u32,
+    mtu: u16,
+    json: bool,
+) -> Result<()> {
+    let endpoint = config::client(server, mtu)?;
+    let meter = Meter::start();
+    let end = tokio::time::Instant::now() + limit;
+    let mut tasks = JoinSet::new();
+    for _ in 0..outstanding {
+        let endpoint = endpoint.clone();
+        tasks.spawn(async move {
+            let mut count = 0;
+            while tokio::time::Instant::now() < end {
+                let connect = Connect::new(server).with_server_name("localhost");
+                let connection = endpoint.connect(connect).await.context("handshake")?;
+                connection.close(0_u32.into());
+                count += 1;
+            }
+            Ok(count)
+        });
+    }
+    let count = sum(tasks).await?;
+    meter.count("handshakes", count, outstanding, json);
+    Ok(())
+}
+
+/// Requests on new streams of one connection, `outstanding` at a time.
+pub(crate) async fn requests(server: SocketAddr, many: Many) -> Result<()> {
+    let Many { size, limit, outstanding, mtu, json } = many;
+    let endpoint = config::client(server, mtu)?;
+    let connect = Connect::new(server).with_server_name("localhost");
+    let connection = endpoint.connect(connect).await.context("handshake")?;
+    let mut request = size.to_be_bytes().to_vec();
+    request.resize(size as usize, 0);
+    let meter = Meter::start();
+    let end = tokio::time::Instant::now() + limit;
+    let mut tasks = JoinSet::new();
+    for _ in 0..outstanding {
+        let (mut connection, request) = (connection.handle(), Bytes::from(request.clone()));
+        tasks.spawn(async move {
+            let mut count = 0;
+            while tokio::time::Instant::now() < end {
+                let mut stream = connection.open_bidirectional_stream().await?;
+                stream.send_data(request.clone())?;
+                stream.finish()?;
+                let mut got = 0;
+                while let Some(part) = stream.receive().await? {
+                    got += part.len() as u64;
+                }
+                ensure!(got == size, "an answer of {got} bytes");
+                count += 1;
+            }
+            Ok(count)
+        });
+    }
+    let count = sum(tasks).await?;
+    meter.count("requests", count, outstanding, json);
+    connection.close(0_u32.into());
+    Ok(())
+}
+
+async fn sum(mut tasks: JoinSet<Result<u64>>) -> Result<u64> {
+    let mut count = 0;
+    while let Some(done) = tasks.join_next().await {
+        count += done??;
+    }
+    Ok(count)
+}

@@ -1,0 +1,70 @@
+//! CPU time and wall time of what was done, told as a line.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// This program, in figures.
+const STACK: &str = "s2n-quic";
+
+/// Something under way.
+pub(crate) struct Meter {
+    begin: Instant,
+    user: Duration,
+    system: Duration,
+}
+
+impl Meter {
+    pub(crate) fn start() -> Self {
+        let (user, system) = cpu();
+        Self { begin: Instant::now(), user, system }
+    }
+
+    /// Prints what happened since the start.
+    pub(crate) fn stop(self, role: &str, bytes: u64, json: bool, detail: &str) {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let (user, system) = cpu();
+        let (user, system) = ((user - self.user).as_secs_f64(), (system - self.system).as_secs_f64());
+        let gbits = bytes as f64 * 8e-9 / seconds;
+        let per_gb = (user + system) / (bytes.max(1) as f64 * 1e-9);
+        if json {
+            println!(
+                r#"{{"stack":"{STACK}","role":"{role}","bytes":{bytes},"seconds":{seconds:.6},"gbit_s":{gbits:.4},"cpu_user":{user:.6},"cpu_system":{system:.6},"cpu_s_per_gb":{per_gb:.4}}}"#
+            );
+        } else {
+            println!(
+                "{role}: {bytes} bytes in {seconds:.3} s = {gbits:.2} Gbit/s, CPU {user:.2} + {system:.2} s = {per_gb:.3} s/GB"
+            );
+            println!("{role}: {detail}");
+        }
+    }
+}
+
+impl Meter {
+    /// Prints how often something was done since the start.
+    pub(crate) fn count(self, what: &str, count: u64, outstanding: u32, json: bool) {
+        let seconds = self.begin.elapsed().as_secs_f64();
+        let (user, system) = cpu();
+        let cpu = (user - self.user + system - self.system).as_secs_f64();
+        let (per_s, cpu_ms) = (count as f64 / seconds, cpu * 1e3 / count.max(1) as f64);
+        if json {
+            println!(
+                r#"{{"stack":"{STACK}","what":"{what}","outstanding":{outstanding},"count":{count},"seconds":{seconds:.6},"per_s":{per_s:.1},"client_cpu_ms":{cpu_ms:.4}}}"#
+            );
+        } else {
+            println!("{count} {what}, {outstanding} at a time: {per_s:.0}/s, CPU {cpu_ms:.3} ms each");
+        }
+    }
+}
+
+/// User and system time of this process.
+fn cpu() -> (Duration, Duration) {
+    // SAFETY: `rusage` is plain integers; the kernel fills in the one we pass.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
+        usage
+    };
+    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    (time(usage.ru_utime), time(usage.ru_stime))
+}
