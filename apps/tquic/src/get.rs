@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use clap::Args;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tq::{Bytes, ClientConfig, ConnectionError, RecvStream, tls};
+use tq::{Bytes, ClientConfig, ConnectionError, EndpointConfig, RecvStream, tls};
 
 use crate::exit::Unreachable;
 use crate::files;
@@ -52,7 +52,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     };
     let config = ClientConfig::new(trust.alpn([files::ALPN]).key_log(true))?;
     let remote = Remote::resolve(&addr).await?;
-    let endpoint = remote.endpoint()?;
+    let endpoint = remote.endpoint(EndpointConfig::default())?;
     let connected = remote.connect(&endpoint, &config).await;
     let connection = connected.map_err(|error| match (is_about_trust(&error), pin) {
         (false, _) => error,

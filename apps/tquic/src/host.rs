@@ -6,24 +6,28 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::time::timeout;
-use tq::{Connection, Endpoint, RecvStream, SendStream, ServerConfig};
+use tq::{
+    Connection, ConnectionError, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig,
+};
 
 /// How long clients are given to hear that the server stops.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Listens.
-pub(crate) fn bind(config: ServerConfig, listen: SocketAddr) -> Result<Endpoint> {
-    Endpoint::server(config, listen).with_context(|| format!("cannot listen on {listen}"))
+pub(crate) fn bind(endpoint: EndpointConfig, config: ServerConfig, listen: SocketAddr) -> Result<Endpoint> {
+    let endpoint = Endpoint::builder().config(endpoint).server(config).bind(listen);
+    endpoint.with_context(|| format!("cannot listen on {listen}"))
 }
 
-/// Answers every bidirectional stream of every client with `answer`, until SIGINT.
-pub(crate) async fn serve<A, F>(endpoint: &Endpoint, answer: A) -> Result<()>
+/// Answers every bidirectional stream of every client with `answer`, until SIGINT; with `early` before the handshake
+/// is complete, which is for answers that may be given twice.
+pub(crate) async fn serve<A, F>(endpoint: &Endpoint, early: bool, answer: A) -> Result<()>
 where
     A: Fn(SendStream, RecvStream) -> F + Clone + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
 {
     tokio::select! {
-        () = accept(endpoint, answer) => {}
+        () = accept(endpoint, early, answer) => {}
         signal = tokio::signal::ctrl_c() => signal?,
     }
     endpoint.close(0, b"the server stops");
@@ -32,7 +36,7 @@ where
     Ok(())
 }
 
-async fn accept<A, F>(endpoint: &Endpoint, answer: A)
+async fn accept<A, F>(endpoint: &Endpoint, early: bool, answer: A)
 where
     A: Fn(SendStream, RecvStream) -> F + Clone + Send + 'static,
     F: Future<Output = Result<()>> + Send + 'static,
@@ -41,11 +45,23 @@ where
         let answer = answer.clone();
         tokio::spawn(async move {
             let remote = incoming.remote_address();
-            match incoming.await {
+            match handshake(incoming, early).await {
                 Ok(connection) => converse(connection, answer).await,
                 Err(error) => eprintln!("{remote}: {error}"),
             }
         });
+    }
+}
+
+async fn handshake(incoming: Incoming, early: bool) -> Result<Connection, ConnectionError> {
+    let connecting = incoming.accept()?;
+    let connecting = match early {
+        true => connecting.into_early(),
+        false => Err(connecting),
+    };
+    match connecting {
+        Ok(connection) => Ok(connection),
+        Err(connecting) => connecting.await,
     }
 }
 

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use tq::TransportConfig;
 use tq::quic::cc::Algorithm;
 use tq::tls::RawIdentity;
+use tq::{EndpointConfig, TransportConfig, Version};
 
 /// Seed of the key pair everybody knows.
 const SEED: [u8; 32] = *b"tq-perf measures, nothing secret";
@@ -36,6 +36,9 @@ pub(crate) struct ServerOptions {
     /// Address and UDP port to listen on; port 0 lets the system choose.
     #[arg(long, value_name = "ADDR", default_value = "[::]:4433")]
     listen: SocketAddr,
+    /// Take orders in 0-RTT.
+    #[arg(long)]
+    early_data: bool,
     #[command(flatten)]
     tuning: Tuning,
 }
@@ -63,6 +66,12 @@ pub(crate) struct ClientOptions {
     /// Count full handshakes.
     #[arg(long, conflicts_with = "requests")]
     handshakes: bool,
+    /// With --handshakes: resume earlier sessions instead.
+    #[arg(long, requires = "handshakes")]
+    resume: bool,
+    /// With --handshakes: resume, and send a small request in 0-RTT; the server must take it (--early-data).
+    #[arg(long, requires = "handshakes")]
+    early: bool,
     /// Count requests and answers of SIZE bytes each, a stream for each pair.
     #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(u32).range(0..=1 << 24))]
     requests: Option<u32>,
@@ -85,9 +94,20 @@ pub(crate) struct Tuning {
     /// Largest UDP payload to try, bytes: 1472 for Ethernet over IPv4, 8952 for jumbo frames.
     #[arg(long, value_name = "BYTES", default_value_t = 1452, value_parser = clap::value_parser!(u16).range(1200..=65507))]
     mtu: u16,
+    /// Speak version 2 (RFC 9369) if the other end does: a client offers it, a server chooses it.
+    #[arg(long)]
+    v2: bool,
 }
 
 impl Tuning {
+    fn endpoint(&self) -> EndpointConfig {
+        let mut config = EndpointConfig::default();
+        if self.v2 {
+            config.versions = vec![Version::V2, Version::V1];
+        }
+        config
+    }
+
     fn apply(&self, transport: &mut TransportConfig) {
         transport.congestion = self.cc;
         transport.max_mtu = self.mtu;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context, Result};
-use tq::{ClientConfig, Connection, Endpoint};
+use tq::{ClientConfig, Connecting, Connection, Endpoint, EndpointConfig};
 
 use crate::exit::Unreachable;
 
@@ -25,17 +25,26 @@ impl Remote {
     }
 
     /// An endpoint that can reach it.
-    pub(crate) fn endpoint(&self) -> Result<Endpoint> {
+    pub(crate) fn endpoint(&self, config: EndpointConfig) -> Result<Endpoint> {
         let any: IpAddr = match self.addr {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        Endpoint::client((any, 0).into()).context("cannot open a UDP socket")
+        Endpoint::builder().config(config).bind((any, 0).into()).context("cannot open a UDP socket")
     }
 
     /// A connection to it.
     pub(crate) async fn connect(&self, endpoint: &Endpoint, config: &ClientConfig) -> Result<Connection> {
-        let connecting = endpoint.connect_with(config, self.addr, &self.host)?;
+        self.complete(self.start(endpoint, config)?).await
+    }
+
+    /// A handshake with it.
+    pub(crate) fn start(&self, endpoint: &Endpoint, config: &ClientConfig) -> Result<Connecting> {
+        Ok(endpoint.connect_with(config, self.addr, &self.host)?)
+    }
+
+    /// The end of a handshake with it.
+    pub(crate) async fn complete(&self, connecting: Connecting) -> Result<Connection> {
         connecting.await.with_context(|| format!("cannot connect to {}", self.addr))
     }
 }

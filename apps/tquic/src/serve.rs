@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use tokio::sync::mpsc;
-use tq::{Bytes, RecvStream, SendStream, ServerConfig, tls};
+use tq::{Bytes, EndpointConfig, RecvStream, SendStream, ServerConfig, tls};
 
 use crate::pin::Pin;
 use crate::{files, host};
@@ -36,12 +36,15 @@ pub(crate) struct Options {
     /// Key of the certificate, PEM.
     #[arg(long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
+    /// Take requests in 0-RTT: somebody on the path can then make the server answer one of them twice.
+    #[arg(long)]
+    early_data: bool,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let Options { listen, dir, cert, key } = options;
+    let Options { listen, dir, cert, key, early_data } = options;
     ensure!(dir.is_dir(), "{}: not a directory", dir.display());
-    let settings = tls::ServerConfig::new().alpn([files::ALPN]).key_log(true);
+    let settings = tls::ServerConfig::new().alpn([files::ALPN]).key_log(true).early_data(early_data);
     let (settings, shown) = match cert.zip(key) {
         Some((cert, key)) => (settings.certificate(tls::CertificateIdentity::load(cert, key)?), None),
         None => {
@@ -52,7 +55,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     };
     let mut config = ServerConfig::new(settings)?;
     config.transport(|transport| transport.stream.max_bidi = STREAMS);
-    let endpoint = host::bind(config, listen)?;
+    let endpoint = host::bind(EndpointConfig::default(), config, listen)?;
     match shown {
         Some(pin) => {
             crate::exit::say(&format!("listening on {}, key fingerprint {pin}", endpoint.local_addr()))?
@@ -60,7 +63,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         None => crate::exit::say(&format!("listening on {}", endpoint.local_addr()))?,
     }
     let root: Arc<Path> = dir.into();
-    host::serve(&endpoint, move |send, recv| answer(Arc::clone(&root), send, recv)).await
+    host::serve(&endpoint, early_data, move |send, recv| answer(Arc::clone(&root), send, recv)).await
 }
 
 /// Answers one request.

@@ -150,12 +150,14 @@ fn wrong_use_is_exit_code_2() {
 
 #[test]
 fn every_measurement_has_its_figures() {
-    let server = Server::start(&["perf", "server", "--listen", "127.0.0.1:0"]);
-    let cases: [(&[&str], &[&str]); 5] = [
+    let server = Server::start(&["perf", "server", "--listen", "127.0.0.1:0", "--early-data", "--v2"]);
+    let cases: [(&[&str], &[&str]); 7] = [
         (&["--bytes", "20000000"], &["gbit_per_s", "client_cpu_s_per_gb", "server_cpu_s_per_gb"]),
         (&["--bytes", "20000000", "--upload", "--streams", "3", "--cc", "newreno"], &["gbit_per_s"]),
         (&["--duration", "0.3", "--download"], &["gbit_per_s"]),
         (&["--duration", "0.3", "--handshakes", "--outstanding", "4"], &["per_s", "server_cpu_ms"]),
+        (&["--duration", "0.3", "--handshakes", "--resume"], &["per_s"]),
+        (&["--duration", "0.3", "--handshakes", "--early", "--v2"], &["per_s"]),
         (&["--duration", "0.3", "--requests", "32", "--outstanding", "10"], &["per_s", "client_cpu_ms"]),
     ];
     for (args, figures) in cases {

@@ -23,6 +23,12 @@ pub enum Case {
     Ecn,
     /// The client starts with a version nobody speaks.
     VersionNegotiation,
+    /// The client begins with version 1, the server chooses version 2.
+    Version2,
+    /// The second connection needs no certificate.
+    Resumption,
+    /// The second connection sends its requests in 0-RTT.
+    ZeroRtt,
     /// Datagrams come back.
     Datagram,
 }
@@ -38,6 +44,9 @@ const NAMES: &[(&str, Case)] = &[
     ("keyupdate", Case::KeyUpdate),
     ("ecn", Case::Ecn),
     ("versionnegotiation", Case::VersionNegotiation),
+    ("v2", Case::Version2),
+    ("resumption", Case::Resumption),
+    ("zerortt", Case::ZeroRtt),
     ("transferloss", Case::Plain),
     ("transfercorruption", Case::Plain),
     ("handshakeloss", Case::ConnectionPerFile),
@@ -70,16 +79,25 @@ impl Case {
         transport.ecn = self == Self::Ecn;
     }
 
+    /// Settings of either endpoint.
+    pub fn endpoint(self) -> tq::EndpointConfig {
+        let mut config = tq::EndpointConfig::default();
+        if self == Self::Version2 {
+            config.versions = vec![tq::Version::V2, tq::Version::V1];
+        }
+        config
+    }
+
     /// TLS settings of a client that believes `roots`, or anybody.
     pub fn client_tls(self, roots: Option<tls::Roots>) -> tls::ClientConfig {
         let trust = roots.map_or_else(tls::ClientConfig::insecure, tls::ClientConfig::with_roots);
-        trust.alpn([crate::hq::ALPN]).suites(self.suites()).key_log(true)
+        trust.alpn([crate::hq::ALPN]).suites(self.suites()).key_log(true).early_data(self == Self::ZeroRtt)
     }
 
     /// TLS settings of a server with this certificate.
     pub fn server_tls(self, identity: tls::CertificateIdentity) -> tls::ServerConfig {
         let settings = tls::ServerConfig::new().certificate(identity).alpn([crate::hq::ALPN]);
-        settings.suites(self.suites()).key_log(true)
+        settings.suites(self.suites()).key_log(true).early_data(self == Self::ZeroRtt)
     }
 }
 

@@ -23,6 +23,8 @@ const DATAGRAM_LEN: usize = 500;
 const ENOUGH: usize = 15;
 /// Silence after which no more echoes of a round are expected.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long tickets are waited for after a handshake: they are the last things a server sends of it.
+const TICKETS: Duration = Duration::from_millis(200);
 /// How long the end of a connection may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How long and how often a key update is tried that was not possible yet.
@@ -53,6 +55,7 @@ pub async fn run(case: Case, options: &Options) -> Result<()> {
     let client = Client::new(case, options, first).await?;
     match case {
         Case::Datagram => client.datagrams().await?,
+        Case::Resumption | Case::ZeroRtt => client.twice(&options.urls, &options.downloads).await?,
         Case::ConnectionPerFile => {
             for url in &options.urls {
                 client.fetch(std::slice::from_ref(url), &options.downloads).await?;
@@ -86,7 +89,8 @@ impl Client {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let endpoint = Endpoint::client((any, 0).into()).context("cannot open a socket")?;
+        let endpoint = Endpoint::builder().config(case.endpoint()).bind((any, 0).into());
+        let endpoint = endpoint.context("cannot open a socket")?;
         Ok(Self { case, endpoint, config, remote, host: url.host.clone() })
     }
 
@@ -103,12 +107,47 @@ impl Client {
                 result => return result.context("after version negotiation"),
             }
         }
-        attempt(&self.config).await?.with_context(|| format!("connecting to {}", self.remote))
+        let connection = attempt(&self.config).await?;
+        let connection = connection.with_context(|| format!("connecting to {}", self.remote))?;
+        let version = connection.version();
+        ensure!(self.case != Case::Version2 || version == Version::V2, "the server chose {version:?}");
+        Ok(connection)
+    }
+
+    /// A connection for the first file, from which tickets come, and one for the others, which uses one.
+    async fn twice(&self, urls: &[Url], downloads: &Path) -> Result<()> {
+        let (first, others) = urls.split_at(1);
+        let others = if others.is_empty() { first } else { others };
+        let connection = self.connect().await?;
+        self.fetch_over(&connection, first, downloads).await?;
+        timeout(LATE, connection.confirmed()).await.context("the handshake is never confirmed")??;
+        sleep(TICKETS).await;
+        connection.close(0, b"done");
+        if self.case == Case::Resumption {
+            let connection = self.connect().await?;
+            ensure!(connection.is_resumed(), "the second handshake was a full one");
+            self.fetch_over(&connection, others, downloads).await?;
+            connection.close(0, b"done");
+            return Ok(());
+        }
+        let connecting = self.endpoint.connect_with(&self.config, self.remote, &self.host)?;
+        let connection = connecting.into_early().ok().context("no ticket for 0-RTT came")?;
+        self.fetch_over(&connection, others, downloads).await?;
+        ensure!(connection.early_accepted().await?, "the server did not take 0-RTT");
+        connection.close(0, b"done");
+        Ok(())
     }
 
     /// Fetches files over one connection, all at once.
     async fn fetch(&self, urls: &[Url], downloads: &Path) -> Result<()> {
         let connection = self.connect().await?;
+        self.fetch_over(&connection, urls, downloads).await?;
+        connection.close(0, b"done");
+        Ok(())
+    }
+
+    /// Fetches files over a connection, all at once.
+    async fn fetch_over(&self, connection: &Connection, urls: &[Url], downloads: &Path) -> Result<()> {
         let updated = Arc::new(AtomicBool::new(self.case != Case::KeyUpdate));
         let start = Instant::now();
         let mut fetches = JoinSet::new();
@@ -132,9 +171,8 @@ impl Client {
         let kbps = bytes as f64 * 8e-3 / seconds;
         eprintln!("client: {} files, {bytes} bytes in {seconds:.3} s, {kbps:.0} kbit/s", urls.len());
         if !updated.load(Ordering::Relaxed) {
-            self.update_late(&connection, &urls[0], downloads).await?;
+            self.update_late(connection, &urls[0], downloads).await?;
         }
-        connection.close(0, b"done");
         Ok(())
     }
 

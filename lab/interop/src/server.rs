@@ -31,7 +31,8 @@ pub fn bind(case: Case, options: &Options) -> Result<Endpoint> {
     let identity = tls::CertificateIdentity::load(&options.cert, &options.key)?;
     let mut config = tq::ServerConfig::new(case.server_tls(identity))?;
     config.transport(|transport| case.transport(transport));
-    Endpoint::server(config, options.listen).with_context(|| format!("cannot listen on {}", options.listen))
+    let endpoint = Endpoint::builder().config(case.endpoint()).server(config).bind(options.listen);
+    endpoint.with_context(|| format!("cannot listen on {}", options.listen))
 }
 
 /// Serves until the endpoint is closed.
@@ -54,7 +55,12 @@ pub async fn serve(endpoint: &Endpoint, case: Case, www: &Path) {
 
 async fn converse(incoming: Incoming, case: Case, www: Arc<Path>) -> Result<()> {
     let remote = incoming.remote_address();
-    let connection = incoming.await.with_context(|| format!("handshake with {remote}"))?;
+    let connecting = incoming.accept().with_context(|| format!("handshake with {remote}"))?;
+    let connection = match case {
+        // Sending a file twice does no harm, so early requests are answered at once.
+        Case::ZeroRtt => connecting.into_early().ok().context("a server can always begin early")?,
+        _ => connecting.await.with_context(|| format!("handshake with {remote}"))?,
+    };
     if case == Case::Datagram {
         tokio::spawn(echo(connection.clone()));
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use tq::{ClientConfig, Connection, Endpoint, tls};
+use anyhow::{Context, Result};
+use tq::{ClientConfig, Connecting, Connection, Endpoint, Version, tls};
 
 use super::protocol::{ALPN, Order};
 use super::report::{Common, Report};
@@ -17,21 +17,56 @@ pub(super) struct Target {
     remote: Remote,
     endpoint: Endpoint,
     tuning: Tuning,
+    /// One for all connections, if sessions are to be resumed.
+    shared: Option<ClientConfig>,
 }
 
 impl Target {
-    /// A connection with a configuration of its own, which knows no earlier session to resume.
-    pub(super) async fn connect(&self) -> Result<Connection> {
+    fn new(remote: Remote, options: &ClientOptions) -> Result<Self> {
+        let tuning = options.tuning.clone();
+        let endpoint = remote.endpoint(tuning.endpoint())?;
+        let mut target = Self { remote, endpoint, tuning, shared: None };
+        if options.resume || options.early {
+            target.shared = Some(target.config(true, options.early)?);
+        }
+        Ok(target)
+    }
+
+    fn config(&self, resumes: bool, early: bool) -> Result<ClientConfig> {
         let trust = tls::ClientConfig::pinned_key(identity().spki()).alpn([ALPN]).key_log(true);
-        let mut config = ClientConfig::new(trust)?;
+        let mut config = ClientConfig::new(trust.early_data(early))?;
         config.transport(|transport| self.tuning.apply(transport));
-        self.remote.connect(&self.endpoint, &config).await
+        if resumes && self.tuning.v2 {
+            // tickets are of the version that is spoken in the end
+            config.version(Version::V2);
+        }
+        Ok(config)
+    }
+
+    /// A handshake under way: without `resume` with a configuration of its own, which knows no earlier session.
+    pub(super) fn start(&self) -> Result<Connecting> {
+        let own = match &self.shared {
+            Some(_) => None,
+            None => Some(self.config(false, false)?),
+        };
+        let config = self.shared.as_ref().or(own.as_ref()).context("one of them is there")?;
+        self.remote.start(&self.endpoint, config)
+    }
+
+    /// The end of a handshake.
+    pub(super) async fn complete(&self, connecting: Connecting) -> Result<Connection> {
+        self.remote.complete(connecting).await
+    }
+
+    /// A connection.
+    pub(super) async fn connect(&self) -> Result<Connection> {
+        self.complete(self.start()?).await
     }
 }
 
 pub(super) async fn run(options: ClientOptions) -> Result<()> {
     let remote = Remote::resolve(&options.addr).await?;
-    let target = Target { endpoint: remote.endpoint()?, remote, tuning: options.tuning.clone() };
+    let target = Target::new(remote, &options)?;
     let connection = target.connect().await?;
     let meter = Meter::start(&connection).await?;
     let report = if options.handshakes {

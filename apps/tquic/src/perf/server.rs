@@ -12,15 +12,15 @@ use crate::{cpu, host};
 static BLOCK: [u8; 1 << 20] = [0x5a; 1 << 20];
 
 pub(super) async fn run(options: ServerOptions) -> Result<()> {
-    let ServerOptions { listen, tuning } = options;
+    let ServerOptions { listen, early_data, tuning } = options;
     let identity = identity();
     let pin = Pin::of(&identity);
-    let mut config =
-        ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]).key_log(true))?;
+    let settings = tls::ServerConfig::new().raw_key(identity).alpn([ALPN]).key_log(true);
+    let mut config = ServerConfig::new(settings.early_data(early_data))?;
     config.transport(|transport| tuning.apply(transport));
-    let endpoint = host::bind(config, listen)?;
+    let endpoint = host::bind(tuning.endpoint(), config, listen)?;
     crate::exit::say(&format!("listening on {}, key fingerprint {pin}", endpoint.local_addr()))?;
-    host::serve(&endpoint, answer).await
+    host::serve(&endpoint, early_data, answer).await
 }
 
 /// Does what one stream asks for.

@@ -34,8 +34,9 @@ impl ClientConfig {
         self
     }
 
-    /// Version of the first packet, v1 unless told. One that the endpoint does not speak makes the server offer
-    /// those it does.
+    /// Version of the first packet, v1 unless told. The server may answer in another that the endpoint speaks
+    /// ([`EndpointConfig::versions`](crate::EndpointConfig)) and likes better. One of the reserved form `0x?a?a?a?a`
+    /// makes the server say what it speaks.
     pub fn version(&mut self, version: Version) -> &mut Self {
         self.0.version = version;
         self

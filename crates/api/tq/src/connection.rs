@@ -11,12 +11,12 @@ use tokio::sync::Notify;
 use tq_quic::SendDatagramError as CoreDatagramError;
 use tq_quic::handshake::PeerIdentity;
 use tq_udp::Clock;
-use tq_wire::{Dir, Side, StreamId};
+use tq_wire::{Dir, Side, StreamId, Version};
 
 use crate::shared::{Hold, Shared, State};
 use crate::stats::ConnectionStats;
 use crate::wakers::Halves;
-use crate::{ConnectionError, ExportError, RecvStream, SendDatagramError, SendStream};
+use crate::{ConnectionError, EarlyData, ExportError, RecvStream, SendDatagramError, SendStream};
 
 /// A QUIC connection. Cheap to clone; when the last handle goes, streams included, it closes with code 0.
 #[derive(Clone)]
@@ -124,6 +124,48 @@ impl Connection {
     /// what fits a packet. Does nothing if the connection has ended.
     pub fn close(&self, code: u64, reason: &[u8]) {
         self.shared().close(code, reason);
+    }
+
+    /// Waits until the handshake is complete: the peer is who it says, and what it sends is no copy of something old.
+    /// Of interest after [`Connecting::into_early`](crate::Connecting::into_early) only.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection ended first.
+    pub async fn connected(&self) -> Result<(), ConnectionError> {
+        self.wait(|shared| &shared.signals.connected, |state| state.connected.then_some(())).await
+    }
+
+    /// Waits until it is known whether the server takes 0-RTT, and says so; false if there is none. Streams written
+    /// early arrive either way.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// The connection ended first.
+    pub async fn early_accepted(&self) -> Result<bool, ConnectionError> {
+        let known = |state: &mut State| match state.core.early_data() {
+            EarlyData::Accepted => Some(true),
+            _ => state.connected.then_some(false),
+        };
+        self.wait(|shared| &shared.signals.connected, known).await
+    }
+
+    /// What has become of 0-RTT so far.
+    pub fn early_data(&self) -> EarlyData {
+        self.shared().lock().core.early_data()
+    }
+
+    /// Whether a ticket of an earlier connection stood in for certificates; false until the handshake is complete.
+    pub fn is_resumed(&self) -> bool {
+        self.shared().lock().core.is_resumed()
+    }
+
+    /// The QUIC version spoken. It may change until the handshake is complete: a server may choose another of those a
+    /// client offers. Tickets and tokens serve connections that begin with the version in which they came.
+    pub fn version(&self) -> Version {
+        self.shared().lock().core.version()
     }
 
     /// Waits until both ends know that the handshake is complete (RFC 9001 §4.1.2). A client that closes before

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::endpoint::Alive;
 use crate::shared::Hold;
-use crate::{Connection, ConnectionError, RetryError};
+use crate::{Connection, ConnectionError, EarlyData, RetryError};
 
 /// Somebody knocks: a client's first packet, on which nothing was spent yet. Dropped, it is refused.
 pub struct Incoming {
@@ -116,6 +116,33 @@ pub struct Connecting(Option<Hold>);
 impl Connecting {
     pub(crate) fn new(hold: Hold) -> Self {
         Self(Some(hold))
+    }
+}
+
+impl Connecting {
+    /// The connection before its handshake is complete; what there is to wait for, [`Connection::connected`] and
+    /// [`Connection::early_accepted`] tell.
+    ///
+    /// On a client this works if the TLS settings ask for 0-RTT
+    /// ([`tls::ClientConfig::early_data`](crate::tls::ClientConfig::early_data)) and a ticket of this server is at hand,
+    /// from an earlier connection in the same version. What is written arrives with the first flight. If the server does
+    /// not take it, streams go again by themselves and arrive once, but datagrams are lost. **Whoever is on the path may
+    /// send a copy of it to the server later**: write nothing that must not be done twice.
+    ///
+    /// On a server it always works. Until the handshake is complete nobody has proven anything: what is read may be such
+    /// a copy, and [`Connection::peer`] is anonymous.
+    ///
+    /// # Errors
+    /// The same handshake, to be waited for, if a client has nothing to send early data with.
+    pub fn into_early(mut self) -> Result<Connection, Self> {
+        let able = self.0.as_ref().is_some_and(|hold| {
+            let state = hold.0.lock();
+            hold.0.side.is_server() || state.core.early_data() != EarlyData::None
+        });
+        match self.0.take() {
+            Some(hold) if able => Ok(Connection::new(hold)),
+            hold => Err(Self(hold)),
+        }
     }
 }
 

@@ -74,8 +74,8 @@ pub use stats::{ConnectionStats, EndpointStats};
 
 pub use tq_event as event;
 pub use tq_quic as quic;
-pub use tq_quic::EndpointConfig;
 pub use tq_quic::handshake::PeerIdentity;
+pub use tq_quic::{EarlyData, EndpointConfig};
 pub use tq_tls as tls;
 pub use tq_udp as udp;
 pub use tq_wire::{Code, Dir, Side, StreamId, Version};

@@ -57,6 +57,8 @@ pub(crate) struct Signals {
     pub(crate) incoming: [Notify; 2],
     pub(crate) datagram: Notify,
     pub(crate) datagram_room: Notify,
+    /// The handshake is complete, or it is known what becomes of 0-RTT.
+    pub(crate) connected: Notify,
     pub(crate) confirmed: Notify,
     pub(crate) closed: Notify,
 }
@@ -140,8 +142,10 @@ impl State {
             match event {
                 Event::Connected => {
                     self.connected = true;
+                    woken.connected = true;
                     woken.tasks.extend(self.connecting.take());
                 }
+                Event::EarlyData { .. } => woken.connected = true,
                 Event::Confirmed => {
                     self.confirmed = true;
                     woken.confirmed = true;
@@ -186,6 +190,7 @@ impl State {
             incoming: [true; 2],
             datagram: true,
             datagram_room: true,
+            connected: true,
             confirmed: true,
             closed: true,
         };
@@ -200,6 +205,7 @@ pub(crate) struct Woken {
     incoming: [bool; 2],
     datagram: bool,
     datagram_room: bool,
+    connected: bool,
     confirmed: bool,
     closed: bool,
 }
@@ -216,6 +222,7 @@ impl Woken {
         }
         notify(&mut self.datagram, &signals.datagram);
         notify(&mut self.datagram_room, &signals.datagram_room);
+        notify(&mut self.connected, &signals.connected);
         notify(&mut self.confirmed, &signals.confirmed);
         notify(&mut self.closed, &signals.closed);
     }

@@ -7,7 +7,7 @@ use tq_cc::Algorithm;
 use tq_wire::Version;
 
 use crate::handshake::{ClientTls, ServerTls};
-use crate::stream::StreamConfig;
+use crate::stream::{StreamConfig, WindowBudget};
 
 /// The handshake must be done within this time, whatever is configured (P5).
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -96,14 +96,23 @@ pub struct EndpointConfig {
     pub reset_key: Option<[u8; 32]>,
     /// Key of Retry and NEW_TOKEN tokens. Share it between servers of one address. Default: drawn anew.
     pub token_key: Option<[u8; 32]>,
-    /// Versions spoken, preferred first. Default v1.
+    /// Versions spoken, preferred first. Default v1. A server answers a client in the first of these that the client
+    /// offers; a client offers them all and begins with [`ClientConfig::version`].
     pub versions: Vec<Version>,
     /// Handshakes a server keeps open at a time; beyond, Initials are dropped. Default 4096.
     pub max_half_open: usize,
+    /// Of these, how many may come from one neighbourhood: an IPv4 /24 or an IPv6 /56. Default 1024.
+    pub max_half_open_per_prefix: usize,
+    /// From so many handshakes on, strangers without a token are sent a Retry instead of being reported; those of one
+    /// neighbourhood from a quarter of its share on. `None`: never. Default 1024.
+    pub retry_above: Option<usize>,
     /// How long a token of NEW_TOKEN may be used. Default 7 days.
     pub token_lifetime: Duration,
     /// How long a Retry token may be used. Default 15 s.
     pub retry_lifetime: Duration,
+    /// What receive windows may grow to, all connections together; share it between the endpoints of a process.
+    /// Default 1 GiB for this endpoint alone.
+    pub window_budget: Arc<WindowBudget>,
 }
 
 impl Default for EndpointConfig {
@@ -115,8 +124,11 @@ impl Default for EndpointConfig {
             token_key: None,
             versions: tq_buf::mem::vec![Version::V1],
             max_half_open: 4096,
+            max_half_open_per_prefix: 1024,
+            retry_above: Some(1024),
             token_lifetime: Duration::from_secs(7 * 24 * 3600),
             retry_lifetime: Duration::from_secs(15),
+            window_budget: Arc::new(WindowBudget::new(1 << 30)),
         }
     }
 }

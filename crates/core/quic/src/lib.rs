@@ -26,11 +26,11 @@ mod tx;
 pub use config::{
     CID_POOL, ClientConfig, EndpointConfig, HANDSHAKE_TIMEOUT, MIN_MTU, ServerConfig, TransportConfig,
 };
-pub use connection::{Connection, EndpointEvent, Event, PathStats, RecvMeta, Stats, Transmit};
+pub use connection::{Connection, EarlyData, EndpointEvent, Event, PathStats, RecvMeta, Stats, Transmit};
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};
 pub use error::{ConnectionError, TransportError};
-pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WriteError};
+pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WindowBudget, WriteError};
 pub use tx::TRANSMIT_BUFFER;
 
 pub use tq_buf::mem;

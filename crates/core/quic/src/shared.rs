@@ -5,6 +5,7 @@ use tq_crypto::{Crypto, Entropy};
 use tq_wire::{Cid, ResetToken, Version};
 
 use crate::config::EndpointConfig;
+use crate::stream::WindowBudget;
 
 pub(crate) struct Shared {
     pub(crate) crypto: Arc<dyn Crypto>,
@@ -14,6 +15,7 @@ pub(crate) struct Shared {
     pub(crate) cid_len: usize,
     worker: Option<u8>,
     pub(crate) versions: Vec<Version>,
+    pub(crate) window_budget: Arc<WindowBudget>,
 }
 
 impl Shared {
@@ -31,6 +33,7 @@ impl Shared {
             cid_len: config.cid_len.clamp(4, Cid::MAX_LEN),
             worker: config.worker,
             versions: config.versions.clone(),
+            window_budget: Arc::clone(&config.window_budget),
             crypto,
             entropy,
         }

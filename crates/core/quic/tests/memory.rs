@@ -56,7 +56,9 @@ fn quietly(raw: &mut Raw, level: Level, payload: &[u8]) {
 #[test]
 fn floods_hold_little_and_give_it_back() {
     // strangers that begin a handshake and fall silent (threat 2)
-    let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 2000);
+    let mut house = EndpointConfig::default();
+    house.retry_above = None;
+    let mut raw = Raw::idle_server(TransportConfig::default(), house, 2000);
     let count = 1000;
     let hello = pair::raw::hello(raw.scid, params());
     let grown = growth(&mut raw, |raw| {

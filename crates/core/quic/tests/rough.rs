@@ -87,8 +87,8 @@ fn without_offload_everything_arrives_as_well() {
 
 /// Ends whose ClientHello takes `hello` bytes and whose certificates take `chain`.
 fn large(hello: usize, chain: usize) -> Pair {
-    let mut pair = Pair { tls: Arc::new(Plain { hello, chain: 0 }), ..Pair::default() };
-    let tls = Arc::new(Plain { hello: 0, chain });
+    let mut pair = Pair { tls: Arc::new(Plain { hello, ..Plain::default() }), ..Pair::default() };
+    let tls = Arc::new(Plain { chain, ..Plain::default() });
     let transport = Arc::new(TransportConfig::default());
     pair.server.endpoint.set_server(Some(Arc::new(ServerConfig { tls, transport })));
     pair

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::client::AlwaysResolvesClientRawPublicKeys;
+use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::pki_types::ServerName;
@@ -10,9 +10,12 @@ use rustls::quic::ClientConnection;
 use rustls::sign::SingleCertAndKey;
 use tq_crypto::Suite;
 use tq_quic::handshake::{ClientTls, Session, StartError};
-use tq_wire::Version;
+use tq_wire::{Side, TransportParameters, Version};
 
+use crate::secrets::Captured;
 use crate::session::{TlsSession, tls_version};
+use crate::tickets::ClientView;
+use crate::tickets::{ClientTickets, Spoken};
 use crate::verify::{AnyServer, PinnedServer, provider};
 use crate::{CertificateIdentity, ConfigError, RawIdentity, Roots};
 
@@ -102,7 +105,8 @@ impl ClientConfig {
         self
     }
 
-    /// Sends 0-RTT data to servers known from an earlier connection. Off by default: it can be replayed.
+    /// Sends 0-RTT data to servers known from an earlier connection, if just one protocol is offered. Off by default: a
+    /// server that cannot tell may be made to read it twice.
     pub fn early_data(mut self, on: bool) -> Self {
         self.early_data = on;
         self
@@ -114,7 +118,9 @@ impl ClientConfig {
         self
     }
 
-    /// A factory of sessions. Tickets are shared by the sessions it makes.
+    /// A factory of sessions. Tickets are shared by the sessions it makes: up to 256 for each version, 8 a server, each
+    /// used once. A ticket serves only the version that was spoken when it came, so that whoever was led to another
+    /// version must begin with that one to resume.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -142,12 +148,13 @@ impl ClientConfig {
                 AlwaysResolvesClientRawPublicKeys::new(identity.certified()),
             )),
         };
+        // With several protocols nobody could say which of them early data speaks.
+        config.enable_early_data = self.early_data && self.alpn.len() == 1;
         config.alpn_protocols = self.alpn;
-        config.enable_early_data = self.early_data;
         if self.key_log {
             config.key_log = Arc::new(rustls::KeyLogFile::new());
         }
-        Ok(Arc::new(Client { config: Arc::new(config), pinned }))
+        Ok(Arc::new(Client { config, pinned, tickets: ClientTickets::new() }))
     }
 }
 
@@ -196,9 +203,19 @@ fn is_spki(der: &[u8]) -> bool {
     parts().is_some()
 }
 
+/// Whether a server may answer in another version (RFC 9368).
+fn offers_another(version: Version, params: &[u8]) -> bool {
+    let params = TransportParameters::decode(params, Side::Client);
+    let offered = params.ok().and_then(|params| params.version_information);
+    offered.is_some_and(|offered| {
+        offered.available.iter().any(|other| *other != version && tls_version(*other).is_ok())
+    })
+}
+
 struct Client {
-    config: Arc<rustls::ClientConfig>,
+    config: rustls::ClientConfig,
     pinned: bool,
+    tickets: ClientTickets,
 }
 
 impl ClientTls for Client {
@@ -210,9 +227,17 @@ impl ClientTls for Client {
     ) -> Result<Box<dyn Session>, StartError> {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| StartError(format!("{server_name:?} is neither a DNS name nor an IP address")))?;
+        let mut config = self.config.clone();
+        let spoken = Spoken::new(version);
+        let store = ClientView { tickets: self.tickets.clone(), original: version, spoken: spoken.clone() };
+        config.resumption = Resumption::store(Arc::new(store));
+        let captured = offers_another(version, params).then(|| Captured::new(config.key_log.clone()));
+        if let Some(captured) = &captured {
+            config.key_log = captured.clone();
+        }
         let connection =
-            ClientConnection::new(self.config.clone(), tls_version(version)?, name, params.to_vec())
+            ClientConnection::new(Arc::new(config), tls_version(version)?, name, params.to_vec())
                 .map_err(|e| StartError(e.to_string()))?;
-        Ok(Box::new(TlsSession::client(connection, server_name, self.pinned)))
+        Ok(Box::new(TlsSession::client(connection, server_name, self.pinned, spoken, captured)))
     }
 }

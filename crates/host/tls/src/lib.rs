@@ -12,10 +12,12 @@ mod identity;
 mod keys;
 pub mod peek;
 mod pem;
+mod secrets;
 #[cfg(any(test, feature = "self-signed"))]
 mod self_signed;
 mod server;
 mod session;
+mod tickets;
 mod verify;
 
 pub use awslc::AwsLc;

@@ -61,6 +61,7 @@ pub struct ClientHello<'a> {
     alpn: &'a [u8],
     server_types: Option<&'a [u8]>,
     client_types: Option<&'a [u8]>,
+    params: Option<&'a [u8]>,
 }
 
 impl<'a> ClientHello<'a> {
@@ -83,6 +84,11 @@ impl<'a> ClientHello<'a> {
     /// Certificate types it could show itself.
     pub fn client_certificate_types(&self) -> &'a [u8] {
         self.client_types.unwrap_or(&[X509])
+    }
+
+    /// Its QUIC transport parameters (RFC 9001 §8.2), as sent.
+    pub fn transport_parameters(&self) -> Option<&'a [u8]> {
+        self.params
     }
 
     /// Whether a server may answer with a raw key.
@@ -145,7 +151,7 @@ fn hello(mut body: Bytes<'_>) -> Result<ClientHello<'_>, PeekError> {
         return Err(PeekError::Malformed("bytes after the extensions of a ClientHello"));
     }
     let mut hello = ClientHello::default();
-    let mut seen = [false; 4];
+    let mut seen = [false; 5];
     while !extensions.0.is_empty() {
         let kind = extensions.u16()?;
         let mut value = Bytes(extensions.list16()?);
@@ -154,6 +160,7 @@ fn hello(mut body: Bytes<'_>) -> Result<ClientHello<'_>, PeekError> {
             16 => 1,
             19 => 2,
             20 => 3,
+            0x39 => 4,
             _ => continue,
         };
         if std::mem::replace(&mut seen[slot], true) {
@@ -163,7 +170,8 @@ fn hello(mut body: Bytes<'_>) -> Result<ClientHello<'_>, PeekError> {
             0 => hello.server_name = server_name(&mut value)?,
             1 => hello.alpn = protocols(&mut value)?,
             2 => hello.client_types = Some(types(&mut value)?),
-            _ => hello.server_types = Some(types(&mut value)?),
+            3 => hello.server_types = Some(types(&mut value)?),
+            _ => hello.params = Some(std::mem::take(&mut value.0)),
         }
         if !value.0.is_empty() {
             return Err(PeekError::Malformed("bytes after the content of an extension"));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     AlwaysResolvesServerRawPublicKeys, NoClientAuth, NoServerSessionStorage, ResolvesServerCert,
-    WebPkiClientVerifier,
+    ServerSessionMemoryCache, WebPkiClientVerifier,
 };
 use rustls::sign::SingleCertAndKey;
 use tq_crypto::Suite;
@@ -16,7 +16,8 @@ use tq_wire::Version;
 
 use crate::client::{check_alpn, suited};
 use crate::peek::ClientHello;
-use crate::session::{Pick, Picked, TlsSession, tls_version};
+use crate::session::{Pick, Picked, TlsSession};
+use crate::tickets::SERVER_TICKETS;
 use crate::verify::{Allowed, RawClients};
 use crate::{CertificateIdentity, ConfigError, RawIdentity, Roots};
 
@@ -75,6 +76,7 @@ pub struct ServerConfig {
     suites: Vec<Suite>,
     key_log: bool,
     early_data: bool,
+    sessions: Option<usize>,
 }
 
 impl ServerConfig {
@@ -120,9 +122,16 @@ impl ServerConfig {
         self
     }
 
-    /// Accepts 0-RTT data. Off by default: what arrives in it may be a replay from another server's point of view.
+    /// Accepts 0-RTT data. Off by default. Each ticket is taken once and by this server alone, so a replay is refused;
+    /// still nothing that arrives before the handshake is complete is known to be sent by the client just now.
     pub fn early_data(mut self, on: bool) -> Self {
         self.early_data = on;
+        self
+    }
+
+    /// Sessions kept for clients that come back, 4096 unless told; the oldest go first. 0: no tickets are given.
+    pub fn sessions(mut self, count: usize) -> Self {
+        self.sessions = Some(count);
         self
     }
 
@@ -186,11 +195,14 @@ impl ServerConfig {
             .with_client_cert_verifier(clients)
             .with_cert_resolver(resolver);
         config.alpn_protocols.clone_from(&self.alpn);
-        if authenticated {
+        let sessions = self.sessions.unwrap_or(SERVER_TICKETS);
+        if authenticated || sessions == 0 {
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
-        } else if self.early_data {
-            config.max_early_data_size = u32::MAX;
+        } else {
+            config.session_storage = ServerSessionMemoryCache::new(sessions);
+            // the one value QUIC knows: how much may be sent, flow control says (RFC 9001 §4.6.1)
+            config.max_early_data_size = if self.early_data { u32::MAX } else { 0 };
         }
         if self.key_log {
             config.key_log = Arc::new(rustls::KeyLogFile::new());
@@ -259,7 +271,7 @@ impl ServerTls for Server {
     fn start(&self, version: Version, params: &[u8]) -> Result<Box<dyn Session>, StartError> {
         let variants = self.variants.clone();
         let pick: Pick = Arc::new(move |hello: &ClientHello<'_>| pick(&variants, hello));
-        Ok(Box::new(TlsSession::server(pick, tls_version(version)?, params)))
+        Ok(Box::new(TlsSession::server(pick, version, params)?))
     }
 }
 
@@ -269,7 +281,7 @@ struct Chooser {
 
 impl ServerTls for Chooser {
     fn start(&self, version: Version, params: &[u8]) -> Result<Box<dyn Session>, StartError> {
-        Ok(Box::new(TlsSession::server(self.pick.clone(), tls_version(version)?, params)))
+        Ok(Box::new(TlsSession::server(self.pick.clone(), version, params)?))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One TLS handshake of rustls behind the core's [`Session`].
 //!
-//! A server session buffers the ClientHello, has the configuration picked from what it asks for and only then makes
-//! the rustls connection. What TLS wants to send is drained after every read: rustls otherwise lets a Finished slip
+//! A server session buffers the ClientHello, has configuration and version picked from what it asks for and only then
+//! makes the rustls connection. What TLS wants to send is drained after every read: rustls otherwise lets a Finished slip
 //! out before the key change it belongs behind. Bytes at another level than TLS expects are refused here, because
 //! rustls does not know levels.
 
@@ -12,11 +12,15 @@ use std::sync::Arc;
 use rustls::quic::{self, ClientConnection, Connection, Secrets, ServerConnection};
 use rustls::{CertificateError, OtherError};
 use tq_crypto::{DirectionalKeys, KeyPair, Suite};
-use tq_quic::handshake::{ExportError, KeyChange, Level, PeerIdentity, Session, StartError, TlsError};
-use tq_wire::Version;
+use tq_quic::handshake::{
+    Choose, ExportError, KeyChange, Level, PeerIdentity, Session, StartError, TlsError,
+};
+use tq_wire::{Side, Version};
 
 use crate::keys;
 use crate::peek::{self, ClientHello, PeekError};
+use crate::secrets::{Captured, Owned, Stage};
+use crate::tickets::{ServerView, Spoken};
 
 /// Answers a ClientHello: which configuration, and whether clients then show raw keys.
 pub(crate) type Pick = Arc<dyn Fn(&ClientHello<'_>) -> Result<Picked, TlsError> + Send + Sync>;
@@ -40,7 +44,7 @@ pub(crate) fn tls_version(version: Version) -> Result<quic::Version, StartError>
 /// A server session before its ClientHello is complete.
 struct Waiting {
     pick: Pick,
-    version: quic::Version,
+    version: Version,
     params: Vec<u8>,
     hello: Vec<u8>,
 }
@@ -58,12 +62,28 @@ struct Step {
     change: Option<KeyChange>,
 }
 
+/// Where keys of later phases come from.
+enum Next {
+    Tls(Secrets),
+    Owned(Owned),
+}
+
+/// The version the server chose, if it is not the one TLS was started with, and the secrets its keys are made of.
+#[derive(Default)]
+struct Switch {
+    to: Option<Version>,
+    captured: Option<Arc<Captured>>,
+}
+
 pub(crate) struct TlsSession {
     state: State,
     steps: VecDeque<Step>,
     /// Level of the next bytes from the peer.
     expects: Level,
-    next: Option<Secrets>,
+    next: Option<Next>,
+    switch: Switch,
+    /// On a client: tells the ticket store.
+    spoken: Option<Spoken>,
     /// Whether a certificate the peer shows is a raw key.
     raw_peer: bool,
     /// What a client asked for.
@@ -71,21 +91,35 @@ pub(crate) struct TlsSession {
 }
 
 impl TlsSession {
-    pub(crate) fn client(connection: ClientConnection, server_name: &str, raw_peer: bool) -> Self {
+    /// `captured` listens to the connection's secrets if the server may choose another version.
+    pub(crate) fn client(
+        connection: ClientConnection,
+        server_name: &str,
+        raw_peer: bool,
+        spoken: Spoken,
+        captured: Option<Arc<Captured>>,
+    ) -> Self {
         let mut session = Self::new(State::Running(Box::new(connection.into())));
         session.raw_peer = raw_peer;
         session.asked = Some(server_name.to_owned());
-        session.drain();
+        session.spoken = Some(spoken);
+        session.switch.captured = captured;
+        if let Err(error) = session.drain() {
+            session.state = State::Failed(error);
+        }
         session
     }
 
-    pub(crate) fn server(pick: Pick, version: quic::Version, params: &[u8]) -> Self {
-        Self::new(State::Waiting(Waiting { pick, version, params: params.to_vec(), hello: Vec::new() }))
+    pub(crate) fn server(pick: Pick, version: Version, params: &[u8]) -> Result<Self, StartError> {
+        tls_version(version)?;
+        let waiting = Waiting { pick, version, params: params.to_vec(), hello: Vec::new() };
+        Ok(Self::new(State::Waiting(waiting)))
     }
 
     fn new(state: State) -> Self {
         let (steps, expects) = (VecDeque::new(), Level::Initial);
-        Self { state, steps, expects, next: None, raw_peer: false, asked: None }
+        let switch = Switch::default();
+        Self { state, steps, expects, next: None, switch, spoken: None, raw_peer: false, asked: None }
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -96,18 +130,25 @@ impl TlsSession {
     }
 
     /// Moves what TLS wants to send into `steps` and learns which level comes next.
-    fn drain(&mut self) {
-        let State::Running(connection) = &mut self.state else { return };
+    fn drain(&mut self) -> Result<(), TlsError> {
+        let State::Running(connection) = &mut self.state else { return Ok(()) };
         loop {
             let mut bytes = Vec::new();
             let change = match connection.write_hs(&mut bytes) {
                 Some(quic::KeyChange::Handshake { keys }) => {
                     self.expects = Level::Handshake;
-                    Some(KeyChange::Handshake(keys::both(keys)))
+                    let owned = self.switch.take(connection, Stage::Handshake)?;
+                    Some(KeyChange::Handshake(owned.map_or_else(|| keys::both(keys), |owned| owned.keys())))
                 }
                 Some(quic::KeyChange::OneRtt { keys, next }) => {
+                    let owned = self.switch.take(connection, Stage::OneRtt)?;
+                    self.switch.forget();
+                    let (keys, next) = match owned {
+                        Some(owned) => (owned.keys(), Next::Owned(owned)),
+                        None => (keys::both(keys), Next::Tls(next)),
+                    };
                     self.next = Some(next);
-                    Some(KeyChange::OneRtt(keys::both(keys)))
+                    Some(KeyChange::OneRtt(keys))
                 }
                 None if bytes.is_empty() => break,
                 None => None,
@@ -117,9 +158,27 @@ impl TlsSession {
         if !connection.is_handshaking() {
             self.expects = Level::OneRtt;
         }
+        Ok(())
     }
 
-    fn feed(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError> {
+    fn read_with(
+        &mut self,
+        level: Level,
+        bytes: &[u8],
+        choose: Option<&mut Choose<'_>>,
+    ) -> Result<(), TlsError> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let result = self.feed(level, bytes, choose);
+        if let Err(error) = &result {
+            self.steps.clear();
+            self.state = State::Failed(error.clone());
+        }
+        result
+    }
+
+    fn feed(&mut self, level: Level, bytes: &[u8], choose: Option<&mut Choose<'_>>) -> Result<(), TlsError> {
         if let State::Failed(error) = &self.state {
             return Err(error.clone());
         }
@@ -129,23 +188,53 @@ impl TlsSession {
         let waited;
         let mut bytes = bytes;
         if let State::Waiting(waiting) = &mut self.state {
-            let Some((connection, raw_clients, hello)) = waiting.feed(bytes)? else { return Ok(()) };
-            self.state = State::Running(Box::new(connection.into()));
-            self.raw_peer = raw_clients;
-            waited = hello;
+            let Some(answer) = waiting.feed(bytes, choose)? else { return Ok(()) };
+            self.state = State::Running(Box::new(answer.connection.into()));
+            self.raw_peer = answer.raw_clients;
+            self.switch = answer.switch;
+            waited = answer.hello;
             bytes = &waited;
         }
         if let State::Running(connection) = &mut self.state {
             connection.read_hs(bytes).map_err(|error| failure(connection, &error))?;
         }
-        self.drain();
-        Ok(())
+        self.drain()
     }
 }
 
+impl Switch {
+    /// Secrets to make keys of, if rustls' are of the wrong version.
+    fn take(&self, connection: &Connection, stage: Stage) -> Result<Option<Owned>, TlsError> {
+        let Some(version) = self.to else { return Ok(None) };
+        let side = match connection {
+            Connection::Client(_) => Side::Client,
+            Connection::Server(_) => Side::Server,
+        };
+        let suite = connection.negotiated_cipher_suite().and_then(|suite| keys::suite(suite.suite()));
+        let owned = self.captured.as_ref().zip(suite);
+        let owned = owned.and_then(|(captured, suite)| captured.take(stage, side, version, suite));
+        owned.map(Some).ok_or(TlsError { alert: 80, reason: Cow::Borrowed("TLS gave no secrets") })
+    }
+
+    fn forget(&mut self) {
+        if let Some(captured) = self.captured.take() {
+            captured.clear();
+        }
+    }
+}
+
+/// What a complete ClientHello leads to.
+struct Answer {
+    connection: ServerConnection,
+    raw_clients: bool,
+    /// All that was buffered.
+    hello: Vec<u8>,
+    switch: Switch,
+}
+
 impl Waiting {
-    /// A connection and all that was buffered, once the ClientHello is complete.
-    fn feed(&mut self, bytes: &[u8]) -> Result<Option<(ServerConnection, bool, Vec<u8>)>, TlsError> {
+    /// A connection, once the ClientHello is complete.
+    fn feed(&mut self, bytes: &[u8], choose: Option<&mut Choose<'_>>) -> Result<Option<Answer>, TlsError> {
         let room = peek::MAX_HELLO.saturating_sub(self.hello.len());
         if bytes.len() > room {
             return Err(refuse(PeekError::TooLong));
@@ -153,10 +242,28 @@ impl Waiting {
         self.hello.extend_from_slice(bytes);
         let Some(hello) = peek::peek(&self.hello).map_err(refuse)? else { return Ok(None) };
         let picked = (self.pick)(&hello)?;
-        let params = std::mem::take(&mut self.params);
-        let connection = ServerConnection::new(picked.config, self.version, params)
-            .map_err(|e| TlsError { alert: 80, reason: Cow::Owned(e.to_string()) })?;
-        Ok(Some((connection, picked.raw_clients, std::mem::take(&mut self.hello))))
+        let chosen = choose.zip(hello.transport_parameters()).and_then(|(choose, params)| choose(params));
+        let mut config = (*picked.config).clone();
+        let mut switch = Switch::default();
+        if let Some((version, params)) = chosen {
+            self.params = params;
+            let captured = Captured::new(config.key_log.clone());
+            config.key_log = captured.clone();
+            switch = Switch { to: Some(version), captured: Some(captured) };
+        }
+        config.session_storage = Arc::new(ServerView {
+            sessions: config.session_storage,
+            original: self.version,
+            spoken: switch.to.unwrap_or(self.version),
+            params: self.params.clone(),
+        });
+        let broken = |why| TlsError { alert: 80, reason: Cow::Owned(why) };
+        // 0-RTT keys are those of the version the client began with
+        let version = tls_version(self.version).map_err(|error| broken(error.0))?;
+        let connection = ServerConnection::new(Arc::new(config), version, std::mem::take(&mut self.params))
+            .map_err(|error| broken(error.to_string()))?;
+        let hello = std::mem::take(&mut self.hello);
+        Ok(Some(Answer { connection, raw_clients: picked.raw_clients, hello, switch }))
     }
 }
 
@@ -181,15 +288,20 @@ fn failure(connection: &Connection, error: &rustls::Error) -> TlsError {
 
 impl Session for TlsSession {
     fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError> {
-        if bytes.is_empty() {
-            return Ok(());
+        self.read_with(level, bytes, None)
+    }
+
+    fn read_hello(&mut self, bytes: &[u8], choose: &mut Choose<'_>) -> Result<(), TlsError> {
+        self.read_with(Level::Initial, bytes, Some(choose))
+    }
+
+    fn switch_version(&mut self, version: Version) -> bool {
+        let able = self.switch.captured.is_some() && self.expects == Level::Initial;
+        if able {
+            self.switch.to = Some(version);
+            self.spoken.iter().for_each(|spoken| spoken.set(version));
         }
-        let result = self.feed(level, bytes);
-        if let Err(error) = &result {
-            self.steps.clear();
-            self.state = State::Failed(error.clone());
-        }
-        result
+        able
     }
 
     fn write(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
@@ -221,8 +333,16 @@ impl Session for TlsSession {
         }
     }
 
+    fn is_resumed(&self) -> bool {
+        let kind = self.connection().and_then(|connection| connection.handshake_kind());
+        kind == Some(rustls::HandshakeKind::Resumed)
+    }
+
     fn next_keys(&mut self) -> Option<KeyPair> {
-        self.next.as_mut().map(|secrets| keys::pair(secrets.next_packet_keys()))
+        match self.next.as_mut()? {
+            Next::Tls(secrets) => Some(keys::pair(secrets.next_packet_keys())),
+            Next::Owned(owned) => Some(owned.next()),
+        }
     }
 
     fn suite(&self) -> Option<Suite> {

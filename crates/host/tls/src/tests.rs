@@ -4,6 +4,7 @@ mod handshake;
 mod key_log;
 mod keys;
 mod resumption;
+mod versions;
 
 use std::sync::Arc;
 

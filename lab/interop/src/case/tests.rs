@@ -2,11 +2,20 @@ use super::*;
 
 #[test]
 fn cases_that_need_what_is_not_there_are_not_claimed() {
-    for name in
-        ["zerortt", "resumption", "v2", "rebind-port", "rebind-addr", "connectionmigration", "http3", ""]
-    {
+    for name in ["rebind-port", "rebind-addr", "connectionmigration", "http3", ""] {
         assert_eq!(Case::named(name), None, "{name}");
     }
+}
+
+#[test]
+fn version_two_is_offered_in_its_case_alone() {
+    let both = [tq::Version::V2, tq::Version::V1];
+    assert_eq!(Case::named("v2").map(|case| case.endpoint().versions), Some(both.to_vec()));
+    assert_eq!(Case::Plain.endpoint().versions, [tq::Version::V1]);
+    assert_eq!(
+        (Case::named("resumption"), Case::named("zerortt")),
+        (Some(Case::Resumption), Some(Case::ZeroRtt))
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ struct Issued {
 #[derive(Clone, Debug)]
 pub(crate) struct LocalCids {
     path: PathId,
-    issued: SmallVec<[Issued; 8]>,
+    issued: SmallVec<[Issued; 1]>,
     next_seq: u64,
     /// Retired by the peer without a packet ever having used them, since the last use.
     wasted: u64,

@@ -27,13 +27,14 @@ pub(crate) struct PeerCid {
 #[derive(Clone, Debug)]
 pub(crate) struct PeerCids {
     path: PathId,
+    // Room in place is for a half-open handshake, of which there may be many.
     active: Option<PeerCid>,
-    spare: SmallVec<[PeerCid; 8]>,
+    spare: SmallVec<[PeerCid; 1]>,
     retire_prior_to: u64,
     /// To be announced as retired.
-    retiring: SmallVec<[u64; 8]>,
+    retiring: SmallVec<[u64; 2]>,
     /// Announced, not acknowledged.
-    unacked: SmallVec<[u64; 8]>,
+    unacked: SmallVec<[u64; 2]>,
     limit: u64,
 }
 

@@ -132,6 +132,11 @@ impl Connection {
         }
     }
 
+    /// Whether a ticket of an earlier connection stood in for certificates, once the handshake is complete.
+    pub fn is_resumed(&self) -> bool {
+        self.hs.complete && self.hs.session.as_ref().is_some_and(|session| session.is_resumed())
+    }
+
     /// Application protocol agreed on, once known.
     pub fn alpn(&self) -> Option<Vec<u8>> {
         self.hs.session.as_ref()?.alpn().map(<[u8]>::to_vec)

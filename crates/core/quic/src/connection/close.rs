@@ -140,7 +140,7 @@ impl Connection {
 
     /// Three PTO from now the state goes (RFC 9000 §10.2).
     fn linger(&mut self, now: Instant, state: ConnectionState) {
-        let until = now + 3 * self.longest_pto();
+        let until = now + self.three_pto();
         for timer in [Timer::Idle, Timer::Handshake, Timer::OldKeys, Timer::KeepAlive] {
             self.timers.clear(timer as usize);
         }

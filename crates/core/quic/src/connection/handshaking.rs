@@ -1,20 +1,24 @@
-//! Driving TLS: CRYPTO in and out, keys as they come, Retry and Version Negotiation, completion and confirmation.
+//! Driving TLS: CRYPTO in and out, keys as they come, Retry, completion and confirmation. Versions are chosen in
+//! `versions`.
 
 use tq_buf::mem::{Arc, Box, String, ToString, Vec};
 use tq_crypto::{Keys, schedule};
 use tq_event::{ConnectionState, DropReason, KeyKind, KeyTrigger};
 use tq_time::Instant;
-use tq_wire::{Cid, Code, Version};
+use tq_wire::{Cid, Code, Side, Version};
 
-use super::{Connection, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
+use super::early::Early;
+use super::{Connection, EarlyData, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
 use crate::endpoint::token::Token;
-use crate::error::{ConnectionError, TransportError};
+use crate::error::TransportError;
 use crate::handshake::keys::OneRtt;
 use crate::handshake::{ClientTls, KeyChange, Level, ServerTls, Session, StartError};
 use crate::space::Space;
 
 /// Packets kept until their keys arrive; an honest flight has no more (quiche: 10).
 const MAX_BUFFERED: usize = 10;
+/// And so many bytes: a stranger's datagram may have 64 KiB.
+const MAX_BUFFERED_BYTES: usize = 16 << 10;
 
 /// Longest token taken from a server: a longer one would leave an Initial of 1200 bytes no room for CRYPTO.
 pub(crate) const MAX_TOKEN: usize = 900;
@@ -26,6 +30,13 @@ pub(crate) struct Handshaking {
     pub(crate) client: Option<(Arc<dyn ClientTls>, String)>,
     /// DCID of the client's very first Initial.
     pub(crate) odcid: Cid,
+    /// The id Initial keys are derived from: `odcid`, or the Retry's.
+    pub(crate) keyed: Cid,
+    /// Version of the client's first Initial (after Version Negotiation: of its first that counts). 0-RTT keeps to it.
+    pub(crate) original: Version,
+    /// The version is what it will be.
+    pub(crate) settled: bool,
+    pub(crate) early: Early,
     /// Where the client's Initials go, on a server: an id to be retired with the handshake.
     pub(crate) initial_dcid: Option<Cid>,
     /// Our SCID of the handshake.
@@ -58,11 +69,15 @@ pub(crate) struct Handshaking {
 }
 
 impl Handshaking {
-    pub(crate) fn new(odcid: Cid, local_scid: Cid) -> Self {
+    pub(crate) fn new(odcid: Cid, local_scid: Cid, original: Version) -> Self {
         Self {
             session: None,
             client: None,
             odcid,
+            keyed: odcid,
+            original,
+            settled: false,
+            early: Early::default(),
             initial_dcid: None,
             local_scid,
             remote_scid: None,
@@ -87,6 +102,7 @@ impl Handshaking {
 impl Connection {
     /// Initial keys for the id the client's Initials go to.
     pub(crate) fn install_initial(&mut self, dcid: &Cid) {
+        self.hs.keyed = *dcid;
         self.keys.initial = Some(schedule::initial_keys(&*self.shared.crypto, self.version, dcid, self.side));
     }
 
@@ -101,7 +117,12 @@ impl Connection {
                 self.crypto.queue(self.hs.write_level, &out);
             }
             match change {
-                Some(KeyChange::Handshake(keys)) => self.on_handshake_keys(now, keys),
+                Some(KeyChange::Handshake(keys)) => {
+                    self.on_handshake_keys(now, keys);
+                    if self.side.is_server() {
+                        self.take_early(now, &mut *session);
+                    }
+                }
                 Some(KeyChange::OneRtt(keys)) => self.on_one_rtt_keys(now, keys, &mut *session)?,
                 None if out.is_empty() => break,
                 None => {}
@@ -131,6 +152,9 @@ impl Connection {
         let suite = session.suite().ok_or_else(missing)?;
         self.keys.one_rtt = Some(OneRtt::new(keys, next, suite));
         self.hs.write_level = Level::OneRtt;
+        if self.side.is_client() {
+            self.drop_early_keys(now);
+        }
         self.log_keys(now, KeyKind::ClientOneRtt, KeyKind::ServerOneRtt, 0, KeyTrigger::Tls);
         Ok(())
     }
@@ -141,6 +165,7 @@ impl Connection {
         let current = self.side.is_server() || self.keys.one_rtt.is_some();
         if let Some(params) = session.peer_params().filter(|_| current && !self.hs.params_seen) {
             self.hs.params_seen = true;
+            self.hs.early.taken = session.early_accepted() == Some(true);
             self.on_peer_params(now, params)?;
         }
         if !self.hs.data_told && session.alpn().is_some() {
@@ -165,8 +190,10 @@ impl Connection {
         self.arm_idle(now);
         self.issue_cids();
         if self.side.is_server() {
+            self.retire_early_keys(now);
             self.hs.done_pending = true;
-            self.hs.new_token = Some(self.shared.seal_token(&Token::new(now, self.paths[0].tuple.remote)));
+            self.hs.new_token =
+                Some(self.shared.seal_token(&Token::new(now, self.paths[0].tuple.remote, self.version)));
             self.hs.new_token_pending = true;
             self.on_confirmed(now);
         }
@@ -193,6 +220,7 @@ impl Connection {
         let (had, level, kinds) = match id {
             SpaceId::Initial => {
                 self.initial = None;
+                self.keys.other_initial = None;
                 let kinds = (KeyKind::ClientInitial, KeyKind::ServerInitial);
                 (self.keys.initial.take().is_some(), Level::Initial, kinds)
             }
@@ -214,8 +242,14 @@ impl Connection {
     /// CRYPTO bytes are there: feed TLS as far as they are in order.
     pub(crate) fn feed_tls(&mut self, now: Instant, level: Level) -> Result<(), TransportError> {
         while let Some(bytes) = self.crypto.read(level) {
-            let Some(session) = &mut self.hs.session else { return Ok(()) };
-            session.read(level, &bytes).map_err(|error| TransportError {
+            let Some(mut session) = self.hs.session.take() else { return Ok(()) };
+            let result = match (self.side, level) {
+                (Side::Server, Level::Initial) => self.read_hello(&mut *session, &bytes),
+                _ => session.read(level, &bytes),
+            };
+            self.hs.settled |= self.side.is_client();
+            self.hs.session = Some(session);
+            result.map_err(|error| TransportError {
                 code: Code::crypto(error.alert),
                 frame: tq_wire::frame::kind::CRYPTO,
                 reason: error.reason,
@@ -226,7 +260,8 @@ impl Connection {
 
     /// Keeps a packet whose keys may come; says whether there was room.
     pub(crate) fn keep_for_later(&mut self, meta: &RecvMeta, packet: &[u8]) -> bool {
-        let room = self.hs.waiting.len() < MAX_BUFFERED;
+        let held: usize = self.hs.waiting.iter().map(|(_, packet)| packet.len()).sum();
+        let room = self.hs.waiting.len() < MAX_BUFFERED && held + packet.len() <= MAX_BUFFERED_BYTES;
         if room {
             self.hs.waiting.push((*meta, packet.to_vec()));
             self.counters.packets_buffered += 1;
@@ -255,11 +290,14 @@ impl Connection {
         self.cids[0].peer.set_first(scid, None);
         self.install_initial(&scid);
         self.restart_flight(now);
+        if self.hs.early.state == EarlyData::Pending {
+            self.early_lost();
+        }
         Ok(())
     }
 
     /// Everything sent so far goes again; packet numbers go on (RFC 9000 §17.2.5.3).
-    fn restart_flight(&mut self, now: Instant) {
+    pub(super) fn restart_flight(&mut self, now: Instant) {
         if let Some(initial) = &mut self.initial {
             let mut tokens = Vec::new();
             initial.sent.all_tokens_lost(&mut tokens);
@@ -267,42 +305,6 @@ impl Connection {
         self.crypto.send_again(Level::Initial);
         self.paths[0].pto_count = 0;
         self.last_activity = now;
-    }
-
-    /// A Version Negotiation packet (RFC 9000 §6.2). `versions` is the list as sent.
-    pub(crate) fn on_version_negotiation(&mut self, now: Instant, versions: &[u8]) -> Result<(), DropReason> {
-        let offered =
-            || versions.chunks_exact(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])));
-        let late =
-            self.side.is_server() || self.hs.heard || self.hs.negotiated || self.hs.retry_scid.is_some();
-        if late || offered().any(|version| version == self.version) {
-            return Err(DropReason::BadVersionNegotiation);
-        }
-        let choice =
-            self.shared.versions.iter().copied().find(|ours| offered().any(|theirs| theirs == *ours));
-        let restarted = match (choice, self.version.is_reserved()) {
-            // Only a version nobody speaks is retried with another: anything else could be a downgrade (RFC 9368 §4).
-            (Some(choice), true) => self.restart_with(now, choice),
-            _ => false,
-        };
-        if !restarted {
-            self.end_now(now, ConnectionError::VersionMismatch);
-        }
-        Ok(())
-    }
-
-    fn restart_with(&mut self, now: Instant, version: Version) -> bool {
-        let Some((tls, name)) = self.hs.client.clone() else { return false };
-        self.version = version;
-        self.hs.negotiated = true;
-        let params = self.local_params_encoded();
-        let Ok(session) = tls.start(version, &name, &params) else { return false };
-        self.hs.session = Some(session);
-        self.crypto.discard(Level::Initial);
-        let odcid = self.hs.odcid;
-        self.install_initial(&odcid);
-        self.restart_flight(now);
-        self.drive_tls(now).is_ok()
     }
 }
 
@@ -316,7 +318,7 @@ impl Connection {
     ) -> Result<(), StartError> {
         let odcid = self.hs.odcid;
         self.install_initial(&odcid);
-        let params = self.local_params_encoded();
+        let params = self.local_params_encoded(self.version);
         // No TLS knows a reserved version; its ClientHello only has to look like one until the server negotiates.
         let spoken = match self.shared.versions.first() {
             Some(first) if self.version.is_reserved() => *first,
@@ -324,7 +326,11 @@ impl Connection {
         };
         self.hs.session = Some(tls.start(spoken, server_name, &params)?);
         self.paths[0].validation.set_validated();
-        self.drive_tls(now).map_err(|error| StartError(error.to_string()))
+        self.drive_tls(now).map_err(|error| StartError(error.to_string()))?;
+        if !self.version.is_reserved() {
+            self.begin_early(now);
+        }
+        Ok(())
     }
 
     /// A server that waits for the rest of a first flight. `dcid` is where the client's Initials go now.
@@ -335,7 +341,7 @@ impl Connection {
         validated: bool,
     ) -> Result<(), StartError> {
         self.install_initial(dcid);
-        let params = self.local_params_encoded();
+        let params = self.local_params_encoded(self.version);
         self.hs.session = Some(tls.start(self.version, &params)?);
         self.hs.peer_validated = true;
         self.hs.initial_dcid = Some(*dcid);

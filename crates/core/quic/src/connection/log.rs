@@ -41,7 +41,7 @@ impl Connection {
         let (local, remote) = (local(path), path.tuple.remote);
         let odcid = self.hs.odcid;
         self.emitter.emit(now.as_nanos(), || ConnectionStarted { local, remote, odcid: &odcid }.into());
-        let params = self.local_params();
+        let params = self.local_params(self.version);
         self.log_params(now, Initiator::Local, &params);
     }
 
@@ -96,8 +96,12 @@ impl Connection {
         trigger: KeyTrigger,
     ) {
         for kind in [client, server] {
-            self.emitter.emit(now.as_nanos(), || KeyUpdated { kind, generation, trigger }.into());
+            self.log_key(now, kind, generation, trigger);
         }
+    }
+
+    pub(crate) fn log_key(&mut self, now: Instant, kind: KeyKind, generation: u64, trigger: KeyTrigger) {
+        self.emitter.emit(now.as_nanos(), || KeyUpdated { kind, generation, trigger }.into());
     }
 
     pub(crate) fn log_key_update(&mut self, now: Instant, generation: u64, trigger: KeyTrigger) {
@@ -109,6 +113,11 @@ impl Connection {
             let trigger = KeyTrigger::Tls;
             self.emitter.emit(now.as_nanos(), || KeyDiscarded { kind, generation, trigger }.into());
         }
+    }
+
+    pub(crate) fn log_early_keys_gone(&mut self, now: Instant) {
+        let (kind, generation, trigger) = (KeyKind::ClientZeroRtt, 0, KeyTrigger::Tls);
+        self.emitter.emit(now.as_nanos(), || KeyDiscarded { kind, generation, trigger }.into());
     }
 
     pub(crate) fn log_old_keys_gone(&mut self, now: Instant, generation: u64) {
@@ -177,9 +186,10 @@ impl Connection {
         let decoded: Vec<Frame<'_>> = Frames::new(payload).flatten().collect();
         let mut ranges = Vec::new();
         let frames = frame_infos(&decoded, &mut ranges);
+        let early = matches!(id, SpaceId::App(_)) && packet[0] & tq_wire::header::FORM_LONG != 0;
+        let space = if early { Space::ZeroRtt } else { space(id) };
         self.emitter.emit(now.as_nanos(), || {
-            PacketSent { path, space: space(id), pn, size, frames: &frames, ecn: ecn.bits(), trigger: None }
-                .into()
+            PacketSent { path, space, pn, size, frames: &frames, ecn: ecn.bits(), trigger: None }.into()
         });
     }
 

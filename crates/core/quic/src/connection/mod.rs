@@ -4,6 +4,7 @@
 mod app;
 mod cids;
 mod close;
+mod early;
 pub(crate) mod handshaking;
 mod log;
 mod migrate;
@@ -11,6 +12,7 @@ pub(crate) mod params;
 mod recovery;
 mod stats;
 mod timer;
+mod versions;
 
 pub(crate) use self::close::End;
 pub(crate) use self::timer::Timer;
@@ -18,6 +20,7 @@ pub(crate) use self::timer::Timer;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+pub use early::EarlyData;
 pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
@@ -75,6 +78,12 @@ pub struct Transmit {
 pub enum Event {
     /// Server name and application protocol are known.
     HandshakeData,
+    /// What becomes of 0-RTT: told on a client that may have sent some, before [`Event::Connected`], and on a server that
+    /// takes it. Rejected, streams go again in 1-RTT by themselves.
+    EarlyData {
+        /// Whether the server takes it.
+        accepted: bool,
+    },
     /// The handshake is complete: the peer is who it says.
     Connected,
     /// Both ends know that it is complete (RFC 9001 §4.1.2).
@@ -99,8 +108,8 @@ pub enum EndpointEvent {
     CidRetired(Cid),
     /// A stateless reset from this address would end in this token.
     ResetToken(SocketAddr, ResetToken),
-    /// A token for a later connection to the same server.
-    NewToken(Vec<u8>),
+    /// A token for a later connection to the same server in the same version.
+    NewToken(Version, Vec<u8>),
     /// The handshake is over: it no longer counts as half open.
     Established,
     /// The connection's state may go.
@@ -221,6 +230,8 @@ impl Connection {
             shared,
             hs,
         };
+        let budget = Arc::clone(&connection.shared.window_budget);
+        connection.streams.harden(budget, connection.shared.entropy.u64());
         connection.endpoint_events.push_back(EndpointEvent::CidIssued(local_cid));
         connection.timers.set(Timer::Handshake as usize, now + crate::config::HANDSHAKE_TIMEOUT);
         connection.arm_idle(now);
@@ -254,7 +265,7 @@ impl Connection {
         self.side
     }
 
-    /// Version spoken.
+    /// Version spoken: the one the connection began with until the server is known to have chosen another.
     pub fn version(&self) -> Version {
         self.version
     }

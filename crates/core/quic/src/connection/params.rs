@@ -7,7 +7,7 @@ use tq_event::Initiator;
 use tq_time::Instant;
 use tq_wire::frame::{AckFrequency, kind};
 use tq_wire::params::VersionInformation;
-use tq_wire::{Cid, Code, Frame, TransportParameters, Writer};
+use tq_wire::{Cid, Code, Frame, TransportParameters, Version, Writer};
 
 use super::Connection;
 use crate::config::CID_POOL;
@@ -56,18 +56,18 @@ impl AckFrequencyState {
 }
 
 impl Connection {
-    /// Our transport parameters, as TLS sends them.
-    pub(crate) fn local_params_encoded(&self) -> Vec<u8> {
+    /// Our transport parameters for `version`, as TLS sends them.
+    pub(crate) fn local_params_encoded(&self, version: Version) -> Vec<u8> {
         let mut out = vec![0; 1024];
         let mut w = Writer::new(&mut out);
         let grease = self.config.grease.then(|| self.shared.entropy.u64());
-        self.local_params().encode(&mut w, grease);
+        self.local_params(version).encode(&mut w, grease);
         let len = w.len();
         out.truncate(len);
         out
     }
 
-    pub(crate) fn local_params(&self) -> TransportParameters {
+    pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
         let mut params = TransportParameters {
@@ -80,8 +80,8 @@ impl Connection {
             initial_scid: Some(self.hs.local_scid),
             retry_scid: self.hs.retry_scid.filter(|_| server),
             version_information: Some(VersionInformation {
-                chosen: self.version,
-                available: self.shared.versions.iter().copied().collect(),
+                chosen: version,
+                available: self.versions_offered(),
             }),
             max_datagram_frame_size: self.datagrams.declared(),
             reset_stream_at: true,
@@ -100,7 +100,7 @@ impl Connection {
             .and_then(|params| params.check().map(|()| params))
             .map_err(|error| wrong(error.why))?;
         self.check_cids(&params).map_err(wrong)?;
-        self.check_versions(&params)?;
+        self.check_versions(params.version_information.as_ref())?;
         if let Some(token) = params.stateless_reset_token {
             self.cids[0].peer.set_first_token(token);
             self.announce_reset_token(0);
@@ -113,8 +113,13 @@ impl Connection {
             path.mtu.limit(params.max_udp_payload_size);
             path.cc.on_mtu(path.mtu.current());
         }
+        self.settle_early(&params)?;
         self.streams.on_params(&params);
         self.datagrams.on_params(params.max_datagram_frame_size);
+        if let Some(max) = self.max_datagram_size() {
+            // what 0-RTT left behind may be larger than is taken now
+            self.datagrams.drop_larger(max);
+        }
         self.log_params(now, Initiator::Remote, &params);
         self.peer = params;
         Ok(())
@@ -133,26 +138,6 @@ impl Connection {
         }
         if params.retry_scid != self.hs.retry_scid {
             return Err("retry_source_connection_id does not fit the Retry packet");
-        }
-        Ok(())
-    }
-
-    /// What RFC 9368 §4 asks of an endpoint that speaks one version at a time.
-    fn check_versions(&self, params: &TransportParameters) -> Result<(), TransportError> {
-        let Some(info) = &params.version_information else { return Ok(()) };
-        let wrong = |why| Err(TransportError::new(Code::VERSION_NEGOTIATION_ERROR, kind::CRYPTO, why));
-        if info.chosen != self.version {
-            return wrong("version_information names another version than the packets");
-        }
-        if self.side.is_server() && !info.available.contains(&info.chosen) {
-            let why = "version_information: chosen version is not among the available ones";
-            return Err(TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why));
-        }
-        if self.hs.negotiated {
-            let best = self.shared.versions.iter().find(|ours| info.available.contains(ours));
-            if best != Some(&self.version) {
-                return wrong("version_information offers better than the Version Negotiation did");
-            }
         }
         Ok(())
     }

@@ -182,7 +182,7 @@ impl Connection {
         if let Some(space) = self.space_mut(id) {
             space.sent.detect_lost(now, delay, &mut lost);
         }
-        if lost.packets > 0 || lost.probe_lost.is_some() {
+        if lost.packets > 0 || lost.strayed || lost.probe_lost.is_some() {
             self.on_lost(now, id, ix, &mut lost);
         }
         self.lost = lost;

@@ -7,6 +7,9 @@ use tq_time::Instant;
 use super::Connection;
 use crate::error::ConnectionError;
 
+/// Longest three PTO are taken for; no network that can be used has a PTO of 20 s.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
 /// Deadlines with a slot of their own; per-path ones are asked of the paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timer {
@@ -20,12 +23,14 @@ pub(crate) enum Timer {
     OldKeys = 3,
     /// A PING keeps the connection alive.
     KeepAlive = 4,
+    /// A server's 0-RTT keys may go.
+    EarlyKeys = 5,
 }
 
 impl Timer {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = 6;
     const ALL: [Self; Self::COUNT] =
-        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive];
+        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive, Self::EarlyKeys];
 }
 
 impl Connection {
@@ -83,11 +88,18 @@ impl Connection {
             Timer::Handshake => {}
             Timer::Close => self.drained(now),
             Timer::OldKeys => self.drop_old_keys(now),
+            Timer::EarlyKeys => self.drop_early_keys(now),
             Timer::KeepAlive => {
                 self.paths[0].ping = true;
                 self.arm_keep_alive(now);
             }
         }
+    }
+
+    /// Three PTO, which a closing connection lingers and silence must last at least (RFC 9000 §10). No more than a minute:
+    /// a peer that acknowledges late makes a PTO as long as it likes, and with it the life of dead state.
+    pub(crate) fn three_pto(&self) -> Duration {
+        (3 * self.longest_pto()).min(LONGEST_WAIT)
     }
 
     /// Longest base PTO of the paths: a dead path's backoff must not count (decision 8).
@@ -99,7 +111,7 @@ impl Connection {
     /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.
     pub(crate) fn arm_idle(&mut self, now: Instant) {
         if let Some(idle) = self.idle.filter(|_| self.hs.complete) {
-            self.timers.set(Timer::Idle as usize, now + idle.max(3 * self.longest_pto()));
+            self.timers.set(Timer::Idle as usize, now + idle.max(self.three_pto()));
         } else {
             self.timers.clear(Timer::Idle as usize);
         }

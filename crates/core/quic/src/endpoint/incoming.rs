@@ -12,6 +12,7 @@ use tq_wire::frame::Close;
 use tq_wire::header::{self, Header, LongKind};
 use tq_wire::{Cid, Code, Frame, PathId, Side, Version, Writer, packet_number};
 
+use super::half_open::{Prefix, Room};
 use super::token::{Token, Verdict};
 use super::{Endpoint, Handle, Known, Route};
 use crate::config::MIN_MTU;
@@ -59,6 +60,10 @@ impl Incoming {
 const RECENT: usize = 256;
 /// Datagrams kept for each: a ClientHello with a post-quantum key share takes two.
 const MORE: usize = 3;
+/// Bytes of them for all together.
+const MORE_BYTES: usize = 1 << 20;
+/// Longest datagram taken from a stranger: no ClientHello is longer, and it is kept until somebody decides.
+const LONGEST: usize = 16 << 10;
 
 /// A stranger that was reported: the rest of its flight may come before it is decided.
 pub(super) struct Recent {
@@ -68,7 +73,7 @@ pub(super) struct Recent {
 }
 
 impl Endpoint {
-    /// A long-header packet of a known version for no connection.
+    /// A long-header packet of a version with a known layout for no connection.
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -77,12 +82,12 @@ impl Endpoint {
         datagram: &mut [u8],
         reply: &mut Vec<u8>,
     ) -> Route {
-        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
-        else {
-            return Route::Drop(DropReason::UnknownConnection);
-        };
         let Some(server) = &self.server else {
             return Route::Drop(DropReason::UnknownConnection);
+        };
+        let Header::Long { kind: LongKind::Initial, version, dcid, scid, token, pn_offset, end } = header
+        else {
+            return self.before_initial(now, meta, header, datagram);
         };
         if datagram[0] & header::FIXED_BIT == 0 && !server.transport.grease {
             return Route::Drop(DropReason::FixedBit);
@@ -91,22 +96,32 @@ impl Endpoint {
         if datagram.len() < usize::from(MIN_MTU) {
             return Route::Drop(DropReason::InitialTooSmall);
         }
-        if dcid.len() < 8 {
+        if datagram.len() > LONGEST {
+            return Route::Drop(DropReason::QueueFull);
+        }
+        // a client's own choice has 8 bytes at least; one that comes back with our Retry's has what we gave it
+        let short = dcid.len() < 8;
+        if short && token.is_empty() {
             return Route::Drop(DropReason::BadHeader);
         }
         if !self.shared.versions.contains(version) {
             return self.negotiate_version(now, meta, dcid, scid, reply);
         }
-        if self.half_open >= self.config.max_half_open {
+        let room = self.half_open.room(Prefix::of(meta.remote.ip()), &self.config);
+        if room == Room::No {
             return Route::Drop(DropReason::Refused);
+        }
+        if self.begun.knows(dcid) {
+            return Route::Drop(DropReason::Duplicate);
         }
         if !self.authentic(*version, dcid, &datagram[..*end], *pn_offset) {
             return Route::Drop(DropReason::DecryptionFailed);
         }
+        let kept: usize = self.recent.iter().flat_map(|known| &known.more).map(|(_, more)| more.len()).sum();
         if let Some(known) =
             self.recent.iter_mut().find(|known| known.dcid == *dcid && known.remote == meta.remote)
         {
-            if known.more.len() >= MORE {
+            if known.more.len() >= MORE || kept + datagram.len() > MORE_BYTES {
                 return Route::Drop(DropReason::QueueFull);
             }
             known.more.push((*meta, datagram.to_vec()));
@@ -124,18 +139,24 @@ impl Endpoint {
         let lives = (self.config.retry_lifetime, self.config.token_lifetime);
         let verdict = match &datagram[token.clone()] {
             [] => Verdict::Useless,
-            token => self.shared.judge_token(now, token, meta.remote, dcid, lives),
+            token => self.shared.judge_token(now, token, meta.remote, (*version, dcid), lives),
         };
+        if short && !matches!(verdict, Verdict::Retry { .. }) {
+            return Route::Drop(DropReason::BadHeader);
+        }
         match verdict {
             Verdict::Retry { odcid, scid } => {
                 incoming.retry = Some((odcid, scid));
                 incoming.validated = true;
             }
-            Verdict::Valid => incoming.validated = true,
+            Verdict::Valid => incoming.validated = self.shown.spend(&datagram[token.clone()]),
             Verdict::Useless => {}
             Verdict::Invalid => {
                 return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply));
             }
+        }
+        if room == Room::Proven && !incoming.validated {
+            return Route::Reply(self.send_retry(now, &incoming, reply));
         }
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -144,11 +165,28 @@ impl Endpoint {
         Route::Incoming(incoming)
     }
 
-    /// Forgets a stranger; what else came of its flight.
+    /// A long-header packet of a stranger that is no Initial: 0-RTT may have overtaken it.
+    fn before_initial(&mut self, now: Instant, meta: &RecvMeta, header: &Header, datagram: &[u8]) -> Route {
+        match header {
+            Header::Long { kind: LongKind::ZeroRtt, version, dcid, .. }
+                if dcid.len() >= 8 && self.shared.versions.contains(version) =>
+            {
+                match self.early.keep(now, dcid, meta, datagram) {
+                    true => Route::Kept,
+                    false => Route::Drop(DropReason::QueueFull),
+                }
+            }
+            _ => Route::Drop(DropReason::UnknownConnection),
+        }
+    }
+
+    /// Forgets a stranger; what else came of its flight, 0-RTT last.
     fn decided(&mut self, incoming: &Incoming) -> Vec<(RecvMeta, Vec<u8>)> {
         let remote = incoming.meta.remote;
         let at = self.recent.iter().position(|known| known.dcid == incoming.dcid && known.remote == remote);
-        at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more)
+        let mut more = at.and_then(|at| self.recent.remove(at)).map_or_else(Vec::new, |known| known.more);
+        more.append(&mut self.early.take(&incoming.dcid, remote));
+        more
     }
 
     /// Does nothing for it. Its next datagram is a new [`Incoming`].
@@ -187,13 +225,19 @@ impl Endpoint {
         if self.routes.by_cid(&incoming.dcid).is_some() {
             return Err((ConnectionError::LocallyClosed, None));
         }
+        // Many may have been waiting for their decision when the last room was taken.
+        let prefix = Prefix::of(incoming.meta.remote.ip());
+        if self.half_open.room(prefix, &self.config) == Room::No {
+            let transmit = self.close_initial(now, &incoming, Code::CONNECTION_REFUSED, reply);
+            return Err((ConnectionError::LocallyClosed, Some(transmit)));
+        }
         let shared = Arc::clone(&self.shared);
         let local_cid = shared.new_cid();
         let (odcid, retry_scid) = match incoming.retry {
             Some((odcid, scid)) => (odcid, Some(scid)),
             None => (incoming.dcid, None),
         };
-        let mut hs = Handshaking::new(odcid, local_cid);
+        let mut hs = Handshaking::new(odcid, local_cid, incoming.version);
         hs.retry_scid = retry_scid;
         let meta = incoming.meta;
         let init = Init {
@@ -216,9 +260,9 @@ impl Endpoint {
             };
             return Err((error.into(), Some(transmit)));
         }
-        let handle =
-            Handle(self.known.insert(Known { half_open: true, server_name: None, reset: None }) as u32);
-        self.half_open += 1;
+        let half_open = Some((prefix, [odcid, incoming.dcid]));
+        let handle = Handle(self.known.insert(Known { half_open, server_name: None, reset: None }) as u32);
+        self.half_open.begin(prefix);
         self.absorb(handle, &mut connection);
         let mut datagram = incoming.datagram;
         connection.receive(now, &meta, &mut datagram);
@@ -241,8 +285,12 @@ impl Endpoint {
             return None;
         }
         self.decided(incoming);
+        Some(self.send_retry(now, incoming, reply))
+    }
+
+    fn send_retry(&self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Transmit {
         let scid = self.shared.new_cid();
-        let token = Token::retry(now, incoming.meta.remote, incoming.dcid, scid);
+        let token = Token::retry(now, incoming.meta.remote, incoming.version, incoming.dcid, scid);
         let token = self.shared.seal_token(&token);
         let mut out = vec![0; 7 + 2 * Cid::MAX_LEN + token.len()];
         let mut w = Writer::new(&mut out);
@@ -252,7 +300,7 @@ impl Endpoint {
         let tag = schedule::retry_tag(&*self.shared.crypto, incoming.version, &incoming.dcid, &out);
         out.extend_from_slice(&tag);
         *reply = out;
-        Some(self.reply_to(now, &incoming.meta, reply))
+        self.reply_to(now, &incoming.meta, reply)
     }
 
     /// An Initial with nothing but CONNECTION_CLOSE, from no connection.

@@ -3,6 +3,8 @@
 //! It decides who a datagram is for and whether a stranger gets any memory. It never touches a connection's state;
 //! connections tell it what it must know as [`EndpointEvent`]s.
 
+mod early;
+mod half_open;
 mod incoming;
 mod reset;
 mod route;
@@ -18,10 +20,12 @@ use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
 use tq_time::Instant;
 use tq_wire::header::Header;
-use tq_wire::{Cid, Side};
+use tq_wire::{Cid, Side, Version};
 
+use self::early::EarlyPackets;
+use self::half_open::{HalfOpen, Prefix, Spent};
 use self::reset::ResetLimiter;
-use self::route::Routes;
+use self::route::{Keyed, Routes};
 use crate::config::{ClientConfig, EndpointConfig, MIN_MTU, ServerConfig};
 use crate::connection::handshaking::{Handshaking, MAX_TOKEN};
 use crate::connection::{Connection, EndpointEvent, Init, RecvMeta, Transmit};
@@ -30,7 +34,7 @@ use crate::path::Tuple;
 use crate::shared::Shared;
 
 /// Tokens kept for a server a client may connect to again (threat 4: neqo keeps 8 too).
-const TOKENS_PER_SERVER: usize = 8;
+pub(crate) const TOKENS_PER_SERVER: usize = 8;
 /// Servers for which tokens are kept.
 const TOKEN_SERVERS: usize = 256;
 
@@ -55,7 +59,8 @@ pub enum Route {
 
 /// What the endpoint keeps of a connection.
 struct Known {
-    half_open: bool,
+    /// Where a handshake that is still going on comes from, and the ids it began with, before and after a Retry.
+    half_open: Option<(Prefix, [Cid; 2])>,
     /// Under which name a client's tokens are kept.
     server_name: Option<String>,
     /// Where the reset token leads that is in the routing table.
@@ -69,10 +74,16 @@ pub struct Endpoint {
     server: Option<Arc<ServerConfig>>,
     routes: Routes,
     known: Slab<Known>,
-    half_open: usize,
+    half_open: HalfOpen,
+    /// Ids that handshakes began with that are over: a late copy of a first datagram opens nothing.
+    begun: Spent,
+    /// Tokens of NEW_TOKEN that proved an address: each does so once (RFC 9000 §8.1.4).
+    shown: Spent,
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
-    tokens: BTreeMap<String, VecDeque<Vec<u8>>>,
+    early: EarlyPackets,
+    /// By version and server: a token is good for the version it came in (RFC 9369 §5).
+    tokens: BTreeMap<(Version, String), VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
     counters: Counters,
 }
@@ -81,14 +92,18 @@ impl Endpoint {
     /// An endpoint that can connect, and accept once it has a [`ServerConfig`].
     pub fn new(config: EndpointConfig, crypto: Arc<dyn Crypto>, entropy: Arc<dyn Entropy>) -> Self {
         let shared = Arc::new(Shared::new(&config, crypto, entropy));
+        let keyed = || Keyed::new(shared.entropy.u64(), shared.entropy.u64());
         Self {
-            routes: Routes::new((shared.entropy.u64(), shared.entropy.u64())),
+            routes: Routes::new(keyed()),
+            half_open: HalfOpen::new(keyed()),
+            begun: Spent::new(keyed()),
+            shown: Spent::new(keyed()),
             config,
             shared,
             server: None,
             known: Slab::new(),
-            half_open: 0,
             recent: VecDeque::new(),
+            early: EarlyPackets::default(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
             counters: Counters::default(),
@@ -112,7 +127,7 @@ impl Endpoint {
 
     /// Handshakes going on as a server.
     pub fn half_open(&self) -> usize {
-        self.half_open
+        self.half_open.total()
     }
 
     /// Starts a connection to `remote` through the host's socket `socket`.
@@ -132,9 +147,10 @@ impl Endpoint {
         let mut odcid = [0; 8];
         shared.entropy.fill(&mut odcid);
         let odcid = Cid::new(&odcid).unwrap_or(Cid::EMPTY);
-        let mut hs = Handshaking::new(odcid, local_cid);
+        let mut hs = Handshaking::new(odcid, local_cid, config.version);
         hs.client = Some((Arc::clone(&config.tls), server_name.to_string()));
-        hs.token = self.tokens.get_mut(server_name).and_then(VecDeque::pop_back).unwrap_or_default();
+        let kept = self.tokens.get_mut(&(config.version, server_name.to_string()));
+        hs.token = kept.and_then(VecDeque::pop_back).unwrap_or_default();
         let mut connection = Connection::new(
             now,
             Init {
@@ -149,7 +165,7 @@ impl Endpoint {
             },
         );
         connection.start_client(now, &config.tls, server_name)?;
-        let known = Known { half_open: false, server_name: Some(server_name.to_string()), reset: None };
+        let known = Known { half_open: None, server_name: Some(server_name.to_string()), reset: None };
         let handle = Handle(self.known.insert(known) as u32);
         self.absorb(handle, &mut connection);
         Ok((handle, connection))
@@ -221,19 +237,22 @@ impl Endpoint {
                 }
                 self.routes.add_reset(remote, token.0, handle);
             }
-            EndpointEvent::NewToken(token) => {
+            EndpointEvent::NewToken(version, token) => {
                 if let Some(name) = known.server_name.clone() {
-                    self.keep_token(name, token);
+                    self.keep_token((version, name), token);
                 }
             }
             EndpointEvent::Established => {
-                if core::mem::take(&mut known.half_open) {
-                    self.half_open -= 1;
+                if let Some((prefix, first)) = known.half_open.take() {
+                    self.half_open.end(prefix);
+                    for cid in &first {
+                        self.begun.spend(cid);
+                    }
                 }
             }
             EndpointEvent::Drained => {
-                if known.half_open {
-                    self.half_open -= 1;
+                if let Some((prefix, _)) = known.half_open.take() {
+                    self.half_open.end(prefix);
                 }
                 if let Some((remote, token)) = known.reset.take() {
                     self.routes.remove_reset(remote, &token);
@@ -250,7 +269,7 @@ impl Endpoint {
         }
     }
 
-    fn keep_token(&mut self, name: String, token: Vec<u8>) {
+    fn keep_token(&mut self, name: (Version, String), token: Vec<u8>) {
         if token.len() > MAX_TOKEN {
             return;
         }

@@ -1,5 +1,6 @@
 //! Look-up tables. Keys are what peers choose or see, so they are hashed with a secret (SipHash-1-3).
 
+use core::fmt;
 use core::hash::{BuildHasher, Hash, Hasher};
 use core::net::SocketAddr;
 
@@ -9,8 +10,21 @@ use tq_wire::Cid;
 
 use super::Handle;
 
+/// Makes hashers with a secret key.
 #[derive(Clone)]
-struct Keyed(u64, u64);
+pub(super) struct Keyed(u64, u64);
+
+impl Keyed {
+    pub(super) const fn new(first: u64, second: u64) -> Self {
+        Self(first, second)
+    }
+}
+
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyed")
+    }
+}
 
 impl BuildHasher for Keyed {
     type Hasher = SipHasher13;
@@ -37,8 +51,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
-    pub(super) fn new(key: (u64, u64)) -> Self {
-        let keyed = Keyed(key.0, key.1);
+    pub(super) fn new(keyed: Keyed) -> Self {
         Self { cids: HashMap::with_hasher(keyed.clone()), resets: HashMap::with_hasher(keyed) }
     }
 

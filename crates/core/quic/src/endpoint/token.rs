@@ -8,7 +8,7 @@ use core::time::Duration;
 use tq_buf::mem::{Vec, vec};
 use tq_crypto::{Suite, TAG_LEN};
 use tq_time::Instant;
-use tq_wire::{Cid, PathId, Reader, UnexpectedEnd, Writer};
+use tq_wire::{Cid, PathId, Reader, UnexpectedEnd, Version, Writer};
 
 use crate::shared::Shared;
 
@@ -17,15 +17,16 @@ const NEW_TOKEN: u8 = 2;
 const NONCE: usize = 12;
 /// Kind and nonce.
 const HEAD: usize = 1 + NONCE;
-/// Longest token of ours: head, time, address, port, two ids, tag.
-const MAX_LEN: usize = HEAD + 8 + 17 + 2 + 2 * 21 + TAG_LEN;
+/// Longest token of ours: head, time, version, address, port, two ids, tag.
+const MAX_LEN: usize = HEAD + 8 + 4 + 17 + 2 + 2 * 21 + TAG_LEN;
 /// Shortest Retry token of ours: an IPv4 address, ids of 8 and 4 bytes.
-const MIN_RETRY_LEN: usize = HEAD + 8 + 5 + 2 + 9 + 5 + TAG_LEN;
+const MIN_RETRY_LEN: usize = HEAD + 8 + 4 + 5 + 2 + 9 + 5 + TAG_LEN;
 
 /// What a token says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     issued: Instant,
+    version: Version,
     ip: IpAddr,
     kind: Kind,
 }
@@ -53,17 +54,18 @@ pub(crate) enum Verdict {
 
 impl Token {
     /// A token of NEW_TOKEN for this address.
-    pub(crate) fn new(now: Instant, remote: SocketAddr) -> Self {
-        Self { issued: now, ip: remote.ip(), kind: Kind::New }
+    pub(crate) fn new(now: Instant, remote: SocketAddr, version: Version) -> Self {
+        Self { issued: now, version, ip: remote.ip(), kind: Kind::New }
     }
 
     /// A Retry's token.
-    pub(crate) fn retry(now: Instant, remote: SocketAddr, odcid: Cid, scid: Cid) -> Self {
-        Self { issued: now, ip: remote.ip(), kind: Kind::Retry { port: remote.port(), odcid, scid } }
+    pub(crate) fn retry(now: Instant, remote: SocketAddr, version: Version, odcid: Cid, scid: Cid) -> Self {
+        Self { issued: now, version, ip: remote.ip(), kind: Kind::Retry { port: remote.port(), odcid, scid } }
     }
 
     fn encode(&self, w: &mut Writer<'_>) {
         w.slice(&self.issued.as_nanos().to_be_bytes());
+        w.u32(self.version.0);
         match self.ip {
             IpAddr::V4(ip) => {
                 w.u8(4);
@@ -84,6 +86,7 @@ impl Token {
     fn decode(kind: u8, bytes: &[u8]) -> Result<Self, UnexpectedEnd> {
         let mut r = Reader::new(bytes);
         let issued = Instant::from_nanos(u64::from_be_bytes(r.array()?));
+        let version = Version(r.u32()?);
         let ip: IpAddr = match r.u8()? {
             4 => r.array::<4>()?.into(),
             16 => r.array::<16>()?.into(),
@@ -98,7 +101,7 @@ impl Token {
             },
             _ => return Err(UnexpectedEnd),
         };
-        Ok(Self { issued, ip, kind })
+        Ok(Self { issued, version, ip, kind })
     }
 }
 
@@ -119,13 +122,14 @@ impl Shared {
         out
     }
 
-    /// What a token from `remote` is worth. `dcid` is where the Initial went.
+    /// What a token from `remote` is worth. `dcid` is where the Initial went, in which version: a token is good for the
+    /// version it was given in (RFC 9369 §5).
     pub(crate) fn judge_token(
         &self,
         now: Instant,
         bytes: &[u8],
         remote: SocketAddr,
-        dcid: &Cid,
+        (version, dcid): (Version, &Cid),
         (retry_life, new_life): (Duration, Duration),
     ) -> Verdict {
         let Some(token) = self.open_token(bytes) else {
@@ -135,10 +139,15 @@ impl Shared {
         let age = now.saturating_since(token.issued);
         match token.kind {
             Kind::Retry { port, odcid, scid } => {
-                let fits = token.ip == remote.ip() && port == remote.port() && scid == *dcid;
+                let fits = token.version == version
+                    && token.ip == remote.ip()
+                    && port == remote.port()
+                    && scid == *dcid;
                 if fits && age <= retry_life { Verdict::Retry { odcid, scid } } else { Verdict::Invalid }
             }
-            Kind::New if token.ip == remote.ip() && age <= new_life => Verdict::Valid,
+            Kind::New if token.version == version && token.ip == remote.ip() && age <= new_life => {
+                Verdict::Valid
+            }
             Kind::New => Verdict::Useless,
         }
     }

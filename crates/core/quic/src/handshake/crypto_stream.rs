@@ -45,7 +45,13 @@ impl CryptoStreams {
 
     /// The next bytes in order.
     pub(crate) fn read(&mut self, level: Level) -> Option<Bytes> {
-        self.levels[level as usize].recv.read(usize::MAX)
+        let recv = &mut self.levels[level as usize].recv;
+        let bytes = recv.read(usize::MAX);
+        if recv.consumed() == recv.highest() {
+            // a message is over; what it took is not kept for the next, which may never come
+            recv.clear();
+        }
+        bytes
     }
 
     /// Queues bytes TLS wants sent.

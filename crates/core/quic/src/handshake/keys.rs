@@ -4,11 +4,15 @@
 use tq_buf::mem::Box;
 use tq_crypto::{DirectionalKeys, HeaderKey, KeyPair, Keys, PacketKey, Suite};
 use tq_time::Instant;
+use tq_wire::Version;
 
 /// Keys a connection holds.
 #[derive(Default)]
 pub(crate) struct KeyStore {
     pub(crate) initial: Option<Keys>,
+    /// Initial keys of another version: the one a client began with, on a server that chose another; one the server
+    /// seems to have chosen, on a client (RFC 9369 §4.1).
+    pub(crate) other_initial: Option<(Version, Keys)>,
     pub(crate) handshake: Option<Keys>,
     pub(crate) early: Option<DirectionalKeys>,
     pub(crate) one_rtt: Option<OneRtt>,

@@ -3,11 +3,13 @@
 //! TLS itself is a host's; the core never sees a certificate being checked or a secret being agreed on.
 
 pub(crate) mod crypto_stream;
+mod early;
 pub(crate) mod keys;
 mod session;
 
+pub use early::limits_shrink;
 pub use session::{
-    ClientTls, ExportError, KeyChange, PeerIdentity, ServerTls, Session, StartError, TlsError,
+    Choose, ClientTls, ExportError, KeyChange, PeerIdentity, ServerTls, Session, StartError, TlsError,
 };
 pub use tq_crypto::{Crypto, Entropy};
 

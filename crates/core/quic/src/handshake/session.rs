@@ -61,6 +61,10 @@ pub enum KeyChange {
     OneRtt(Keys),
 }
 
+/// A server's choice when it has seen the client's transport parameters: another version than the session was started
+/// with, and our transport parameters for it; `None` leaves things as they are.
+pub type Choose<'a> = dyn FnMut(&[u8]) -> Option<(Version, Vec<u8>)> + 'a;
+
 /// TLS for one connection.
 pub trait Session: Send {
     /// Feeds CRYPTO bytes, in order, as received at `level`.
@@ -68,6 +72,26 @@ pub trait Session: Send {
     /// # Errors
     /// The alert to close with.
     fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError>;
+
+    /// On a server: [`Session::read`] at [`Level::Initial`]. When the ClientHello is complete and before it is answered,
+    /// `choose` is asked once with the client's transport parameters. If it names another version, Handshake and 1-RTT
+    /// keys are that version's; 0-RTT keys stay those of the version the session was started with (RFC 9369 §4.1).
+    ///
+    /// A session that never asks serves the version it was started with, as this default does.
+    ///
+    /// # Errors
+    /// The alert to close with.
+    fn read_hello(&mut self, bytes: &[u8], choose: &mut Choose<'_>) -> Result<(), TlsError> {
+        let _ = choose;
+        self.read(Level::Initial, bytes)
+    }
+
+    /// On a client, before the server's first handshake bytes are read: the server chose `version`, whose keys are
+    /// wanted from now on, 0-RTT keys aside. Says whether that can be done; not by default.
+    fn switch_version(&mut self, version: Version) -> bool {
+        let _ = version;
+        false
+    }
 
     /// Appends handshake bytes to send at the current write level. If a key change comes back, install it and call
     /// again: what comes next belongs to the next level. `None` and nothing appended: done for now.
@@ -79,11 +103,17 @@ pub trait Session: Send {
     /// The peer's transport parameters extension, once received.
     fn peer_params(&self) -> Option<&[u8]>;
 
-    /// Keys for 0-RTT, if there are any: local for a client, remote for a server.
+    /// Keys for 0-RTT, if there are any: local for a client, remote for a server. A client is asked once, when its
+    /// ClientHello is written; [`Session::peer_params`] then are those the server had when it gave the ticket.
     fn early_keys(&mut self) -> Option<DirectionalKeys>;
 
     /// On a client, after the handshake: whether 0-RTT data counts. `None` while undecided.
     fn early_accepted(&self) -> Option<bool>;
+
+    /// Whether the handshake went without certificates, on a ticket of an earlier one. Not known to every TLS.
+    fn is_resumed(&self) -> bool {
+        false
+    }
 
     /// Packet keys of the next key phase; each call advances by one. `None` before 1-RTT keys exist.
     fn next_keys(&mut self) -> Option<KeyPair>;

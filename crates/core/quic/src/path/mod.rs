@@ -130,19 +130,62 @@ impl Path {
         if self.ecn.marks() { Ecn::Ect0 } else { Ecn::NotEct }
     }
 
-    /// A new address behind the same path: what was learnt of the old one no longer holds (RFC 9000 §9.4).
-    pub(crate) fn reset_for_new_tuple(&mut self, tuple: Tuple, config: &TransportConfig, now: Instant) {
+    /// A new address behind the same path: what was learnt of the old one no longer holds (RFC 9000 §9.4), and is
+    /// returned in case the address turns out to be forged. Nothing changes but the port: all of it holds.
+    pub(crate) fn reset_for_new_tuple(
+        &mut self,
+        tuple: Tuple,
+        config: &TransportConfig,
+        now: Instant,
+    ) -> Option<Learnt> {
         let port_only = self.tuple.remote.ip() == tuple.remote.ip();
         self.tuple = tuple;
         self.pto_count = 0;
-        if !port_only {
-            self.rtt = Rtt::new(config.initial_rtt);
-            self.cc.reset(now);
+        if port_only {
+            return None;
+        }
+        let mut mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
+        mtu.limit(self.mtu.max().into());
+        let fresh = Learnt {
+            rtt: Rtt::new(config.initial_rtt),
+            cc: Controller::new(config.congestion, now, mtu.current()),
+            mtu,
+            ecn: EcnPath::new(config.ecn),
+        };
+        self.space.sent.set_elsewhere(Instant::ZERO, now);
+        self.pacer = Pacer::new();
+        self.rates = RateSampler::new();
+        Some(self.exchange(fresh))
+    }
+
+    /// Back at an address left at `since`, with what was known of it, if anything was forgotten (RFC 9000 §9.3.3).
+    pub(crate) fn restore(&mut self, tuple: Tuple, learnt: Option<Learnt>, since: Instant, now: Instant) {
+        self.tuple = tuple;
+        self.pto_count = 0;
+        self.space.sent.set_elsewhere(since, now);
+        if let Some(learnt) = learnt {
             self.pacer = Pacer::new();
             self.rates = RateSampler::new();
-            self.mtu = Mtu::new(config.initial_mtu, config.max_mtu, config.mtu_discovery);
-            self.cc.on_mtu(self.mtu.current());
-            self.ecn = EcnPath::new(config.ecn);
+            self.exchange(learnt);
+        }
+        self.mtu.abandon_probe();
+    }
+
+    fn exchange(&mut self, with: Learnt) -> Learnt {
+        Learnt {
+            rtt: core::mem::replace(&mut self.rtt, with.rtt),
+            cc: core::mem::replace(&mut self.cc, with.cc),
+            mtu: core::mem::replace(&mut self.mtu, with.mtu),
+            ecn: core::mem::replace(&mut self.ecn, with.ecn),
         }
     }
+}
+
+/// What a path knows of the way to one address.
+#[derive(Debug)]
+pub(crate) struct Learnt {
+    rtt: Rtt,
+    cc: Controller,
+    mtu: Mtu,
+    ecn: EcnPath,
 }

@@ -53,6 +53,11 @@ impl Mtu {
         self.current
     }
 
+    /// Largest size that may ever be sent.
+    pub(crate) fn max(&self) -> u16 {
+        self.max
+    }
+
     /// The peer accepts no more than this.
     pub(crate) fn limit(&mut self, max_udp_payload: u64) {
         self.max = self.max.min(u16::try_from(max_udp_payload).unwrap_or(u16::MAX)).max(MIN_MTU);
@@ -75,6 +80,11 @@ impl Mtu {
 
     pub(crate) fn on_probe_sent(&mut self, size: u16) {
         self.probe = Some(size);
+    }
+
+    /// Nobody will say what became of the probe.
+    pub(crate) fn abandon_probe(&mut self) {
+        self.probe = None;
     }
 
     /// A probe arrived; returns whether the size changed.

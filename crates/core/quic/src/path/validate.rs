@@ -80,15 +80,16 @@ impl Validation {
         if self.validated { u64::MAX } else { (3 * self.received).saturating_sub(self.sent) }
     }
 
-    /// Starts to challenge; the first repetition comes after three round trips, or early if they are not known.
-    pub(crate) fn challenge(&mut self, now: Instant, srtt: Option<Duration>, pto: Duration) {
+    /// Starts to challenge; the first repetition comes after three round trips, or early if they are not known. Gives
+    /// up after `patience`, but not before three seconds.
+    pub(crate) fn challenge(&mut self, now: Instant, srtt: Option<Duration>, patience: Duration) {
         self.challenge = Some(Challenge {
             sent: [[0; 8]; 4],
             count: 0,
             pending: true,
             resend_at: None,
             interval: srtt.map_or(FIRST_INTERVAL, |srtt| (3 * srtt).max(MIN_INTERVAL)),
-            give_up_at: now + (3 * pto).max(Duration::from_secs(3)),
+            give_up_at: now + patience.max(Duration::from_secs(3)),
         });
     }
 

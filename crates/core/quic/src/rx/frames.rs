@@ -5,7 +5,9 @@ use tq_wire::frame::{Ack, Frames, NewConnectionId, PacketKind, kind};
 use tq_wire::{Cid, Code, Frame, PathId};
 
 use super::Opened;
+use crate::connection::handshaking::MAX_TOKEN;
 use crate::connection::{Connection, EndpointEvent, Event, RecvMeta, SpaceId};
+use crate::endpoint::TOKENS_PER_SERVER;
 use crate::error::TransportError;
 use crate::handshake::Level;
 
@@ -137,7 +139,12 @@ impl Connection {
         if self.side.is_server() {
             return Err(violation(kind::NEW_TOKEN, "NEW_TOKEN from a client"));
         }
-        self.endpoint_events.push_back(EndpointEvent::NewToken(token.to_vec()));
+        // More than are kept for a server are not even passed on.
+        let pending =
+            self.endpoint_events.iter().filter(|event| matches!(event, EndpointEvent::NewToken(..)));
+        if token.len() <= MAX_TOKEN && pending.count() < TOKENS_PER_SERVER {
+            self.endpoint_events.push_back(EndpointEvent::NewToken(self.version, token.to_vec()));
+        }
         Ok(())
     }
 

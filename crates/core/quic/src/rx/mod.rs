@@ -154,8 +154,17 @@ impl Connection {
         pn_offset: usize,
         packet: &mut [u8],
     ) {
-        if version != self.version {
+        if !self.admits(kind, version) {
             return self.drop_packet(now, DropReason::UnknownVersion, packet.len());
+        }
+        if kind == LongKind::ZeroRtt {
+            if self.side.is_client() {
+                // only ever our own, sent back
+                return self.drop_packet(now, DropReason::KeysDiscarded, packet.len());
+            }
+            if self.keys.early.is_none() && self.awaits_early_keys() {
+                return self.postpone(now, meta, packet);
+            }
         }
         let id = match kind {
             LongKind::Initial => SpaceId::Initial,
@@ -168,7 +177,19 @@ impl Connection {
         if id == SpaceId::Handshake && self.keys.handshake.is_none() && !self.hs.confirmed {
             return self.postpone(now, meta, packet);
         }
-        match self.open_long(now, id, kind == LongKind::ZeroRtt, dcid, pn_offset, packet) {
+        if kind == LongKind::Initial && version != self.version {
+            self.prepare_to_follow(version);
+        }
+        match self.open_long(now, (id, kind, version), dcid, pn_offset, packet) {
+            Ok(_)
+                if id == SpaceId::Initial
+                    && version != self.version
+                    && self.side.is_client()
+                    && !self.follow(version) =>
+            {
+                self.drop_packet(now, DropReason::UnknownVersion, packet.len());
+            }
+            Ok(opened) if opened.zero_rtt && !self.check_early_number(now, opened.pn) => {}
             Ok(opened) => {
                 if self.hs.remote_scid.is_none() && kind != LongKind::ZeroRtt {
                     self.hs.remote_scid = Some(*scid);
@@ -190,7 +211,10 @@ impl Connection {
             return self.postpone(now, meta, packet);
         }
         match self.open_short(now, ix, dcid, pn_offset, packet) {
-            Ok(opened) => self.process(now, meta, &opened, packet),
+            Ok(opened) => {
+                self.note_one_rtt(opened.pn);
+                self.process(now, meta, &opened, packet);
+            }
             Err(reason) => self.undecryptable(now, reason, packet),
         }
     }
@@ -272,8 +296,9 @@ impl Connection {
         }
         if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
             // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
-            // follows, only on the newest packet that is not a probe.
-            if self.side.is_server() && highest && !outcome.probing_only {
+            // follows, only on the newest packet that is not a probe, and not before the handshake is complete: a copy of
+            // 0-RTT proves nothing (RFC 9000 §9).
+            if self.side.is_server() && highest && !outcome.probing_only && !opened.zero_rtt {
                 self.rebind(now, meta, opened.ix, size);
             }
         }

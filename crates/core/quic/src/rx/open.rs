@@ -3,8 +3,8 @@
 use tq_crypto::{OpenFailed, unprotect};
 use tq_event::{DropReason, KeyTrigger};
 use tq_time::Instant;
-use tq_wire::header::{KEY_PHASE_BIT, LONG_RESERVED, SHORT_RESERVED};
-use tq_wire::{Cid, Code, PathId, packet_number};
+use tq_wire::header::{KEY_PHASE_BIT, LONG_RESERVED, LongKind, SHORT_RESERVED};
+use tq_wire::{Cid, Code, PathId, Version, packet_number};
 
 use super::Opened;
 use crate::connection::{Connection, SpaceId, Timer};
@@ -16,13 +16,15 @@ impl Connection {
     pub(super) fn open_long(
         &mut self,
         now: Instant,
-        id: SpaceId,
-        zero_rtt: bool,
+        (id, kind, version): (SpaceId, LongKind, Version),
         dcid: &Cid,
         pn_offset: usize,
         packet: &mut [u8],
     ) -> Result<Opened, DropReason> {
         let keys = match id {
+            SpaceId::Initial if version != self.version => {
+                self.keys.other_initial.as_ref().map(|(_, keys)| &keys.remote)
+            }
             SpaceId::Initial => self.keys.initial.as_ref().map(|keys| &keys.remote),
             SpaceId::Handshake => self.keys.handshake.as_ref().map(|keys| &keys.remote),
             SpaceId::App(_) => self.keys.early.as_ref(),
@@ -43,6 +45,7 @@ impl Connection {
         let opened = keys.packet.open(PathId::ZERO, pn, header, body);
         let len = opened.map_err(|OpenFailed| DropReason::DecryptionFailed)?;
         self.check_reserved(now, head.first & LONG_RESERVED, len)?;
+        let zero_rtt = kind == LongKind::ZeroRtt;
         Ok(Opened { space: id, ix: 0, pn, payload: (start, start + len), zero_rtt, dcid: *dcid })
     }
 

@@ -21,7 +21,8 @@ pub(crate) enum BadAck {
 /// What an ACK frame newly acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Acked {
-    /// Bytes that were in flight and are delivered. Without packets declared lost before.
+    /// Bytes that were in flight and are delivered. Without packets declared lost before, and without those sent to
+    /// another address.
     pub(crate) bytes: u64,
     /// Packets newly acknowledged, in flight or not. Without packets declared lost before.
     pub(crate) packets: u64,
@@ -70,6 +71,8 @@ pub(crate) struct Lost {
     pub(crate) tokens: Vec<Token>,
     /// Bytes of the smallest MTU probe among them: no sign of congestion (RFC 9000 §14.4).
     pub(crate) probe_lost: Option<u16>,
+    /// Packets among them went to another address: no sign of anything here, and counted nowhere above.
+    pub(crate) strayed: bool,
     /// All their numbers, ascending.
     pub(crate) numbers: Vec<u64>,
 }

@@ -25,7 +25,7 @@ mod tests;
 const OLD_SKIPS: usize = 64;
 /// Packets remembered besides eight for each ack-eliciting one in flight. What bounds this is a peer that makes us
 /// send ACKs and never acknowledges any of them.
-const SPARE: usize = 16_384;
+const SPARE: usize = 3072;
 
 /// A packet as it was sent.
 #[derive(Clone, Debug)]
@@ -88,6 +88,8 @@ pub(crate) struct Sent {
     eliciting_in_flight: u64,
     last_eliciting_at: Option<Instant>,
     largest_acked: Option<u64>,
+    /// Packets sent from the first moment up to before the second went another way: they say nothing of this one.
+    elsewhere: Option<(Instant, Instant)>,
     loss: loss::Loss,
     /// Steps all ACKs have taken over the ring.
     #[cfg(test)]
@@ -107,6 +109,7 @@ impl Sent {
             eliciting_in_flight: 0,
             last_eliciting_at: None,
             largest_acked: None,
+            elsewhere: None,
             loss: loss::Loss::new(),
             #[cfg(test)]
             steps: 0,
@@ -193,6 +196,16 @@ impl Sent {
         Ok(())
     }
 
+    /// What was sent between the two moments went to another address: whether it arrives or not says nothing of the
+    /// window and the round trip here (RFC 9000 §9.4).
+    pub(crate) fn set_elsewhere(&mut self, from: Instant, to: Instant) {
+        self.elsewhere = Some((from, to));
+    }
+
+    fn went_elsewhere(&self, at: Instant) -> bool {
+        self.elsewhere.is_some_and(|(from, to)| from <= at && at < to)
+    }
+
     /// Whether all numbers of `ack` were sent, as far as that is remembered.
     fn check(&self, ack: &Ack<'_>) -> Result<(), BadAck> {
         if ack.largest >= self.next {
@@ -260,18 +273,19 @@ impl Sent {
     /// Acknowledges the packet in a slot that is not settled; `run` of the numbers downward from it are then settled.
     fn ack_one(&mut self, at: usize, run: u32, out: &mut Acked) {
         let pn = self.base + at as u64;
+        let here = !self.went_elsewhere(self.ring[at].packet.at);
         let slot = &mut self.ring[at];
         let was = core::mem::replace(&mut slot.state, State::Acked(run));
         let packet = &mut slot.packet;
         if out.largest.is_none_or(|(largest, _)| pn > largest) {
             out.largest = Some((pn, packet.at));
         }
-        if packet.in_flight && out.rates.is_none_or(|(_, at)| packet.at >= at) {
+        if here && packet.in_flight && out.rates.is_none_or(|(_, at)| packet.at >= at) {
             out.rates = Some((packet.rate, packet.at));
         }
-        out.any_eliciting |= packet.eliciting;
+        out.any_eliciting |= here && packet.eliciting;
         out.ect0 += u64::from(packet.ect0);
-        if packet.mtu_probe {
+        if here && packet.mtu_probe {
             out.probe_acked = out.probe_acked.max(Some(packet.size));
         }
         if was == State::Lost {
@@ -283,7 +297,7 @@ impl Sent {
         out.tokens.extend(packet.tokens.drain(..));
         if packet.in_flight {
             let size = u64::from(packet.size);
-            out.bytes += size;
+            out.bytes += if here { size } else { 0 };
             self.bytes_in_flight -= size;
         }
         self.eliciting_in_flight -= u64::from(packet.eliciting);

@@ -5,9 +5,11 @@
 //! trip it begins larger and grows fourfold, since senders may start faster there. What is granted to whom is not
 //! decided here.
 
+use tq_buf::mem::Arc;
 use tq_time::{Duration, Instant};
 
 use super::StreamConfig;
+use super::budget::{Share, WindowBudget};
 
 /// Round trip from which on a path is long, and up to which it counts: that of a geostationary satellite.
 const LONG: Duration = Duration::from_millis(100);
@@ -54,14 +56,21 @@ impl Window {
         self.moved.get_or_insert(now);
     }
 
-    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told.
-    pub(super) fn consumed(&mut self, consumed: u64, max: u64, clock: &Clock) -> bool {
+    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told. `may_grow` is asked
+    /// for the bytes by which the window would grow.
+    pub(super) fn consumed(
+        &mut self,
+        consumed: u64,
+        max: u64,
+        clock: &Clock,
+        mut may_grow: impl FnMut(u64) -> bool,
+    ) -> bool {
         let long = clock.srtt.filter(|srtt| *srtt >= LONG);
         let stretch = long.filter(|_| !self.stretched && consumed > 0 && self.size < max);
         if let Some(srtt) = stretch {
             let first = srtt.min(LONGEST).as_millis() as u64 * LONG_RATE;
             self.stretched = true;
-            self.size = self.size.max(first.min(max));
+            self.grow_to(first.min(max), &mut may_grow);
         } else if self.limit.saturating_sub(consumed) > self.size / 2 {
             return false;
         }
@@ -74,7 +83,7 @@ impl Window {
         };
         if quick && stretch.is_none() {
             let times = if long.is_some() { 4 } else { 2 };
-            self.size = self.size.saturating_mul(times).min(max).max(self.size);
+            self.grow_to(self.size.saturating_mul(times).min(max), &mut may_grow);
         }
         self.moved = Some(clock.now);
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
@@ -82,10 +91,19 @@ impl Window {
         self.limit = self.limit.max(limit);
         moves
     }
+
+    /// Grows if that is growth and nobody minds; by no more than its own size if only that is granted.
+    fn grow_to(&mut self, size: u64, may_grow: &mut impl FnMut(u64) -> bool) {
+        let modest = size.min(self.size.saturating_mul(2));
+        if let Some(size) = [size, modest].into_iter().find(|to| *to > self.size && may_grow(*to - self.size))
+        {
+            self.size = size;
+        }
+    }
 }
 
 /// What the connection grants for all streams together.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) window: Window,
     max: u64,
@@ -93,6 +111,8 @@ pub(super) struct Inbound {
     received: u64,
     /// Sum of what was read or will never be.
     consumed: u64,
+    /// Who else may want to grow; nobody asks without it.
+    share: Option<Share>,
 }
 
 impl Inbound {
@@ -102,7 +122,13 @@ impl Inbound {
             max: config.max_connection_window,
             received: 0,
             consumed: 0,
+            share: None,
         }
+    }
+
+    /// Growth counts against a budget from now on.
+    pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
+        self.share = Some(Share::new(budget));
     }
 
     /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
@@ -118,7 +144,9 @@ impl Inbound {
     /// Gives credit for `bytes` back; says whether MAX_DATA is owed.
     pub(super) fn release(&mut self, bytes: u64, clock: &Clock) -> bool {
         self.consumed += bytes;
-        bytes > 0 && self.window.consumed(self.consumed, self.max, clock)
+        let share = &mut self.share;
+        let may_grow = |more| share.as_mut().is_none_or(|share| share.grow(more));
+        bytes > 0 && self.window.consumed(self.consumed, self.max, clock, may_grow)
     }
 }
 

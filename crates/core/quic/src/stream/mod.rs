@@ -6,6 +6,7 @@
 //! application's verbs.
 
 mod app;
+mod budget;
 mod config;
 mod count;
 mod events;
@@ -18,6 +19,7 @@ mod send;
 mod table;
 mod transmit;
 
+pub use budget::WindowBudget;
 pub use config::StreamConfig;
 pub use events::{ClosedStream, ReadError, StreamEvent, WriteError};
 
@@ -28,7 +30,7 @@ use priority::{Ready, Ticket};
 use recv::RecvPart;
 use send::{Held, SendPart};
 use table::{Found, Stream, Table};
-use tq_buf::mem::VecDeque;
+use tq_buf::mem::{Arc, VecDeque};
 use tq_time::{Duration, Instant};
 use tq_wire::{Dir, Side, StreamId, TransportParameters};
 
@@ -101,6 +103,13 @@ impl Streams {
         }
     }
 
+    /// The connection's window grows only as far as `budget` allows, and ids are hashed with the secret `key`. To be
+    /// called before anything else.
+    pub(crate) fn harden(&mut self, budget: Arc<WindowBudget>, key: u64) {
+        self.inbound.set_budget(budget);
+        self.table.set_key(key);
+    }
+
     /// The peer's limits: those remembered for 0-RTT, then those of the handshake. May lower them, which is right only
     /// after 0-RTT was rejected; the caller checks what RFC 9000 §7.4.1 forbids. Call it before any frame of the peer.
     pub(crate) fn on_params(&mut self, peer: &TransportParameters) {
@@ -132,13 +141,6 @@ impl Streams {
 
     /// 0-RTT was rejected: whatever was written goes again, from offset 0 and under the limits of the next
     /// [`Streams::on_params`]. Ids stay. Nothing can have been acknowledged before.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for 0-RTT, which has its rules tested and no caller until tickets are kept"
-        )
-    )]
     pub(crate) fn reset_sent_state(&mut self) {
         self.outbound.sent = 0;
         self.outbound.told = None;

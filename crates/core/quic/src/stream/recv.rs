@@ -266,7 +266,8 @@ impl RecvPart {
 
     /// Moves the window after a read; says whether MAX_STREAM_DATA is owed.
     pub(super) fn widen(&mut self, max: u64, clock: &Clock) -> bool {
-        self.is_growing() && self.window.consumed(self.buffer.consumed(), max, clock)
+        // the connection's window bounds what streams hold together, so theirs need no budget
+        self.is_growing() && self.window.consumed(self.buffer.consumed(), max, clock, |_| true)
     }
 
     /// The limit to announce, while the peer can have more to send.

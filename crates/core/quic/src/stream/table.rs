@@ -4,7 +4,7 @@
 //! iterated; walks go over the slab, whose order follows from the calls alone. Whether an id may exist is not decided
 //! here.
 
-use core::hash::{BuildHasherDefault, Hasher};
+use core::hash::{BuildHasher, Hasher};
 
 use hashbrown::HashMap;
 use slab::Slab;
@@ -43,36 +43,63 @@ pub(super) enum Found {
     Nothing,
 }
 
-/// Spreads ids, which are a dense range per kind, with one multiplication. Ids come from a window we grant, so there
-/// is no need for a secret.
-#[derive(Debug, Default)]
-struct IdHasher(u64);
+/// Spreads ids with one wide multiplication by a secret: a peer chooses which of its ids stay open.
+#[derive(Debug)]
+struct IdHasher {
+    key: u64,
+    hash: u64,
+}
+
+/// Makes hashers with the secret of one connection.
+#[derive(Clone, Debug)]
+struct IdKey(u64);
+
+impl Default for IdKey {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl BuildHasher for IdKey {
+    type Hasher = IdHasher;
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher { key: self.0, hash: 0 }
+    }
+}
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
-        self.0
+        self.hash
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+        bytes.iter().for_each(|byte| self.write_u64(self.hash ^ u64::from(*byte)));
     }
 
     fn write_u64(&mut self, id: u64) {
-        let wide = id.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 = wide ^ wide >> 32;
+        // both halves of the product, so that every bit of the id reaches the bits that choose a place
+        let wide = u128::from(id ^ self.key) * u128::from(self.key | 1);
+        self.hash = wide as u64 ^ (wide >> 64) as u64;
     }
 }
 
 /// The streams of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    ids: HashMap<u64, u32, BuildHasherDefault<IdHasher>>,
+    ids: HashMap<u64, u32, IdKey>,
     slots: Slab<Box<Stream>>,
     /// The id found last and its key: one stream often has several frames in a row.
     last: Option<(StreamId, u32)>,
 }
 
 impl Table {
+    /// Hashes ids with this secret. To be called while there are none.
+    pub(super) fn set_key(&mut self, key: u64) {
+        if self.ids.is_empty() {
+            self.ids = HashMap::with_hasher(IdKey(key));
+        }
+    }
+
     pub(super) fn find(&mut self, id: StreamId) -> Found {
         match self.last {
             Some((last, key)) if last == id => return Found::At(key),

@@ -13,6 +13,9 @@ use crate::connection::{Connection, SpaceId, Transmit};
 /// A packet that falls short of the others by no more than this is padded to go on with the batch.
 const PAD_TO_GO_ON: usize = 64;
 
+/// Packets in flight beyond two windows of full ones with which answers end: small ones cost memory, not bytes.
+const SMALL_ANSWERS: u64 = 64;
+
 /// A datagram with one PATH_RESPONSE is no longer than this unless it is expanded.
 const SMALLEST_ANSWER: u64 = 64;
 
@@ -132,7 +135,7 @@ impl Connection {
     }
 
     /// There was room and nothing to fill it: samples and windows must not take that for the path's limit.
-    fn note_idle(&mut self, ix: usize, room: bool) {
+    pub(super) fn note_idle(&mut self, ix: usize, room: bool) {
         if room {
             let in_flight = self.in_flight(ix);
             let path = &mut self.paths[ix];
@@ -146,7 +149,10 @@ impl Connection {
         let path = &self.paths[ix];
         let challenging = path.validation.wants_challenge();
         // Answers may overdraw the window, but not without end: a peer that acknowledges none of them gets no more.
-        let answer = match self.in_flight(ix) < 2 * path.cc.window() {
+        let most = 2 * path.cc.window();
+        let few =
+            path.space.sent.eliciting_in_flight() < most / u64::from(path.mtu.current()) + SMALL_ANSWERS;
+        let answer = match few && self.in_flight(ix) < most {
             true => path.validation.answer_budget(path.bytes_received),
             false => 0,
         };

@@ -1,5 +1,5 @@
-//! Datagrams of the handshake: Initial, Handshake and 1-RTT packets behind each other, padded where RFC 9000 §14.1
-//! asks for it.
+//! Datagrams of the handshake: Initial, 0-RTT, Handshake and 1-RTT packets behind each other, padded where RFC 9000
+//! §14.1 asks for it.
 
 use smallvec::SmallVec;
 use tq_time::Instant;
@@ -10,7 +10,7 @@ use crate::connection::{Connection, SpaceId, Transmit};
 use crate::handshake::Level;
 
 impl Connection {
-    /// One datagram while Initial or Handshake keys are in use; `None` if neither has something to send.
+    /// One datagram while Initial or Handshake keys are in use; `None` if neither they nor 0-RTT have something to send.
     pub(super) fn transmit_coalesced(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         if self.paths[0].is_blocked() {
             return None;
@@ -38,10 +38,11 @@ impl Connection {
             at = draft.seal.packet.end;
             drafts.push(draft);
         }
-        if drafts.is_empty() {
+        let early = self.may_send_early();
+        if drafts.is_empty() && !early {
             return None;
         }
-        if self.may_send_app() {
+        if early || self.may_send_app() {
             let data = budget.allows_data();
             let wants = self.app_wants(now, 0, data);
             if wants
@@ -51,6 +52,10 @@ impl Connection {
                 at = draft.seal.packet.end;
                 drafts.push(draft);
             }
+        }
+        if drafts.is_empty() {
+            self.note_idle(0, budget.allows_data());
+            return None;
         }
         if must_pad && at < min {
             let last = drafts.last_mut()?;

@@ -10,6 +10,8 @@ use tq_time::Instant;
 
 /// ACK-only packets in a row before one asks to be acknowledged itself, so that old ranges can be forgotten.
 const ACK_ONLY_LIMIT: u32 = 24;
+/// Packets in flight of which none was acknowledged before such PINGs end: they are for peers that answer.
+const UNANSWERED: u64 = 64;
 
 impl Connection {
     /// Initial and Handshake: acknowledgements, then CRYPTO, then a PING if a probe is owed and there is nothing else.
@@ -67,7 +69,8 @@ impl Connection {
 
     fn fill_ack_only_ping(&mut self, ix: usize, payload: &mut Payload<'_>) {
         self.ack_only += 1;
-        if self.ack_only >= ACK_ONLY_LIMIT && self.in_flight(ix) < self.paths[ix].cc.window() {
+        let answered = self.paths[ix].space.sent.eliciting_in_flight() < UNANSWERED;
+        if self.ack_only >= ACK_ONLY_LIMIT && answered && self.in_flight(ix) < self.paths[ix].cc.window() {
             self.ack_only = 0;
             payload.frame(&Frame::Ping, None);
         }

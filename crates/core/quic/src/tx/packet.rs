@@ -18,6 +18,8 @@ pub(super) struct Draft {
     pub(super) seal: Seal,
     /// Where the Length field of a long header is, from the start of the packet.
     length_at: Option<usize>,
+    /// 0-RTT.
+    early: bool,
     pub(super) tokens: Tokens,
     pub(super) eliciting: bool,
     pub(super) mtu_probe: bool,
@@ -33,6 +35,8 @@ pub(super) struct Heading<'a> {
     pub(super) token: &'a [u8],
     pub(super) phase: bool,
     pub(super) grease: bool,
+    /// 0-RTT instead of 1-RTT.
+    pub(super) early: bool,
 }
 
 /// Writes a packet's header at the start of `room`; returns packet number offset and where the Length field is.
@@ -46,6 +50,7 @@ pub(super) fn write_header(
     let kind = match id {
         SpaceId::Initial => LongKind::Initial,
         SpaceId::Handshake => LongKind::Handshake,
+        SpaceId::App(_) if heading.early => LongKind::ZeroRtt,
         SpaceId::App(_) => {
             if room.len() < 1 + heading.dcid.len() + 4 + TAG_LEN {
                 return None;
@@ -100,14 +105,17 @@ impl Connection {
         let (pn, pn_len) = self.next_pn(id)?;
         let grease =
             matches!(id, SpaceId::App(_)) && self.peer.grease_quic_bit && self.config.grease && pn & 1 == 1;
+        let early = matches!(id, SpaceId::App(_)) && self.may_send_early();
         let token = core::mem::take(&mut self.hs.token);
         let heading = Heading {
             dcid: self.peer_cid(ix)?,
             scid: self.hs.local_scid,
-            version: self.version,
+            // 0-RTT keeps to the version the ticket is of (RFC 9369 §4.1)
+            version: if early { self.hs.original } else { self.version },
             token: &token,
             phase: self.keys.one_rtt.as_ref().is_some_and(|keys| keys.phase),
             grease,
+            early,
         };
         let written = write_header(&mut buf[start..limit], id, &heading, pn, pn_len);
         self.hs.token = token;
@@ -129,7 +137,8 @@ impl Connection {
         let taken = self.space_mut(id)?.numbers.take(cwnd);
         debug_assert_eq!(taken, pn);
         let seal = Seal { packet: start..end, header_len, pn_len, pn };
-        Some(Draft { space: id, seal, length_at, tokens, eliciting, mtu_probe: false, in_flight: eliciting })
+        let in_flight = eliciting;
+        Some(Draft { space: id, seal, length_at, early, tokens, eliciting, mtu_probe: false, in_flight })
     }
 
     /// Pads a draft to `len` bytes; padding counts as in flight (RFC 9002 §2).
@@ -164,6 +173,9 @@ impl Connection {
             }
             SpaceId::Handshake => {
                 self.keys.handshake.as_ref().map(|keys| (&*keys.local.header, &*keys.local.packet))
+            }
+            SpaceId::App(_) if draft.early => {
+                self.keys.early.as_ref().map(|keys| (&*keys.header, &*keys.packet))
             }
             SpaceId::App(_) => {
                 if let Some(keys) = &mut self.keys.one_rtt {

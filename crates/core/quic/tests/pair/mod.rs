@@ -34,6 +34,8 @@ pub struct End {
     pub policy: fn(&Incoming) -> Policy,
     /// Largest number of segments asked of `transmit`.
     pub segments: usize,
+    /// Where datagrams went, and their bytes, since somebody looked; kept only up to a bound.
+    pub sent_to: Vec<(SocketAddr, u64)>,
     buf: Vec<u8>,
 }
 
@@ -246,6 +248,7 @@ impl End {
             events: Vec::new(),
             policy: |_| Policy::Accept,
             segments: 44,
+            sent_to: Vec::with_capacity(1024),
             buf: vec![0; tq_quic::TRANSMIT_BUFFER],
         }
     }
@@ -301,6 +304,9 @@ impl End {
         for connection in self.connections.values_mut() {
             while let Some(transmit) = connection.transmit(now, buf, self.segments) {
                 assert!(transmit.len > 0 && out.len() < 100_000, "transmit does not end");
+                if self.sent_to.len() < self.sent_to.capacity() {
+                    self.sent_to.push((transmit.remote, transmit.len as u64));
+                }
                 out.push((transmit, buf[..transmit.len].to_vec()));
             }
         }

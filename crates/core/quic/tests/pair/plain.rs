@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use tq_quic::crypto::{DirectionalKeys, KeyPair, Keys, Suite, schedule};
 use tq_quic::handshake::{
-    ClientTls, ExportError, KeyChange, Level, PeerIdentity, ServerTls, Session, StartError, TlsError,
+    Choose, ClientTls, ExportError, KeyChange, Level, PeerIdentity, ServerTls, Session, StartError, TlsError,
 };
 use tq_quic::wire::{Side, Version};
 use tq_tls::AwsLc;
@@ -24,6 +24,10 @@ pub const FINISHED: u8 = 20;
 pub struct Plain {
     pub chain: usize,
     pub hello: usize,
+    /// 0-RTT: a server takes it, a client has it and finds it taken.
+    pub early: bool,
+    /// Transport parameters a client remembers; without them it has no 0-RTT.
+    pub remembers: Option<fn() -> Vec<u8>>,
 }
 
 pub fn message(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -43,6 +47,11 @@ pub fn keys(version: Version, level: Level, side: Side) -> Keys {
     Keys { local: keys(side), remote: keys(!side) }
 }
 
+/// 0-RTT keys.
+pub fn early_keys(version: Version) -> DirectionalKeys {
+    schedule::directional_keys(&AwsLc, version, SUITE, &[99; 32])
+}
+
 /// 1-RTT keys of one direction after `generation` key updates.
 pub fn updated(version: Version, from: Side, generation: u64) -> DirectionalKeys {
     let mut key = secret(Level::OneRtt, from);
@@ -58,6 +67,8 @@ struct PlainSession {
     version: Version,
     params: Vec<u8>,
     chain: usize,
+    original: Version,
+    early: bool,
     peer: Option<Vec<u8>>,
     out: VecDeque<(Vec<u8>, Option<KeyChange>)>,
     read: [Vec<u8>; 3],
@@ -67,13 +78,15 @@ struct PlainSession {
 }
 
 impl PlainSession {
-    fn new(side: Side, version: Version, params: &[u8], chain: usize) -> Self {
+    fn new(side: Side, version: Version, params: &[u8], plain: Plain) -> Self {
         Self {
             side,
             version,
             params: params.to_vec(),
-            chain,
-            peer: None,
+            chain: plain.chain,
+            original: version,
+            early: plain.early,
+            peer: plain.remembers.filter(|_| side.is_client()).map(|params| params()),
             out: VecDeque::new(),
             read: Default::default(),
             generation: 0,
@@ -119,10 +132,8 @@ impl PlainSession {
         }
         true
     }
-}
 
-impl Session for PlainSession {
-    fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError> {
+    fn read_hello_or(&mut self, level: Level, bytes: &[u8], choose: &mut Choose<'_>) -> Result<(), TlsError> {
         let at = level as usize;
         self.read[at].extend_from_slice(bytes);
         while let [kind, a, b, c, rest @ ..] = &self.read[at][..] {
@@ -130,11 +141,31 @@ impl Session for PlainSession {
             let Some(body) = rest.get(..len) else { break };
             let (kind, body) = (*kind, body.to_vec());
             self.read[at].drain(..4 + len);
+            if kind == CLIENT_HELLO
+                && let Some((version, params)) = choose(&body)
+            {
+                (self.version, self.params) = (version, params);
+            }
             if !self.on_message(level, kind, &body) {
                 return Err(TlsError { alert: 10, reason: Cow::Borrowed("unexpected message") });
             }
         }
         Ok(())
+    }
+}
+
+impl Session for PlainSession {
+    fn read(&mut self, level: Level, bytes: &[u8]) -> Result<(), TlsError> {
+        self.read_hello_or(level, bytes, &mut |_| None)
+    }
+
+    fn read_hello(&mut self, bytes: &[u8], choose: &mut Choose<'_>) -> Result<(), TlsError> {
+        self.read_hello_or(Level::Initial, bytes, choose)
+    }
+
+    fn switch_version(&mut self, version: Version) -> bool {
+        self.version = version;
+        true
     }
 
     fn write(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
@@ -152,11 +183,12 @@ impl Session for PlainSession {
     }
 
     fn early_keys(&mut self) -> Option<DirectionalKeys> {
-        None
+        let has = self.peer.is_some() && (self.side.is_client() || self.early);
+        has.then(|| early_keys(self.original))
     }
 
     fn early_accepted(&self) -> Option<bool> {
-        Some(false)
+        Some(self.early)
     }
 
     fn next_keys(&mut self) -> Option<KeyPair> {
@@ -188,7 +220,7 @@ impl Session for PlainSession {
 
 impl ClientTls for Plain {
     fn start(&self, version: Version, _: &str, params: &[u8]) -> Result<Box<dyn Session>, StartError> {
-        let mut session = PlainSession::new(Side::Client, version, params, 0);
+        let mut session = PlainSession::new(Side::Client, version, params, *self);
         let mut params = params.to_vec();
         if self.hello > 0 {
             // 27 is reserved to be ignored
@@ -203,6 +235,6 @@ impl ClientTls for Plain {
 
 impl ServerTls for Plain {
     fn start(&self, version: Version, params: &[u8]) -> Result<Box<dyn Session>, StartError> {
-        Ok(Box::new(PlainSession::new(Side::Server, version, params, self.chain)))
+        Ok(Box::new(PlainSession::new(Side::Server, version, params, *self)))
     }
 }

@@ -39,6 +39,8 @@ pub struct Packet {
     pub pn: u64,
     pub payload: Vec<u8>,
     pub datagram: usize,
+    /// 0-RTT, if the level is that of 1-RTT.
+    pub early: bool,
 }
 
 impl Packet {
@@ -96,7 +98,7 @@ pub fn params() -> TransportParameters {
     }
 }
 
-fn encode(params: &TransportParameters) -> Vec<u8> {
+pub fn encode(params: &TransportParameters) -> Vec<u8> {
     let mut out = vec![0; 1024];
     let mut w = Writer::new(&mut out);
     params.encode(&mut w, None);
@@ -134,11 +136,12 @@ impl Raw {
 
     /// A server nobody has talked to.
     pub fn idle_server(transport: TransportConfig, endpoint: EndpointConfig, chain: usize) -> Self {
+        Self::idle_server_by(Plain { chain, ..Plain::default() }, transport, endpoint)
+    }
+
+    pub fn idle_server_by(tls: Plain, transport: TransportConfig, endpoint: EndpointConfig) -> Self {
         let mut victim = End::new(SERVER, endpoint);
-        let config = ServerConfig {
-            tls: Arc::new(Plain { chain, ..Plain::default() }),
-            transport: Arc::new(transport),
-        };
+        let config = ServerConfig { tls: Arc::new(tls), transport: Arc::new(transport) };
         victim.endpoint.set_server(Some(Arc::new(config)));
         Self::new(victim, Side::Client)
     }
@@ -175,8 +178,16 @@ impl Raw {
 
     /// A client whose Initial waits for an answer of ours.
     pub fn half_open_client(transport: TransportConfig) -> Self {
-        let mut raw = Self::new(End::new(CLIENT, EndpointConfig::default()), Side::Server);
-        let config = ClientConfig::new(Arc::new(Plain::default()), Arc::new(transport));
+        Self::half_open_client_of(transport, EndpointConfig::default())
+    }
+
+    pub fn half_open_client_of(transport: TransportConfig, endpoint: EndpointConfig) -> Self {
+        Self::half_open_client_by(Plain::default(), transport, endpoint)
+    }
+
+    pub fn half_open_client_by(tls: Plain, transport: TransportConfig, endpoint: EndpointConfig) -> Self {
+        let mut raw = Self::new(End::new(CLIENT, endpoint), Side::Server);
+        let config = ClientConfig::new(Arc::new(tls), Arc::new(transport));
         let (handle, connection) =
             raw.victim.endpoint.connect(raw.now, &config, raw.me, 0, "localhost").expect("starts");
         raw.victim.connections.insert(handle, connection);
@@ -192,15 +203,20 @@ impl Raw {
     /// A client with a confirmed handshake; we are its server.
     pub fn client_with(transport: TransportConfig, params: TransportParameters) -> Self {
         let mut raw = Self::half_open_client(transport);
-        raw.send(Level::Initial, &crypto(0, &message(SERVER_HELLO, b"")));
-        let params =
-            TransportParameters { initial_scid: Some(raw.scid), original_dcid: Some(raw.odcid), ..params };
-        let mut flight = message(PARAMS, &encode(&params));
-        flight.extend(message(FINISHED, b""));
-        raw.send(Level::Handshake, &crypto(0, &flight));
+        raw.answer(params);
         raw.send(Level::OneRtt, &bytes(&[Frame::HandshakeDone]));
         assert!(!raw.victim().is_handshaking(), "{:?}", raw.victim().error());
         raw
+    }
+
+    /// A server's flight.
+    pub fn answer(&mut self, params: TransportParameters) {
+        self.send(Level::Initial, &crypto(0, &message(SERVER_HELLO, b"")));
+        let (initial_scid, original_dcid) = (Some(self.scid), Some(self.odcid));
+        let params = TransportParameters { initial_scid, original_dcid, ..params };
+        let mut flight = message(PARAMS, &encode(&params));
+        flight.extend(message(FINISHED, b""));
+        self.send(Level::Handshake, &crypto(0, &flight));
     }
 
     pub fn client() -> Self {
@@ -265,6 +281,27 @@ impl Raw {
         out
     }
 
+    /// A 0-RTT packet of a client, as a datagram.
+    pub fn early(&mut self, payload: &[u8], pn: Option<u64>) -> Vec<u8> {
+        let pn = pn.unwrap_or(self.pn[2]);
+        self.pn[2] = self.pn[2].max(pn + 1);
+        let mut out = vec![0; 20_000];
+        let mut w = Writer::new(&mut out);
+        let (kind, version) = (LongKind::ZeroRtt, self.version);
+        let long = header::Long { kind, version, dcid: &self.dcid, scid: &self.scid, token: &[] };
+        let length_at = long.encode(&mut w, 4);
+        header::encode_pn(&mut w, pn, 4);
+        let header_len = w.len();
+        w.slice(payload);
+        let end = w.len() + TAG_LEN;
+        out.truncate(end);
+        header::set_length(&mut out, length_at, end - header_len + 4);
+        let keys = plain::early_keys(version);
+        keys.packet.seal(PathId::ZERO, pn, header_len, &mut out);
+        protect(&*keys.header, &mut out, header_len - 4, 4);
+        out
+    }
+
     /// Hands a datagram to the victim and takes what it answers at once.
     pub fn deliver(&mut self, datagram: Vec<u8>) {
         self.deliver_from(self.me, datagram);
@@ -323,6 +360,7 @@ impl Raw {
             let (mut rest, whole) = (&mut datagram[..], out.len());
             let len = rest.len();
             while !rest.is_empty() {
+                let mut early = false;
                 let (level, pn_offset, end) = match Header::parse(rest, self.scid.len()) {
                     Ok(Header::Long { kind: LongKind::Initial, pn_offset, end, .. }) => {
                         (Level::Initial, pn_offset, end)
@@ -330,11 +368,15 @@ impl Raw {
                     Ok(Header::Long { kind: LongKind::Handshake, pn_offset, end, .. }) => {
                         (Level::Handshake, pn_offset, end)
                     }
+                    Ok(Header::Long { kind: LongKind::ZeroRtt, pn_offset, end, .. }) => {
+                        early = true;
+                        (Level::OneRtt, pn_offset, end)
+                    }
                     Ok(Header::Short { pn_offset, .. }) => (Level::OneRtt, pn_offset, rest.len()),
                     _ => break,
                 };
                 let (packet, after) = rest.split_at_mut(end);
-                out.extend(self.open(level, packet, pn_offset));
+                out.extend(self.open(level, early, packet, pn_offset));
                 rest = after;
             }
             out[whole..].iter_mut().for_each(|packet| packet.datagram = len);
@@ -342,8 +384,9 @@ impl Raw {
         out
     }
 
-    fn open(&mut self, level: Level, packet: &mut [u8], pn_offset: usize) -> Option<Packet> {
+    fn open(&mut self, level: Level, early: bool, packet: &mut [u8], pn_offset: usize) -> Option<Packet> {
         let keys = match level {
+            Level::OneRtt if early => plain::early_keys(self.version),
             Level::OneRtt => plain::updated(self.version, !self.side, self.victim_generation),
             level => self.keys(level).remote,
         };
@@ -353,7 +396,7 @@ impl Raw {
         let (header, body) = packet.split_at_mut(pn_offset + head.pn_len);
         let len = keys.packet.open(PathId::ZERO, pn, header, body).ok()?;
         *largest = (*largest).max(pn + 1);
-        Some(Packet { level, pn, payload: body[..len].to_vec(), datagram: 0 })
+        Some(Packet { level, pn, payload: body[..len].to_vec(), datagram: 0, early })
     }
 
     /// An ACK of exactly these ranges, ascending.

@@ -123,8 +123,7 @@ impl Board {
     pub(super) fn die(&mut self, side: usize, at: Instant, error: ConnectionError) {
         let idle = self.idle;
         let working = !(self.connected[0] && self.connected[1])
-            || self.flows.values().any(|flow| flow.works(at, idle))
-            || self.unopened != [0, 0];
+            || self.flows.values().any(|flow| flow.works(at, idle));
         self.deaths[side].get_or_insert(Death { at, error, working });
     }
 

@@ -65,8 +65,8 @@ verbs! {
     // settings of an end
     /// Congestion controller: 0 CUBIC, 1 NewReno.
     Cc "cc" [0],
-    /// Idle timeout; 0: none.
-    Idle "idle" [0],
+    /// Idle timeout.
+    Idle "idle" [3000],
     /// Streams the peer may open: bidirectional, unidirectional.
     Streams "streams" [1, 1],
     /// Windows to begin with, bytes: stream, connection.
@@ -83,8 +83,8 @@ verbs! {
     InitialMtu "mtu0" [1200],
     /// Whether to search for larger datagrams.
     Probe "probe" [0],
-    /// PING after so much silence; 0: none.
-    Alive "alive" [0],
+    /// PING after so much silence.
+    Alive "alive" [100],
     /// Mark packets.
     Ecn "ecn" [0],
     /// Pace.

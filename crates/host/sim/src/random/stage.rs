@@ -24,7 +24,7 @@ use crate::app::{App, AppContext};
 use crate::entropy::derive;
 use crate::ledger::Ledger;
 use crate::process::{Context, Meta, Notice, Process};
-use crate::quic::{Connect, HostConfig, Policy, QuicHost, ServerSetup};
+use crate::quic::{Connect, HostConfig, Policy, QuicHost, ServerSetup, Verdict};
 use crate::session::{SeededTls, Sizes, TlsConfig};
 use crate::topology::{End, LinkId};
 use crate::world::World;
@@ -127,7 +127,7 @@ impl<'a> Stage<'a> {
         };
         let mut server_actor = Some(actor(1));
         let hosts = [client(plan, &configs[0], actor(0)), {
-            server(plan, &configs[1], move |index| server_actor.take().filter(|_| index == 0))
+            server(plan, &configs[1], move || server_actor.take())
         }];
         let (world, nodes, traffic) = network(plan, &hosts, tamper.wire);
         Self { plan, world, hosts, nodes, board, traffic, ledger }
@@ -223,8 +223,7 @@ fn fresh_board(configs: &[Arc<TransportConfig>; 2]) -> Board {
         let window = to.max_connection_window.max(to.connection_window);
         configs[from].stream.send_buffer + window + (64 << 10)
     };
-    let idles = configs.iter().map(|config| config.idle_timeout).filter(|idle| !idle.is_zero());
-    let idle = idles.min().unwrap_or(Duration::from_secs(30));
+    let idle = configs[0].idle_timeout.min(configs[1].idle_timeout);
     Board::new([pipe(0, 1), pipe(1, 0)], idle)
 }
 
@@ -245,7 +244,7 @@ fn transport(plan: &Plan, who: Who) -> TransportConfig {
             Verb::AckFreq => config.ack_frequency = on,
             Verb::InitialMtu => config.initial_mtu = size.min(65_000) as u16,
             Verb::Probe => config.mtu_discovery = on,
-            Verb::Alive => config.keep_alive = on.then(|| millis(item)),
+            Verb::Alive => config.keep_alive = Some(millis(item)),
             Verb::Ecn => config.ecn = on,
             Verb::Pace => config.pacing = on,
             Verb::Grease => config.grease = on,
@@ -303,19 +302,22 @@ fn client(plan: &Plan, transport: &Arc<TransportConfig>, actor: Actor) -> Rc<Ref
 fn server(
     plan: &Plan,
     transport: &Arc<TransportConfig>,
-    mut actor: impl FnMut(u64) -> Option<Actor> + 'static,
+    mut actor: impl FnMut() -> Option<Actor> + 'static,
 ) -> Rc<RefCell<QuicHost>> {
-    let setup = ServerSetup::new(tls(plan, 4), Arc::clone(transport), move |accepted| {
-        match actor(accepted.index) {
-            Some(actor) => Box::new(actor),
-            // a late copy of a first datagram looks like another client
-            None => Box::new(Nobody),
-        }
+    let setup = ServerSetup::new(tls(plan, 4), Arc::clone(transport), move |_| match actor() {
+        Some(actor) => Box::new(actor),
+        None => Box::new(Nobody),
     });
     let retry = plan.setting(Who::Net, Verb::Retry).is_some_and(|item| item.number(0) != 0);
-    let policy = if retry { Policy::Retry } else { Policy::Accept };
-    let mut config =
-        HostConfig::server(derive(plan.seed, 5), address(1, 0), ServerSetup { policy, ..setup });
+    let mut served = false;
+    let policy = Policy::By(Box::new(move |_, incoming| match retry && incoming.may_retry() {
+        true => Verdict::Retry,
+        // a late copy of a first datagram looks like another client
+        false if std::mem::replace(&mut served, true) => Verdict::Ignore,
+        false => Verdict::Accept,
+    }));
+    let setup = ServerSetup { policy, ..setup };
+    let mut config = HostConfig::server(derive(plan.seed, 5), address(1, 0), setup);
     endpoint(plan, Who::Server, &mut config);
     Rc::new(RefCell::new(QuicHost::new(config)))
 }

@@ -21,8 +21,8 @@ pub(super) struct Traffic {
     under_way: [HashMap<u64, u32>; 2],
     /// Datagrams sent, by sender.
     pub(super) sent: [u64; 2],
-    /// When an end last got a datagram that was whole and new.
-    pub(super) heard: [Option<Instant>; 2],
+    /// When each end got datagrams that were whole and new.
+    heard: [Vec<Instant>; 2],
     losses: Vec<Instant>,
 }
 
@@ -33,7 +33,7 @@ impl Traffic {
             hasher: RandomState::new(),
             under_way: Default::default(),
             sent: [0; 2],
-            heard: [None; 2],
+            heard: Default::default(),
             losses: Vec::new(),
         }
     }
@@ -43,6 +43,12 @@ impl Traffic {
         let from = at - window;
         let start = self.losses.partition_point(|loss| *loss < from);
         self.losses[start..].iter().take_while(|loss| **loss <= at).count()
+    }
+
+    /// When an end last got a datagram that was whole and new, up to `at`.
+    pub(super) fn heard(&self, end: usize, at: Instant) -> Option<Instant> {
+        let heard = &self.heard[end];
+        heard.partition_point(|moment| *moment <= at).checked_sub(1).map(|ix| heard[ix])
     }
 
     fn lose(&mut self, at: Instant) {
@@ -74,7 +80,9 @@ impl Tap for Watch {
                 match traffic.under_way[1 - end].get_mut(&name).filter(|count| **count > 0) {
                     Some(count) => {
                         *count -= 1;
-                        traffic.heard[end] = Some(seen.at);
+                        if traffic.heard[end].last() != Some(&seen.at) {
+                            traffic.heard[end].push(seen.at);
+                        }
                     }
                     None => traffic.lose(seen.at),
                 }

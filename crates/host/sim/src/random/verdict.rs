@@ -5,11 +5,11 @@
 use std::fmt;
 
 use tq_quic::ConnectionError;
-use tq_time::Duration;
+use tq_time::{Duration, Instant};
 use tq_wire::Code;
 
 use super::board::{Board, Death, Flow};
-use super::plan::{Plan, Verb};
+use super::plan::{Plan, Verb, Who};
 use super::stage::Scene;
 
 /// Losses that explain a silence: a probe that is lost is sent again, so fewer do not.
@@ -160,7 +160,7 @@ fn unfinished(scene: &Scene<'_>) -> String {
     format!(
         "at {now} ms, connected {connected:?}, unopened {:?}, heard {:?}, {}",
         board.unopened,
-        scene.traffic.heard,
+        [0, 1].map(|end| scene.traffic.heard(end, scene.world.now())),
         flows.join("; ")
     )
 }
@@ -199,18 +199,31 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
             is(gone, "the peer still had its state")
         }
         ConnectionError::IdleTimeout => silence(scene, side, death, board.idle),
+        // a token is good for the address it was given to, and for 15 s
+        ConnectionError::PeerTransport { code: Code::INVALID_TOKEN, .. } => {
+            let asked = scene.plan.setting(Who::Net, Verb::Retry).is_some();
+            let late = death.at >= Instant::ZERO + Duration::from_secs(15);
+            is(asked && !board.connected[0] && (late || moved(scene.plan, death)), "its token was good")
+        }
         ConnectionError::HandshakeTimeout => {
             let lost = scene.traffic.lost_within(death.at, Duration::from_secs(30));
             let gone = board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
-            is(lost >= EXPLAINS || gone, "the network lost next to nothing")
+            is(lost >= EXPLAINS || gone || moved(scene.plan, death), "the network lost next to nothing")
         }
         _ => Err("never between two ends of ours".to_string()),
     }
 }
 
+/// Whether the client's address changed before a death; until the handshake is done nobody need follow it (RFC 9000 §9).
+fn moved(plan: &Plan, death: &Death) -> bool {
+    let moves = [Verb::Nat, Verb::NatAddress, Verb::Move];
+    let before = |at: u32| Instant::ZERO + Duration::from_millis(at.into()) <= death.at;
+    moves.iter().any(|verb| plan.timed(*verb).any(|(at, _)| before(at)))
+}
+
 /// Whether a silence of `idle` before a death is the network's doing, or there was nothing to say.
 fn silence(scene: &Scene<'_>, side: usize, death: &Death, idle: Duration) -> Result<(), String> {
-    let heard = scene.traffic.heard[side].unwrap_or_default();
+    let heard = scene.traffic.heard(side, death.at).unwrap_or_default();
     let gone = scene.board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
     let connected = scene.board.connected[0] && scene.board.connected[1];
     if connected && !gone && death.at - heard < idle - Duration::from_millis(1) {
@@ -218,7 +231,8 @@ fn silence(scene: &Scene<'_>, side: usize, death: &Death, idle: Duration) -> Res
         return Err(format!("a datagram came in {quiet} ms before, the idle timeout is {idle:?}"));
     }
     let lost = scene.traffic.lost_within(death.at, idle + Duration::from_secs(1));
-    if death.working && !gone && lost < EXPLAINS {
+    let early = !connected && moved(scene.plan, death);
+    if death.working && !gone && !early && lost < EXPLAINS {
         return Err(format!("there was work to do and the network lost {lost} datagrams"));
     }
     Ok(())

@@ -137,6 +137,7 @@ impl Sent {
     /// Takes the packet at `open` out of flight.
     fn lose(&mut self, out: &mut Lost) {
         let at = self.index(self.open);
+        let here = !self.went_elsewhere(self.ring[at].packet.at);
         let slot = &mut self.ring[at];
         let packet = &mut slot.packet;
         if !packet.counts() {
@@ -153,6 +154,10 @@ impl Sent {
             self.bytes_in_flight -= size;
         }
         self.eliciting_in_flight -= u64::from(packet.eliciting);
+        if !here {
+            out.strayed = true;
+            return;
+        }
         if packet.mtu_probe {
             out.probe_lost = Some(out.probe_lost.map_or(packet.size, |least| least.min(packet.size)));
             return;

@@ -109,8 +109,9 @@ proptest! {
         let mut sent = Vec::new();
         let mut answered = false;
         for act in &acts {
-            // nothing of 0-RTT can be acknowledged before it is rejected: the server's keys come after
-            answered |= matches!(act, Act::Heard { lost: false });
+            // the server's keys come after it rejected 0-RTT: nothing of it was acknowledged, no limit raised before
+            answered |=
+                matches!(act, Act::Heard { lost: false } | Act::Limit { .. } | Act::Limits { .. });
             if answered && matches!(act, Act::Rejected) {
                 continue;
             }

@@ -278,6 +278,36 @@ fn a_spurious_loss_breaks_the_span() {
 }
 
 #[test]
+fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
+    let mut bench = Bench::with(0..4, at(0));
+    bench.send(4..8, at(10));
+    bench.send(8..20, at(20));
+    bench.sent.set_elsewhere(at(10), at(20));
+    // of 0..8 only two arrive, one of them by the other way
+    assert_eq!(bench.hear(at(90), &[8..=19, 4..=4, 0..=0]), [1, 2, 3, 5, 6, 7]);
+    assert_eq!(bench.acked.bytes, 13 * 1200, "without number 4");
+    assert_eq!((bench.acked.packets, bench.acked.tokens.len()), (14, 14));
+    assert_eq!((bench.lost.packets, bench.lost.bytes), (3, 3600));
+    assert_eq!(bench.lost.newest, Some((3, at(0))));
+    assert!(bench.lost.strayed);
+    assert_eq!(bench.lost.tokens.len(), 6, "all content goes again");
+    assert_eq!(bench.sent.bytes_in_flight(), 0);
+}
+
+#[test]
+fn what_was_sent_before_a_move_gives_no_sample_after_it() {
+    let mut bench = Bench::with(0..10, at(0));
+    bench.sent.set_elsewhere(Instant::ZERO, at(5));
+    bench.send(10..12, at(5));
+    assert_eq!(bench.hear(at(80), &[0..=9]), []);
+    assert!(!bench.acked.any_eliciting && bench.acked.rates.is_none());
+    assert_eq!((bench.acked.bytes, bench.acked.packets), (0, 10));
+    assert_eq!(bench.hear(at(85), &[0..=11]), []);
+    assert!(bench.acked.any_eliciting && bench.acked.rates.is_some());
+    assert_eq!(bench.acked.bytes, 2400);
+}
+
+#[test]
 fn spurious_losses_double_the_time_threshold_at_most_and_calm_halves_it_again() {
     let mut bench = warm();
     let mut now = 1000;
