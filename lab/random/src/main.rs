@@ -8,7 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Parser, Subcommand};
-use tq_sim::random::{Failure, Outcome, Plan, run, shrink};
+use tq_sim::random::{Failure, Outcome, Plan, Tamper, WireHook, run, run_with, shrink};
+use tq_time::Instant;
+use tq_wire::Side;
 
 /// Runs of a plan while it is made small.
 const RUNS: u32 = 3000;
@@ -42,6 +44,9 @@ enum Command {
     },
     /// Runs the plan of a seed, or a plan given as text.
     Replay {
+        /// Print every datagram that arrives: when, where, how long, its first bytes.
+        #[arg(long)]
+        trace: bool,
         /// Seed, or the words of a plan.
         #[arg(required = true)]
         plan: Vec<String>,
@@ -61,10 +66,11 @@ fn main() -> anyhow::Result<ExitCode> {
             std::panic::set_hook(Box::new(|_| ()));
             Ok(many(seed, cases, jobs.max(1), most, raw))
         }
-        Command::Replay { plan } => {
+        Command::Replay { trace, plan } => {
             let plan = read(&plan)?;
             println!("{plan}");
-            Ok(tell(run(&plan)))
+            let wire: Option<WireHook> = if trace { Some(Box::new(arrival)) } else { None };
+            Ok(tell(run_with(&plan, Tamper { wire, ..Tamper::default() })))
         }
         Command::Shrink { plan } => {
             let plan = read(&plan)?;
@@ -78,6 +84,13 @@ fn main() -> anyhow::Result<ExitCode> {
             }
         }
     }
+}
+
+/// Prints a datagram and lets it through.
+fn arrival(at: Instant, to: Side, bytes: &mut [u8]) -> bool {
+    let head: String = bytes.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    println!("{:>12.6} s {to:?} gets {:>5} bytes {head}", at.as_nanos() as f64 / 1e9, bytes.len());
+    true
 }
 
 fn read(words: &[String]) -> anyhow::Result<Plan> {

@@ -318,7 +318,20 @@ impl Connection {
             let id = if self.keys.handshake.is_some() { SpaceId::Handshake } else { SpaceId::Initial };
             return Some((self.last_activity + path.pto(Duration::ZERO), LossTimer::Probe(id)));
         }
-        probe
+        probe.or_else(|| self.stranded(ix))
+    }
+
+    /// Handshake bytes were lost and wait for room in a window that 1-RTT packets fill. Those have no timer before the
+    /// handshake is confirmed, and the peer cannot acknowledge them without these bytes: after a PTO they go regardless.
+    fn stranded(&self, ix: usize) -> Option<(Instant, LossTimer)> {
+        if ix != 0 || self.hs.confirmed {
+            return None;
+        }
+        let levels = [(SpaceId::Initial, Level::Initial), (SpaceId::Handshake, Level::Handshake)];
+        let waits = |(id, level): &(SpaceId, Level)| self.space(*id).is_some() && self.crypto.wants(*level);
+        let (id, _) = levels.into_iter().find(waits)?;
+        let spaces = self.spaces_on(ix).filter_map(|id| self.space(id)?.sent.last_eliciting_at());
+        Some((spaces.max()? + self.paths[ix].pto(Duration::ZERO), LossTimer::Probe(id)))
     }
 
     /// The loss timer of path `ix` is due.
