@@ -349,6 +349,11 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.pto_count += 1;
         path.probes[id.index()] = 2;
+        if self.hs.complete && !self.hs.confirmed {
+            // The server may have no handshake keys left, nor know our address any more: only 1-RTT tells it (RFC 9002
+            // §6.2.4).
+            path.probes[SpaceId::App(ix).index()] = path.probes[SpaceId::App(ix).index()].max(1);
+        }
         if path.pto_count >= 2 {
             let ecn = path.ecn.state();
             path.ecn.on_silence();

@@ -13,7 +13,7 @@ use super::plan::{Plan, Verb, Who};
 use super::stage::Scene;
 
 /// Losses that explain a silence: a probe that is lost is sent again, so fewer do not.
-const EXPLAINS: usize = 3;
+const EXPLAINS: usize = 2;
 
 /// What kind of thing went wrong; a shrinker keeps to one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
