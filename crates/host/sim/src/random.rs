@@ -10,10 +10,10 @@ mod make;
 mod plan;
 mod shrink;
 mod stage;
-mod traffic;
-mod verdict;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod verdict;
 
 pub use plan::{BadPlan, Item, Plan, Verb, Who};
 pub use shrink::{Shrunk, shrink};

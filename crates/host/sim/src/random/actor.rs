@@ -148,6 +148,7 @@ impl Actor {
 
     fn operate(&mut self, cx: &mut AppContext<'_>, item: Item) {
         let number = item.size(0);
+        self.board.borrow_mut().acted = cx.now();
         match item.verb {
             Verb::Open => {
                 let dir = if item.number(1) == 1 { Dir::Bi } else { Dir::Uni };
@@ -305,7 +306,9 @@ impl Actor {
             let connection = cx.connection();
             let read = match number & 2 {
                 0 => connection.read(id, most),
-                _ => connection.read_into(id, &mut room).map(|n| n.map(|n| Bytes::copy_from_slice(&room[..n]))),
+                _ => {
+                    connection.read_into(id, &mut room).map(|n| n.map(|n| Bytes::copy_from_slice(&room[..n])))
+                }
             };
             match read {
                 Ok(Some(bytes)) => {
@@ -411,13 +414,18 @@ impl Actor {
         if now >= self.winds_up && !self.wound_up {
             self.wound_up = true;
             let side = self.side;
-            self.board.borrow_mut().wound_up[side] = true;
-            self.board.borrow_mut().touch();
+            let mut board = self.board.borrow_mut();
+            board.wound_up[side] = true;
+            board.acted = now;
+            board.touch();
+            drop(board);
             numbers.iter().for_each(|number| self.finish(cx, *number));
         }
         for number in numbers {
             let reader = self.streams.get(&number).map(|stream| &stream.reader);
-            let due = |reader: &Reader| reader.readable && (self.wound_up || reader.next.is_none_or(|at| at <= now));
+            let due = |reader: &Reader| {
+                reader.readable && (self.wound_up || reader.next.is_none_or(|at| at <= now))
+            };
             if reader.is_some_and(due) {
                 self.drain(cx, number);
             }

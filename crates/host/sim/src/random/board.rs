@@ -89,6 +89,8 @@ pub(super) struct Board {
     /// The shorter idle timeout of the two.
     pub(super) idle: std::time::Duration,
     pub(super) messages: [u64; 2],
+    /// When a program last did something.
+    pub(super) acted: Instant,
     done: bool,
     changed: bool,
 }
@@ -122,8 +124,10 @@ impl Board {
 
     pub(super) fn die(&mut self, side: usize, at: Instant, error: ConnectionError) {
         let idle = self.idle;
+        // what began a moment ago may come too late to end a silence
+        let late = at.saturating_since(self.acted) < idle / 2;
         let working = !(self.connected[0] && self.connected[1])
-            || self.flows.values().any(|flow| flow.works(at, idle));
+            || !late && self.flows.values().any(|flow| flow.works(at, idle));
         self.deaths[side].get_or_insert(Death { at, error, working });
     }
 

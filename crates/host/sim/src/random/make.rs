@@ -137,7 +137,8 @@ impl Maker {
             }
             self.maybe(40, who, Verb::Loss, 100, 100_000);
             if self.chance(20) {
-                let numbers = [self.size(100, 10_000), self.size(100_000, 500_000), self.size(300_000, 1_000_000)];
+                let numbers =
+                    [self.size(100, 10_000), self.size(100_000, 500_000), self.size(300_000, 1_000_000)];
                 self.set(who, Verb::Burst, &numbers);
             }
             self.maybe(30, who, Verb::Corrupt, 100, 30_000);

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tq_cc::Algorithm;
 use tq_linkmodel::{
-    Change, Direction, DirectionConfig, GilbertElliott, Jitter, LinkConfig, Mtu, NatConfig, Queue, Rate, State,
+    Change, Direction, DirectionConfig, GilbertElliott, Jitter, LinkConfig, Mtu, NatConfig, Queue, Rate,
+    State,
 };
 use tq_quic::TransportConfig;
 use tq_time::{Duration, Instant};
@@ -126,9 +127,8 @@ impl<'a> Stage<'a> {
             Actor::new(side, ops, winds_up, &board, &ledger, &hook)
         };
         let mut server_actor = Some(actor(1));
-        let hosts = [client(plan, &configs[0], actor(0)), {
-            server(plan, &configs[1], move || server_actor.take())
-        }];
+        let hosts =
+            [client(plan, &configs[0], actor(0)), { server(plan, &configs[1], move || server_actor.take()) }];
         let (world, nodes, traffic) = network(plan, &hosts, tamper.wire);
         Self { plan, world, hosts, nodes, board, traffic, ledger }
     }
@@ -158,7 +158,8 @@ impl<'a> Stage<'a> {
     /// Closes as the plan wants it, and wakes the hosts, which do not know.
     fn close(&mut self) -> Result<(), Failure> {
         let way = self.plan.setting(Who::Net, Verb::End).map_or(0, |item| item.number(0));
-        let alive = [Who::Client, Who::Server].iter().any(|who| self.plan.setting(*who, Verb::Alive).is_some());
+        let alive =
+            [Who::Client, Who::Server].iter().any(|who| self.plan.setting(*who, Verb::Alive).is_some());
         let closers: &[usize] = match way {
             1 => &[1],
             2 => &[0, 1],
@@ -439,7 +440,8 @@ fn heal(world: &mut World, plan: &Plan, link: LinkId) {
         let config = direction(plan, who);
         world.at(at, move |world| {
             let DirectionConfig { rate, delay, mtu, .. } = config;
-            let changes = [Change::State(State::Up), Change::Loss(0), Change::Rate(rate), Change::Delay(delay)];
+            let changes =
+                [Change::State(State::Up), Change::Loss(0), Change::Rate(rate), Change::Delay(delay)];
             changes
                 .into_iter()
                 .chain([Change::Mtu(mtu)])

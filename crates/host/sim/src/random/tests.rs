@@ -13,9 +13,16 @@ fn a_plan_reads_back_as_it_was_written() {
 
 #[test]
 fn words_that_mean_nothing_are_named() {
-    for word in
-        ["c.open=0,1", "c@1:window=5,5", "up@1:open=0,1", "net@5:nat=1", "c@1:write=0", "x.cc=1", "c@x:ping", "seed="]
-    {
+    for word in [
+        "c.open=0,1",
+        "c@1:window=5,5",
+        "up@1:open=0,1",
+        "net@5:nat=1",
+        "c@1:write=0",
+        "x.cc=1",
+        "c@x:ping",
+        "seed=",
+    ] {
         let text = format!("seed=3 c@1:ping {word}");
         assert_eq!(text.parse::<Plan>(), Err(BadPlan(word.to_string())));
     }
