@@ -153,7 +153,8 @@ impl Connection {
         let few =
             path.space.sent.eliciting_in_flight() < most / u64::from(path.mtu.current()) + SMALL_ANSWERS;
         // What fills the window may be lost, and not acknowledged before the peer has its answer: one for each PTO.
-        let silent = path.space.sent.last_eliciting_at().is_none_or(|at| now >= at + path.pto_base(Duration::ZERO));
+        let silent =
+            path.space.sent.last_eliciting_at().is_none_or(|at| now >= at + path.pto_base(Duration::ZERO));
         let answer = match silent || few && self.in_flight(ix) < most {
             true => path.validation.answer_budget(path.bytes_received),
             false => 0,

@@ -187,18 +187,14 @@ impl Actor {
                 self.pump(cx, number);
             }
             Verb::Fin if sends => self.finish(cx, number),
-            Verb::Reset if sends => {
-                if cx.connection().reset(id, item.size(1)).is_ok() {
-                    let mut board = self.board.borrow_mut();
-                    let flow = board.flow(number, side);
-                    flow.reset.get_or_insert(item.size(1));
-                    flow.wanted = 0;
-                }
+            Verb::Reset if sends && cx.connection().reset(id, item.size(1)).is_ok() => {
+                let mut board = self.board.borrow_mut();
+                let flow = board.flow(number, side);
+                flow.reset.get_or_insert(item.size(1));
+                flow.wanted = 0;
             }
-            Verb::Stop if receives => {
-                if cx.connection().stop(id, item.size(1)).is_ok() {
-                    self.board.borrow_mut().flow(number, 1 - side).stop.get_or_insert(item.size(1));
-                }
+            Verb::Stop if receives && cx.connection().stop(id, item.size(1)).is_ok() => {
+                self.board.borrow_mut().flow(number, 1 - side).stop.get_or_insert(item.size(1));
             }
             Verb::Pause if receives && !self.wound_up => {
                 let until = now + Duration::from_millis(item.size(1));
