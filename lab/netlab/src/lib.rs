@@ -6,18 +6,18 @@
 //! and measures itself ([`calibrate`]). Decides no packet's fate and keeps nothing when a lab is down.
 #![forbid(unsafe_code)]
 
-//pub mod bars;
+pub mod bars;
 //pub mod calibrate;
 pub mod control;
 pub mod emulator;
 pub mod frame;
-//pub mod health;
+pub mod health;
 pub mod lab;
 pub mod names;
-//pub mod peer;
+pub mod peer;
 //pub mod probe;
 pub mod process;
-//pub mod run;
+pub mod run;
 pub mod set;
 pub mod state;
 pub mod topology;

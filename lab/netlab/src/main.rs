@@ -13,6 +13,8 @@ use tq_netlab::control::{self, Request, Wanted, Ways};
 use tq_netlab::emulator;
 use tq_netlab::lab::{self, Lab};
 use tq_netlab::names::{Host, LabName};
+use tq_netlab::peer::Peer;
+use tq_netlab::run::{self, Report, Verdict};
 use tq_netlab::set;
 use tq_netlab::state::Folder;
 
@@ -66,6 +68,8 @@ enum Command {
         #[arg(long, value_parser = ways, default_value = "both", value_name = "up|down|both")]
         direction: Ways,
     },
+    /// Run a scenario in a lab of its own and say pass, fail or invalid.
+    Run(Run),
     /// What links and emulator did since the start, as JSON.
     Status,
     /// Remove the lab, whatever is left of it.
@@ -86,6 +90,31 @@ struct Up {
     /// Another seed than the file's.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    up: Up,
+    /// The transport: tq (our QUIC, one path), tcp or mptcp (the kernel's).
+    #[arg(long, default_value = "tq", value_name = "NAME")]
+    peer: Peer,
+    /// Congestion control, instead of the file's: cubic or bbr for the kernel's.
+    #[arg(long, value_name = "NAME")]
+    cc: Option<String>,
+    /// Use this link alone.
+    #[arg(long, value_name = "LINK")]
+    link: Option<String>,
+    /// Instead of the file's traffic and bars: one download for so long, such as 30s.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    download: Option<std::time::Duration>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    text.parse::<tq_scenario::Time>().map(|time| time.0).map_err(|error| error.to_string())
 }
 
 fn ways(text: &str) -> Result<Ways, String> {
@@ -128,6 +157,16 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
                 tell(lab, Request::Change { link: link.clone(), direction, change })?;
             }
         }
+        Command::Run(Run { up, peer, cc, link, download, json }) => {
+            let options = run::Options { peer, cc, seed: up.seed, link, download };
+            let report = run::run(lab, &up.file, &options)?;
+            println!("{}", if json { serde_json::to_string(&report)? } else { tell_run(&report) });
+            return Ok(match report.verdict {
+                Verdict::Pass => ExitCode::SUCCESS,
+                Verdict::Fail => ExitCode::FAILURE,
+                Verdict::Invalid => ExitCode::from(3),
+            });
+        }
         Command::Status => {
             let lab = Lab::open(lab)?;
             println!("{}", serde_json::to_string_pretty(&control::books(&lab.folder)?)?);
@@ -149,4 +188,32 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
 
 fn tell(lab: &LabName, request: Request) -> Result<()> {
     control::ask(&Lab::open(lab)?.folder, &request).map(drop)
+}
+
+/// A run for people.
+fn tell_run(report: &Report) -> String {
+    use std::fmt::Write;
+
+    let Report { name, peer, cc, links, verdict, figures, health, .. } = report;
+    let mut text = format!(
+        "{verdict:?}: {name}, {peer} {cc} over {}: {:.2} Mbit/s, longest gap {:.0} ms",
+        links.join("+"),
+        figures.goodput_bps / 1e6,
+        figures.gap_s * 1e3
+    );
+    for bar in &report.bars {
+        let measured = bar.measured.as_deref().unwrap_or("not measured here");
+        let _ = write!(text, "\n  bar {}: {measured}", bar.bar);
+    }
+    for reason in &report.reasons {
+        let _ = write!(text, "\n  {reason}");
+    }
+    let [median, p99, most] = health.late_ms;
+    let _ = write!(
+        text,
+        "\n  processors {:.0} % used, load {:.1}; packets late by {median:.2} ms (median), {p99:.2} (p99), {most:.2} (most)",
+        health.cpu * 100.0,
+        health.load
+    );
+    text
 }
