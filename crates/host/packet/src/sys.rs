@@ -220,6 +220,17 @@ pub(crate) fn unshare() -> io::Result<()> {
     call(|| unsafe { libc::unshare(libc::CLONE_NEWNET) as isize }).map(drop)
 }
 
+/// Puts the calling thread before all ordinary ones (`SCHED_FIFO`), at the lowest such priority.
+pub(crate) fn hurry() -> io::Result<()> {
+    // SAFETY: plain integers, for which all zeroes is a valid value.
+    let mut parameter: libc::sched_param = unsafe { mem::zeroed() };
+    parameter.sched_priority = 1;
+    // Threads started by this one go back to the ordinary policy.
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: 0 is the calling thread; the parameter lives on the stack and is only read.
+    call(|| unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) as isize }).map(drop)
+}
+
 /// The index of an interface of the calling thread's namespace.
 pub(crate) fn index(device: &str) -> io::Result<u32> {
     let name = CString::new(device).map_err(|_| io::ErrorKind::InvalidInput)?;

@@ -133,6 +133,7 @@ impl Hot {
     pub fn run(mut self, from: &[Receiver], mailbox: &Mailbox, ring: &UnixDatagram) {
         // Only lateness suffers, and that is counted.
         let _ = tq_udp::set_timer_slack(1);
+        let _ = tq_packet::hurry();
         let mut fds: Vec<_> = from.iter().map(|from| Waiting::new(from.as_fd())).collect();
         fds.push(Waiting::new(ring.as_fd()));
         loop {
