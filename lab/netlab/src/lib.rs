@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bars;
-//pub mod calibrate;
+pub mod calibrate;
 pub mod control;
 pub mod emulator;
 pub mod frame;
@@ -15,7 +15,7 @@ pub mod health;
 pub mod lab;
 pub mod names;
 pub mod peer;
-//pub mod probe;
+pub mod probe;
 pub mod process;
 pub mod run;
 pub mod set;

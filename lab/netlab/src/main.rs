@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use tq_netlab::calibrate::{self, Calibration};
 use tq_netlab::control::{self, Request, Wanted, Ways};
 use tq_netlab::emulator;
 use tq_netlab::lab::{self, Lab};
@@ -70,6 +71,12 @@ enum Command {
     },
     /// Run a scenario in a lab of its own and say pass, fail or invalid.
     Run(Run),
+    /// Compare the links of a lab that is up with its file, by ping, iperf3 and probes.
+    Calibrate {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// What links and emulator did since the start, as JSON.
     Status,
     /// Remove the lab, whatever is left of it.
@@ -167,6 +174,15 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
                 Verdict::Invalid => ExitCode::from(3),
             });
         }
+        Command::Calibrate { json } => {
+            let found = calibrate::calibrate(&Lab::open(lab)?)?;
+            println!("{}", if json { serde_json::to_string(&found)? } else { tell_calibration(&found) });
+            return Ok(match (found.good, found.health.troubles.is_empty()) {
+                (true, _) => ExitCode::SUCCESS,
+                (false, true) => ExitCode::FAILURE,
+                (false, false) => ExitCode::from(3),
+            });
+        }
         Command::Status => {
             let lab = Lab::open(lab)?;
             println!("{}", serde_json::to_string_pretty(&control::books(&lab.folder)?)?);
@@ -215,5 +231,32 @@ fn tell_run(report: &Report) -> String {
         health.cpu * 100.0,
         health.load
     );
+    text
+}
+
+/// A calibration for people.
+fn tell_calibration(found: &Calibration) -> String {
+    use std::fmt::Write;
+
+    let mut text = String::new();
+    for link in &found.links {
+        let rate = link.rate_error.map_or("-".into(), |error| format!("{:+.2} %", error * 100.0));
+        let [_, p99, most] = link.loaded.late_ms;
+        let _ = writeln!(
+            text,
+            "{} {}: rate {rate}, round trip {:+.3} ms, loss p = {:.3}; under TCP {:.2} Mbit/s, late by {p99:.2} ms (p99), \
+             {most:.2} (most), {:.0} packets/s",
+            if link.good { "good" } else { "BAD " },
+            link.name,
+            link.delay_error_ms,
+            link.loss_p_value,
+            link.loaded.tcp_bps / 1e6,
+            link.loaded.packets_per_s
+        );
+    }
+    let _ = write!(text, "processors {:.0} % used, load {:.1}", found.health.cpu * 100.0, found.health.load);
+    for why in &found.health.troubles {
+        let _ = write!(text, "\n  {why}");
+    }
     text
 }
