@@ -73,6 +73,8 @@ pub struct Judged {
     pub bar: String,
     /// What was measured; `None` if the lab cannot see it.
     pub measured: Option<String>,
+    /// The same as a number: seconds, bytes, bytes per second, or plain.
+    pub value: Option<f64>,
     /// Whether it holds.
     pub holds: Option<bool>,
 }
@@ -231,9 +233,18 @@ impl Facts<'_> {
             Judged {
                 bar: bar.text.clone(),
                 measured: value.map(|value| value.to_string()),
+                value: value.map(number),
                 holds: value.map(|value| bar.holds(value)),
             }
         });
         judged.collect()
+    }
+}
+
+fn number(value: Value) -> f64 {
+    match value {
+        Value::Ratio(millionths) => millionths as f64 / 1e6,
+        Value::Time(time) => time.as_secs_f64(),
+        Value::Rate(count) | Value::Bytes(count) | Value::Count(count) => count as f64,
     }
 }

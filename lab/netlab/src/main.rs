@@ -1,6 +1,7 @@
 //! `tq-netlab`: links between network namespaces, from a scenario's file.
 //!
-//! Exit codes: 0 done, or the run passed; 1 it failed; 2 usage; 3 the run is invalid: it says nothing about the links.
+//! Exit codes: 0 done, or the run passed; 1 it failed; 2 usage; 3 the run is invalid: it says nothing about the links;
+//! 4 the lab cannot play the scenario.
 //! Decides only how commands are written and results are told.
 #![forbid(unsafe_code)]
 
@@ -115,6 +116,9 @@ struct Run {
     /// Instead of the file's traffic and bars: one download for so long, such as 30s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     download: Option<std::time::Duration>,
+    /// Also with more links or rate than the lab can be trusted with.
+    #[arg(long)]
+    any_rate: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -139,7 +143,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tq-netlab: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<run::CannotPlay>() { ExitCode::from(4) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -164,8 +168,8 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
                 tell(lab, Request::Change { link: link.clone(), direction, change })?;
             }
         }
-        Command::Run(Run { up, peer, cc, link, download, json }) => {
-            let options = run::Options { peer, cc, seed: up.seed, link, download };
+        Command::Run(Run { up, peer, cc, link, download, any_rate, json }) => {
+            let options = run::Options { peer, cc, seed: up.seed, link, download, any_rate };
             let report = run::run(lab, &up.file, &options)?;
             println!("{}", if json { serde_json::to_string(&report)? } else { tell_run(&report) });
             return Ok(match report.verdict {

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
-use tq_linkmodel::{Duration, Instant};
+use tq_linkmodel::{Direction, Duration, Instant};
 use tq_packet::Namespace;
 use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario, Window};
 use tq_udp::Clock;
@@ -18,11 +18,33 @@ use crate::emulator::books::LinkBooks;
 use crate::health::{Health, Limits, Reading};
 use crate::lab::{self, Lab};
 use crate::names::{self, Host, LabName};
-use crate::peer::{Peer, Transfer, quic, sleep_until, tcp};
+use crate::peer::{Peer, Transfer, quic, tcp};
 use crate::topology;
 
 #[cfg(test)]
 mod tests;
+
+/// What of a scenario the lab cannot play.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CannotPlay {
+    name: String,
+    peer: Peer,
+    what: Vec<String>,
+}
+
+impl std::fmt::Display for CannotPlay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: the lab cannot play this with {}: {}",
+            self.name,
+            self.peer.name(),
+            self.what.join("; ")
+        )
+    }
+}
+
+impl std::error::Error for CannotPlay {}
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -37,6 +59,8 @@ pub struct Options {
     pub link: Option<String>,
     /// Instead of the scenario's traffic and bars: one download for so long.
     pub download: Option<Duration>,
+    /// Also what is beyond the lab's budget.
+    pub any_rate: bool,
 }
 
 /// What a run says.
@@ -89,6 +113,29 @@ pub fn cc_name(options: &Options, scenario: &Scenario) -> String {
         cc => cc.name(),
     };
     options.cc.clone().unwrap_or_else(|| own.to_owned())
+}
+
+/// More than this in one direction of all links together is no measurement on two processors, bits per second.
+pub const MOST_RATE: u64 = 400_000_000;
+/// And more links than this.
+pub const MOST_LINKS: usize = 4;
+
+/// Why a scenario is beyond what two processors can do in time, if it is. A link without a rate counts nothing: what
+/// shares its bottleneck is bounded by that.
+pub fn beyond(scenario: &Scenario) -> Option<String> {
+    let sum = |direction| -> u64 {
+        let links = scenario.links.iter().filter_map(|link| link.way(direction).rate);
+        links.fold(0_u64, |sum, rate| sum.saturating_add(rate.saturating_mul(8)))
+    };
+    let most = sum(Direction::Up).max(sum(Direction::Down));
+    let links = scenario.links.len();
+    (most > MOST_RATE || links > MOST_LINKS).then(|| {
+        format!(
+            "{links} links with {} Mbit/s are beyond the lab's budget ({MOST_LINKS} links, {} Mbit/s)",
+            most / 1_000_000,
+            MOST_RATE / 1_000_000
+        )
+    })
 }
 
 /// What of a scenario cannot be played. Empty: all can.
@@ -155,14 +202,11 @@ fn wants_alone(scenario: &Scenario, options: &Options) -> bool {
 pub fn run(name: &LabName, file: &Path, options: &Options) -> Result<Report> {
     lab::may()?;
     let scenario = adapted(file, options)?;
-    let cannot = cannot(&scenario, options.peer);
-    ensure!(
-        cannot.is_empty(),
-        "{}: the lab cannot play this with {}: {}",
-        file.display(),
-        options.peer.name(),
-        cannot.join("; ")
-    );
+    let mut cannot = cannot(&scenario, options.peer);
+    cannot.extend(beyond(&scenario).filter(|_| !options.any_rate));
+    if !cannot.is_empty() {
+        return Err(CannotPlay { name: scenario.name, peer: options.peer, what: cannot }.into());
+    }
     let mut alone = Vec::new();
     let mut troubles = Vec::new();
     let lab = Lab::up(name, file, options.seed)?;
@@ -342,9 +386,4 @@ impl Servers {
         let (.., server) = found.context("no server")?;
         Ok(Running::Tcp(server.transfer(&self.router, mptcp, transfer)?))
     }
-}
-
-/// Waits until a lab's links have begun.
-pub fn await_start(zero: Instant) {
-    sleep_until(zero + Duration::from_millis(10));
 }
