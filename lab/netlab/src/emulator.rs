@@ -189,13 +189,9 @@ impl Emulator {
     }
 
     fn books(&self) -> Result<Books> {
-        let mut books = Books::default();
-        books.links = self
-            .scenario
-            .links
-            .iter()
-            .map(|link| LinkBooks { name: link.name.clone(), ..LinkBooks::default() })
-            .collect();
+        let empty = |link: &tq_scenario::Link| LinkBooks { name: link.name.clone(), ..LinkBooks::default() };
+        let links = self.scenario.links.iter().map(empty).collect();
+        let mut books = Books { links, ..Books::default() };
         for thread in &self.threads {
             let (to, from) = sync_channel(1);
             thread.mailbox.leave(Order::Tell(to));

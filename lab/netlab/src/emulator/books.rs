@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tq_linkmodel::{Counters, Drop};
 
+#[cfg(test)]
+mod tests;
+
 /// A histogram of lateness: bucket i counts what was below 2^i µs late.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lateness {

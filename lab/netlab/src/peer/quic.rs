@@ -122,7 +122,7 @@ impl Server {
         transfer: &Transfer,
         tune: impl Fn(&mut TransportConfig),
     ) -> Result<Running> {
-        let trust = tls::ClientConfig::pinned_key(&RawIdentity::from_seed(SEED).spki()).alpn([ALPN]);
+        let trust = tls::ClientConfig::pinned_key(RawIdentity::from_seed(SEED).spki()).alpn([ALPN]);
         let mut config = ClientConfig::new(trust)?;
         config.transport(|transport| tune(transport));
         let streams: Vec<_> = (0..transfer.streams)

@@ -104,10 +104,13 @@ impl Drop for Server {
     }
 }
 
+/// A thread that may not get into its namespace, and may fail there.
+type Client = JoinHandle<io::Result<Result<(), String>>>;
+
 /// A transfer under way.
 #[derive(Debug)]
 pub struct Running {
-    streams: Vec<(Progress, JoinHandle<io::Result<Result<(), String>>>)>,
+    streams: Vec<(Progress, Client)>,
     wanted: Option<u64>,
 }
 
