@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
-use tq_linkmodel::{Direction, Instant, Jitter};
-use tq_scenario::{Link, Scenario, Vary, Way};
+use tq_linkmodel::{Direction, Instant, Packet};
+use tq_scenario::{Link, Scenario, Vary};
 use tq_udp::Clock;
 
-use crate::control;
 use crate::health::{Health, Limits, Reading};
 use crate::lab::{self, Lab};
 use crate::names::{self, Host};
 use crate::probe::{self, Arrival, Plan};
 use crate::process;
+use crate::{control, emulator};
 
 mod chance;
 #[cfg(test)]
@@ -45,7 +45,7 @@ pub struct Calibration {
     pub health: Health,
 }
 
-/// A link. What is `None` was not asked: no rate to compare with.
+/// A link. A rate error is `None` if there is no rate to compare with, or the machine could not send fast enough.
 #[derive(Clone, Debug, Serialize)]
 pub struct Calibrated {
     /// Its name.
@@ -129,10 +129,11 @@ fn link(lab: &Lab, scenario: &Scenario, i: usize) -> Result<Calibrated> {
     let link = &scenario.links[i];
     let zero = lab.start(lab.seed, false)?;
     std::thread::sleep(zero - Clock::now());
-    let delay_error_ms = median(&ping(lab, i, link)?) - round_trip_ms(link);
+    let expected = expected_ms(lab, i, zero, (PING, 40, Duration::from_millis(25)), &Direction::BOTH);
+    let delay_error_ms = median(&ping(lab, i, link)?) - expected;
     let (mut rate_errors, mut one_way, mut p_values, mut lost) = ([None; 2], [0.0; 2], [1.0; 2], [0.0; 2]);
     for (way, direction) in Direction::BOTH.into_iter().enumerate() {
-        let sparse = sparse(lab, i, link, direction)?;
+        let sparse = sparse(lab, i, link, direction, zero)?;
         one_way[way] = sparse.one_way_error_ms;
         p_values[way] = sparse.p_value;
         lost[way] = sparse.lost;
@@ -142,7 +143,11 @@ fn link(lab: &Lab, scenario: &Scenario, i: usize) -> Result<Calibrated> {
     let worse = |a: f64, b: f64| if a.abs() >= b.abs() { a } else { b };
     let rate_error = rate_errors.into_iter().flatten().reduce(worse);
     let loss_p_value = f64::min(p_values[0], p_values[1]);
-    let good = rate_error.is_none_or(|error| error.abs() <= RATE)
+    // A link without a rate has none to compare with.
+    let asked = Direction::BOTH.map(|direction| link.way(direction).rate.is_some());
+    let unmeasured = asked.iter().zip(&rate_errors).any(|(asked, error)| *asked && error.is_none());
+    let good = !unmeasured
+        && rate_error.is_none_or(|error| error.abs() <= RATE)
         && delay_error_ms.abs() <= DELAY
         && loss_p_value >= LOSS;
     Ok(Calibrated {
@@ -165,19 +170,31 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// What a packet of `size` bytes of IP takes in one direction of an idle link, ms, in the middle.
-fn way_ms(way: &Way, size: usize) -> f64 {
-    let wire = way.rate.map_or(0.0, |rate| size as f64 / rate as f64 * 1e3);
-    // Both shapes of jitter are even around their middle.
-    let (Jitter::Uniform(most) | Jitter::Bell(most)) = way.jitter;
-    let jitter = most.as_secs_f64() * 1e3 / 2.0;
-    wire + way.delay.as_secs_f64() * 1e3 + jitter
-}
-
+/// Bytes of IP of a ping.
 const PING: usize = 84;
 
-fn round_trip_ms(link: &Link) -> f64 {
-    way_ms(&link.up, PING) + way_ms(&link.down, PING)
+/// What the link model says of small packets from now on, one after the other through `ways`: the median, ms.
+fn expected_ms(
+    lab: &Lab,
+    i: usize,
+    zero: Instant,
+    (size, count, interval): (usize, u32, Duration),
+    ways: &[Direction],
+) -> f64 {
+    let config = lab.scenario.link_config(i, lab.seed);
+    let mut link = tq_linkmodel::Link::new(&config, lab.scenario.link_seed(i, lab.seed));
+    let mut shared = emulator::bottlenecks(&lab.scenario);
+    let start = Instant::ZERO + (Clock::now() - zero);
+    let packet = Packet { len: size as u32, ..Packet::default() };
+    let mut times = Vec::new();
+    for number in 0..count {
+        let sent = start + interval * number;
+        let arrived = ways
+            .iter()
+            .try_fold(sent, |at, way| Some(link.offer_via(&mut shared, at, *way, packet).delivery()?.at));
+        times.extend(arrived.map(|at| (at - sent).as_secs_f64() * 1e3));
+    }
+    median(&times)
 }
 
 /// Round trips of `ping`, ms.
@@ -207,14 +224,15 @@ struct Sparse {
 }
 
 /// Probes far below the rate: none waits for another.
-fn sparse(lab: &Lab, i: usize, link: &Link, direction: Direction) -> Result<Sparse> {
+fn sparse(lab: &Lab, i: usize, link: &Link, direction: Direction, zero: Instant) -> Result<Sparse> {
     const SIZE: usize = 128;
     let way = link.way(direction);
     let share = way.rate.map_or(2000.0, |rate| rate as f64 * 0.3 / SIZE as f64).clamp(20.0, 1500.0);
     let count = (share * 2.5) as u64;
     let patience = link.rtt() + Duration::from_millis(300);
     let plan = Plan { size: SIZE, count, interval: Duration::from_secs_f64(1.0 / share), patience };
-    let got = probe::run(&lab.name, i, direction, plan)?;
+    let expected = expected_ms(lab, i, zero, (SIZE, count as u32, plan.interval), &[direction]);
+    let got = probe::run(&lab.name, i, direction, plan)?.arrivals;
     ensure!(!got.is_empty(), "no probe came over {} {direction:?}", link.name);
     let delays: Vec<f64> =
         got.iter().map(|arrival| (arrival.got - arrival.sent).as_secs_f64() * 1e3).collect();
@@ -226,13 +244,14 @@ fn sparse(lab: &Lab, i: usize, link: &Link, direction: Direction) -> Result<Spar
     let burst =
         way.burst.map(|burst| (burst.to_bad_ppm, burst.to_good_ppm, burst.loss_bad_ppm, burst.loss_good_ppm));
     Ok(Sparse {
-        one_way_error_ms: median(&delays) - way_ms(way, SIZE),
+        one_way_error_ms: median(&delays) - expected,
         p_value: p_value(count, lost, way.loss_ppm, burst),
         lost: lost as f64 / count as f64,
     })
 }
 
-/// The error of the rate, median of 5: 15 % more is sent than goes through, and what arrives is timed.
+/// The error of the rate, median of 5: 15 % more is sent than goes through, and what arrives is timed. A machine that
+/// cannot send that fast measures itself: such a try does not count, and `None` is said if too few are left.
 fn rate(
     lab: &Lab,
     scenario: &Scenario,
@@ -251,8 +270,11 @@ fn rate(
     let patience = link.rtt() + Duration::from_millis(300).max(Duration::from_secs_f64(interval * 3.0));
     let plan = Plan { size, count, interval: Duration::from_secs_f64(interval), patience };
     let mut errors = Vec::new();
-    for _ in 0..5 {
-        let got = probe::run(&lab.name, i, direction, plan)?;
+    for _ in 0..10 {
+        let probe::Seen { arrivals: got, took } = probe::run(&lab.name, i, direction, plan)?;
+        if took.as_secs_f64() * rate as f64 > (count as usize * size) as f64 / 1.05 {
+            continue;
+        }
         let Some((first, last, bytes)) = span(&got, size) else { bail!("no probe came over {}", link.name) };
         let seconds = (last - first).as_secs_f64();
         let wanted = match way.vary {
@@ -263,10 +285,14 @@ fn rate(
                 scenario.usable(i, direction, lab.seed, from, to).unwrap_or(0) as f64
             }
         };
-        let survive = 1.0 - f64::from(way.loss_ppm) / 1e6;
+        let bursts = way.burst.map_or(0, |burst| burst.long_run_ppm());
+        let survive = (1.0 - f64::from(way.loss_ppm) / 1e6) * (1.0 - f64::from(bursts) / 1e6);
         errors.push(bytes / (wanted * survive).max(1.0) - 1.0);
+        if errors.len() == 5 {
+            break;
+        }
     }
-    Ok(Some(median(&errors)))
+    Ok((errors.len() >= 3).then(|| median(&errors)))
 }
 
 /// From when to when, and the bytes of IP after the first. The first tenth is left out.

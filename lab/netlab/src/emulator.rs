@@ -104,7 +104,8 @@ fn plans(scenario: &Scenario, lanes: &[(usize, Direction)], seed: u64, events: b
     lanes.iter().map(plan).collect()
 }
 
-fn bottlenecks(scenario: &Scenario) -> Bottlenecks {
+/// The shared queues of a scenario.
+pub(crate) fn bottlenecks(scenario: &Scenario) -> Bottlenecks {
     let mut shared = Bottlenecks::new();
     scenario.bottleneck_configs().iter().for_each(|(id, config)| shared.add(*id, config));
     shared

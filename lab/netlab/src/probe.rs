@@ -51,8 +51,17 @@ fn socket(at: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Sends over link `link` and returns what arrived, in order of arrival.
-pub fn run(lab: &LabName, link: usize, direction: Direction, plan: Plan) -> Result<Vec<Arrival>> {
+/// What came of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What arrived, in order of arrival.
+    pub arrivals: Vec<Arrival>,
+    /// How long it really took to send everything.
+    pub took: Duration,
+}
+
+/// Sends over link `link`.
+pub fn run(lab: &LabName, link: usize, direction: Direction, plan: Plan) -> Result<Seen> {
     let [user, network] = [names::user(link), names::network(link)].map(|ip| SocketAddr::from((ip, 0)));
     let ends = [(Host::Router, user), (Host::Server, network)];
     let [(from, here), (to, there)] = if direction == Direction::Up { ends } else { [ends[1], ends[0]] };
@@ -63,15 +72,27 @@ pub fn run(lab: &LabName, link: usize, direction: Direction, plan: Plan) -> Resu
     // When the last was sent, ns; 0 before.
     let finished = AtomicU64::new(0);
     thread::scope(|scope| {
-        let reader = scope.spawn(|| receive(&receiver, &finished, plan.patience));
-        let sent = send(&sender, plan);
-        finished.store(Clock::now().as_nanos(), Ordering::Release);
-        sent.context("cannot send a probe")?;
-        reader.join().map_err(|_| anyhow::anyhow!("the receiver panicked"))?
+        // A probe that waits for a processor says nothing about a link.
+        let reader = scope.spawn(|| {
+            let _ = tq_packet::hurry();
+            receive(&receiver, &finished, plan.patience)
+        });
+        let writer = scope.spawn(|| {
+            let _ = tq_packet::hurry();
+            let sent = send(&sender, plan);
+            finished.store(Clock::now().as_nanos(), Ordering::Release);
+            sent
+        });
+        let took = writer
+            .join()
+            .map_err(|_| anyhow::anyhow!("the sender panicked"))?
+            .context("cannot send a probe")?;
+        let arrivals = reader.join().map_err(|_| anyhow::anyhow!("the receiver panicked"))??;
+        Ok(Seen { arrivals, took })
     })
 }
 
-fn send(socket: &UdpSocket, plan: Plan) -> io::Result<()> {
+fn send(socket: &UdpSocket, plan: Plan) -> io::Result<Duration> {
     /// Shorter waits cost more than they give.
     const NAP: Duration = Duration::from_micros(100);
     let start = Clock::now();
@@ -86,7 +107,7 @@ fn send(socket: &UdpSocket, plan: Plan) -> io::Result<()> {
         bytes[8..16].copy_from_slice(&Clock::now().as_nanos().to_be_bytes());
         socket.send(&bytes)?;
     }
-    Ok(())
+    Ok(Clock::now() - start)
 }
 
 fn receive(socket: &UdpSocket, finished: &AtomicU64, patience: Duration) -> Result<Vec<Arrival>> {

@@ -169,6 +169,8 @@ pub fn cannot(scenario: &Scenario, peer: Peer) -> Vec<String> {
         };
         found.push(format!("event {name}"));
     }
+    let behind_nat = scenario.links.iter().filter(|link| link.nat.is_some());
+    found.extend(behind_nat.map(|link| format!("link {:?}: nat", link.name)));
     if peer == Peer::Tq && scenario.links.iter().any(|link| link.standby) {
         found.push("standby links".into());
     }
