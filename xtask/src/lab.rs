@@ -228,6 +228,8 @@ fn play(tool: &Path, file: &Path, rounds: usize) -> Result<Scenario> {
 
 /// One run, in a lab of our own.
 fn once(tool: &Path, file: &Path, variant: Variant) -> Result<Ended> {
+    // What an interrupted run has left.
+    run::quietly(Command::new(tool).args(["down", "--lab", "xtask"]));
     let mut command = Command::new(tool);
     command.args(["run", "--lab", "xtask", "--json", "--peer", variant.peer, "--cc", variant.cc]).arg(file);
     let output = command.stdin(Stdio::null()).output().context("cannot start tq-netlab")?;

@@ -5,6 +5,7 @@
 //! Decides only how commands are written and results are told.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -153,7 +154,7 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
         Command::Up(Up { file, seed }) => {
             let lab = Lab::up(lab, &file, seed)?;
             let links = lab.scenario.links.iter().map(|link| link.summary()).collect::<Vec<_>>().join("; ");
-            println!("lab {} is up: {links}", lab.name);
+            say(&format!("lab {} is up: {links}", lab.name))?;
         }
         Command::Exec { host, command } => Lab::exec(lab, host, &command)?,
         Command::Cut { link, silent, direction } => {
@@ -171,7 +172,7 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
         Command::Run(Run { up, peer, cc, link, download, any_rate, json }) => {
             let options = run::Options { peer, cc, seed: up.seed, link, download, any_rate };
             let report = run::run(lab, &up.file, &options)?;
-            println!("{}", if json { serde_json::to_string(&report)? } else { tell_run(&report) });
+            say(&if json { serde_json::to_string(&report)? } else { tell_run(&report) })?;
             return Ok(match report.verdict {
                 Verdict::Pass => ExitCode::SUCCESS,
                 Verdict::Fail => ExitCode::FAILURE,
@@ -180,7 +181,7 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
         }
         Command::Calibrate { json } => {
             let found = calibrate::calibrate(&Lab::open(lab)?)?;
-            println!("{}", if json { serde_json::to_string(&found)? } else { tell_calibration(&found) });
+            say(&if json { serde_json::to_string(&found)? } else { tell_calibration(&found) })?;
             return Ok(match (found.good, found.health.troubles.is_empty()) {
                 (true, _) => ExitCode::SUCCESS,
                 (false, true) => ExitCode::FAILURE,
@@ -189,21 +190,26 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
         }
         Command::Status => {
             let lab = Lab::open(lab)?;
-            println!("{}", serde_json::to_string_pretty(&control::books(&lab.folder)?)?);
+            say(&serde_json::to_string_pretty(&control::books(&lab.folder)?)?)?;
         }
         Command::Down { all: false } => {
             let found = lab::down(lab)?;
-            println!("lab {lab} is down{}", if found { "" } else { "; there was nothing to remove" });
+            say(&format!("lab {lab} is down{}", if found { "" } else { "; there was nothing to remove" }))?;
         }
         Command::Down { all: true } => {
             for lab in Folder::all() {
                 lab::down(&lab)?;
-                println!("lab {lab} is down");
+                say(&format!("lab {lab} is down"))?;
             }
         }
         Command::Emulate(Up { file, seed }) => emulator::run(lab, &file, seed)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// To stdout, which may be closed.
+fn say(text: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 
 fn tell(lab: &LabName, request: Request) -> Result<()> {

@@ -90,7 +90,7 @@ impl Progress {
 pub struct Done {
     /// Entries of all streams, in order of time.
     pub progress: Vec<(Instant, u64)>,
-    /// Whether all bytes came.
+    /// Whether all bytes came; of endless traffic never.
     pub complete: bool,
     /// What went wrong.
     pub error: Option<String>,
@@ -102,7 +102,7 @@ impl Done {
         let mut progress: Vec<_> = streams.iter().flat_map(Progress::list).collect();
         progress.sort_unstable();
         let bytes: u64 = progress.iter().map(|(_, bytes)| bytes).sum();
-        let complete = error.is_none() && wanted.is_none_or(|wanted| bytes >= wanted * streams.len() as u64);
+        let complete = error.is_none() && wanted.is_some_and(|wanted| bytes >= wanted * streams.len() as u64);
         Self { progress, complete, error }
     }
 }
