@@ -51,6 +51,11 @@ impl Shared {
         Cid::new(bytes).unwrap_or(Cid::EMPTY)
     }
 
+    /// Whether an id may be another worker's, who knows its connection.
+    pub(crate) fn is_elsewhere(&self, cid: &Cid) -> bool {
+        self.worker.is_some_and(|worker| cid.first() != Some(&worker))
+    }
+
     /// The stateless reset token of an id of ours: a keyed hash, so that it survives the connection's state
     /// (RFC 9000 §10.3.2).
     pub(crate) fn reset_token(&self, cid: &Cid) -> ResetToken {

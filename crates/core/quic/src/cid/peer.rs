@@ -135,10 +135,10 @@ impl PeerCids {
         }
     }
 
-    /// Whether `token` is the reset token of an id in use.
+    /// Whether `token` is the reset token of an id in use. One that was never sent to cannot have been lost.
     pub(crate) fn is_reset(&self, token: &ResetToken) -> bool {
-        // every id is compared, in use or not, so that timing does not tell which
-        self.active.iter().chain(&self.spare).filter(|id| id.token.as_ref() == Some(token)).count() > 0
+        // tokens are compared as wholes, so that timing does not tell how much of one was right
+        self.active.iter().filter(|id| id.token.as_ref() == Some(token)).count() > 0
     }
 
     /// Whether a RETIRE_CONNECTION_ID has to go out.

@@ -32,7 +32,9 @@ impl Connection {
         let pool = CID_POOL.min(self.peer.active_cid_limit);
         for ids in &mut self.cids {
             for _ in 0..ids.local.missing(pool) {
-                let cid = self.shared.new_cid();
+                let known = |cid: &Cid| ids.local.contains(cid);
+                // short ids may come up again; a few draws are enough
+                let Some(cid) = (0..8).map(|_| self.shared.new_cid()).find(|cid| !known(cid)) else { return };
                 ids.local.issue(cid, self.shared.reset_token(&cid), true);
                 self.endpoint_events.push_back(EndpointEvent::CidIssued(cid));
             }

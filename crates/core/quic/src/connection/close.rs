@@ -33,6 +33,11 @@ pub(crate) struct Closing {
     pub(crate) pending: bool,
     received: u64,
     answer_at: u64,
+    /// Bytes of datagrams that came since, and that answered them: whoever sent them need not be the peer.
+    brought: u64,
+    answered: u64,
+    /// Length of the datagram that closes, once it has been sent.
+    len: u64,
 }
 
 impl End {
@@ -53,13 +58,21 @@ impl Closing {
         }
     }
 
-    /// A packet came in: every power of two of them is answered.
-    pub(crate) fn on_packet(&mut self) {
+    /// A datagram came in: every power of two of them is answered, with no more than three times their bytes.
+    pub(crate) fn on_packet(&mut self, bytes: usize) {
         self.received += 1;
-        if self.received >= self.answer_at {
+        self.brought += bytes as u64;
+        if self.received >= self.answer_at && self.answered + self.len <= 3 * self.brought {
             self.answer_at *= 2;
             self.pending = true;
         }
+    }
+
+    /// A datagram that closes went out.
+    pub(crate) fn on_sent(&mut self, bytes: usize) {
+        // the first answers nothing
+        self.answered += if self.len == 0 { 0 } else { bytes as u64 };
+        self.len = bytes as u64;
     }
 }
 
@@ -108,6 +121,9 @@ impl Connection {
             pending: true,
             received: 0,
             answer_at: 1,
+            brought: 0,
+            answered: 0,
+            len: 0,
         });
         self.linger(now, ConnectionState::Closing);
     }

@@ -56,6 +56,7 @@ impl Connection {
         self.keys.early = Some(keys);
         self.streams.on_params(&params);
         self.datagrams.on_params(params.max_datagram_frame_size);
+        self.paths[0].mtu.limit(params.max_udp_payload_size);
         self.hs.early.remembered = Some(Box::new(params));
         self.hs.early.state = EarlyData::Pending;
         self.log_early_keys(now);

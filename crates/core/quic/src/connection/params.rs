@@ -71,12 +71,13 @@ impl Connection {
     pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
+        let max_ack_delay = AckPolicy::within(config.max_ack_delay).max_delay;
         let mut params = TransportParameters {
             original_dcid: server.then_some(self.hs.odcid),
             max_idle_timeout: config.idle_timeout,
             stateless_reset_token: server.then(|| self.shared.reset_token(&self.hs.local_scid)),
             max_udp_payload_size: 65_527,
-            max_ack_delay: config.max_ack_delay,
+            max_ack_delay,
             active_cid_limit: CID_POOL,
             initial_scid: Some(self.hs.local_scid),
             retry_scid: self.hs.retry_scid.filter(|_| server),
@@ -86,7 +87,7 @@ impl Connection {
             }),
             max_datagram_frame_size: self.datagrams.declared(),
             reset_stream_at: true,
-            min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
+            min_ack_delay: (max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
             ..TransportParameters::default()
         };

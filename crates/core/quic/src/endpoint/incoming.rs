@@ -73,8 +73,8 @@ pub(super) struct Recent {
 }
 
 impl Endpoint {
-    /// A long-header packet of a version with a known layout for no connection.
-    // MUST 9000-14.1-3, 9000-17.2-1, 9000-17.2.1-5
+    /// A long-header packet of a version spoken here for no connection.
+    // MUST 9000-14.1-3, 9000-17.2-1
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -99,10 +99,6 @@ impl Endpoint {
         }
         if datagram.len() > LONGEST {
             return Route::Drop(DropReason::QueueFull);
-        }
-        // before any rule of that version for its ids (RFC 9000 §17.2.1)
-        if !self.shared.versions.contains(version) {
-            return self.negotiate_version(now, meta, dcid, scid, reply);
         }
         if dcid.len() < 8 {
             return Route::Drop(DropReason::BadHeader);

@@ -53,7 +53,7 @@ impl Connection {
         self.counters.drop_packet(DropReason::Closing);
         self.watch_for_close(now, datagram);
         if let End::Closing(closing) = &mut self.end {
-            closing.on_packet();
+            closing.on_packet(datagram.len());
         }
     }
 
@@ -85,7 +85,7 @@ impl Connection {
             let rest = &mut datagram[at..];
             let header = match Header::parse(rest, self.shared.cid_len) {
                 Ok(header) => header,
-                Err(_) => return self.drop_packet(now, DropReason::BadHeader, rest.len()),
+                Err(_) => return self.unreadable(now, at, datagram),
             };
             let len = match &header {
                 Header::Long { end, .. } => *end,
@@ -101,10 +101,16 @@ impl Connection {
                 return self.drop_packet(now, DropReason::OtherConnection, rest.len());
             }
             first = first.or(dcid);
+            let (short, opened) = (matches!(header, Header::Short { .. }), self.counters.packets_received);
             if let Err(reason) = self.check_initial(&header, whole) {
                 self.drop_packet(now, reason, len);
             } else {
                 self.packet(now, meta, header, &mut rest[..len]);
+            }
+            // short ones have been looked at where they failed
+            let failed = at == 0 && !short && self.counters.packets_received == opened;
+            if failed && self.is_stateless_reset(datagram) {
+                return self.on_stateless_reset(now);
             }
             if self.end.is_over() {
                 return;
@@ -243,6 +249,14 @@ impl Connection {
             }
             Err(reason) => self.undecryptable(now, reason, packet),
         }
+    }
+
+    /// The rest of a datagram has no header that can be read: a stateless reset, if it is the whole (RFC 9000 §10.3.1).
+    fn unreadable(&mut self, now: Instant, at: usize, datagram: &[u8]) {
+        if at == 0 && self.is_stateless_reset(datagram) {
+            return self.on_stateless_reset(now);
+        }
+        self.drop_packet(now, DropReason::BadHeader, datagram.len() - at);
     }
 
     /// A short-header packet that does not open may be a stateless reset (RFC 9000 §10.3.1).

@@ -48,6 +48,9 @@ impl Connection {
         if drafts.is_empty() {
             return None;
         }
+        if let End::Closing(closing) = &mut self.end {
+            closing.on_sent(at);
+        }
         Some(self.finish_datagram(now, 0, buf, drafts, at))
     }
 }
