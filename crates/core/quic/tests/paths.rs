@@ -237,7 +237,7 @@ fn a_client_that_comes_back_is_believed_at_once() {
     assert!(path.validated, "nothing has shaken the old address");
 }
 
-// MUST 9000-19.17-1
+// MUST 9000-8.2.2-1, 9000-8.2.2-2, 9000-8.2.2-5, 9000-19.17-1
 #[test]
 fn a_challenge_is_answered_in_an_expanded_datagram() {
     for mut raw in [Raw::server(), Raw::client()] {
@@ -249,6 +249,7 @@ fn a_challenge_is_answered_in_an_expanded_datagram() {
     }
 }
 
+// MUST 9000-8.2.1-1
 #[test]
 fn a_challenge_is_repeated_until_it_is_answered() {
     let mut raw = Raw::server();

@@ -124,6 +124,7 @@ impl ClientConfig {
     ///
     /// # Errors
     /// See [`ConfigError`].
+    // MUST 9000-7-1
     pub fn build(self) -> Result<Arc<dyn ClientTls>, ConfigError> {
         check_alpn(&self.alpn)?;
         let provider = suited(&self.suites, self.post_quantum)?;
@@ -159,6 +160,7 @@ impl ClientConfig {
 }
 
 /// An empty or overlong protocol cannot be encoded; none at all cannot be QUIC.
+// MUST 9000-7-2
 pub(crate) fn check_alpn(alpn: &[Vec<u8>]) -> Result<(), ConfigError> {
     if alpn.is_empty() {
         return Err(ConfigError::NoAlpn);

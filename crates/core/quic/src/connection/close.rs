@@ -49,7 +49,7 @@ impl End {
 
 impl Closing {
     /// The frame for a packet of `id`: an application's reason is hidden until the peer is known (RFC 9000 §10.2.3).
-    // MUST 9000-12.5-1
+    // MUST 9000-10.2.3-2, 9000-10.2.3-3, 9000-12.5-1
     pub(crate) fn frame(&self, id: SpaceId) -> Close<'_> {
         let early = !matches!(id, SpaceId::App(_));
         match (early, self.frame_type) {
@@ -59,6 +59,7 @@ impl Closing {
     }
 
     /// A datagram came in: every power of two of them is answered, with no more than three times their bytes.
+    // MUST 9000-10.2.1-1, 9000-10.2.1-2
     pub(crate) fn on_packet(&mut self, bytes: usize) {
         self.received += 1;
         self.brought += bytes as u64;
@@ -88,6 +89,7 @@ impl Connection {
     }
 
     /// Closes because of `error`.
+    // MUST 9000-10.3-1, 9000-11.1-1
     pub(crate) fn fail(&mut self, now: Instant, error: TransportError) {
         if self.end.is_over() {
             return;
@@ -139,6 +141,7 @@ impl Connection {
     }
 
     /// The peer has lost its state.
+    // MUST 9000-10.3.1-4
     pub(crate) fn on_stateless_reset(&mut self, now: Instant) {
         self.drain(now, ConnectionError::Reset);
     }

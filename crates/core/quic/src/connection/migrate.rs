@@ -6,7 +6,7 @@ use tq_wire::PathId;
 
 use super::{Connection, RecvMeta};
 use crate::error::ConnectionError;
-use crate::path::{Learnt, Tuple};
+use crate::path::{Learnt, Proof, Tuple};
 
 /// The address before the last change and what was known of it, kept until the new one is validated.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Fallback {
 }
 
 impl Connection {
-    // MUST 9000-19.17-1
+    // MUST 9000-8.2.2-1, 9000-8.2.2-3, 9000-19.17-1
     pub(crate) fn on_path_challenge(&mut self, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
         // Answered on the path it came on (RFC 9000 §8.2.2); from an address that is not followed there is no answer,
         // and the peer's challenge times out.
@@ -28,11 +28,16 @@ impl Connection {
         }
     }
 
+    // MUST 9000-8.2.2-4
     pub(crate) fn on_path_response(&mut self, now: Instant, data: [u8; 8]) {
         for path in &mut self.paths {
-            if path.validation.on_response(data) {
-                self.fallback = None;
-                self.last_activity = now;
+            match path.validation.on_response(now, data) {
+                Proof::None => {}
+                Proof::Address => self.last_activity = now,
+                Proof::Path => {
+                    self.fallback = None;
+                    self.last_activity = now;
+                }
             }
         }
     }

@@ -67,7 +67,7 @@ impl Connection {
         out
     }
 
-    // MUST 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
+    // MUST 9000-7.3-1, 9000-7.4-1, 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
     pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
@@ -96,7 +96,7 @@ impl Connection {
     }
 
     /// Checks and applies the peer's parameters.
-    // MUST 9000-18.2-7, 9000-18.2-9
+    // MUST 9000-7.4-1, 9000-7.4.1-3, 9000-18.2-7, 9000-18.2-9
     pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
         let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
         let params = TransportParameters::decode(bytes, !self.side)
@@ -129,7 +129,7 @@ impl Connection {
     }
 
     /// Connection ids in the parameters bind them to the packets (RFC 9000 §7.3).
-    // MUST 9000-18.2-5
+    // MUST 9000-7.3-2, 9000-7.3-3, 9000-7.3-4, 9000-18.2-5
     fn check_cids(&self, params: &TransportParameters) -> Result<(), &'static str> {
         if params.initial_scid.is_none() || params.initial_scid != self.hs.remote_scid {
             return Err("initial_source_connection_id is not the one of the packets");
@@ -197,6 +197,7 @@ impl Connection {
     }
 
     /// SCID the peer must keep using in long headers (RFC 9000 §7.2).
+    // MUST 9000-7.2-3, 9000-7.2-6
     pub(crate) fn expects_scid(&self, scid: &Cid) -> bool {
         self.hs.remote_scid.is_none_or(|known| known == *scid)
     }

@@ -134,6 +134,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// `server_name` is not a name or address TLS can use.
+    // MUST 9000-7.2-1, 9000-8.1.3-1, 9000-8.1.3-5
     pub fn connect(
         &mut self,
         now: Instant,
@@ -188,7 +189,7 @@ impl Endpoint {
         route
     }
 
-    // MUST 9000-17.2.1-5
+    // MUST 9000-5.2.2-1, 9000-6.1-1, 9000-10.3-5, 9000-10.3.1-1, 9000-11-1, 9000-17.2.1-5
     fn route(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8], reply: &mut Vec<u8>) -> Route {
         if datagram.is_empty() {
             return Route::Drop(DropReason::Empty);

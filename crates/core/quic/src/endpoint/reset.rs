@@ -37,6 +37,7 @@ impl ResetLimiter {
 
 impl Endpoint {
     /// Tells the sender of a short-header packet that we do not know its connection.
+    // MUST 9000-10.3-2, 9000-10.3-4, 9000-10.3.2-2, 9000-10.3.3-1, 9000-11-1, 9000-21.11-2
     pub(super) fn stateless_reset(
         &mut self,
         now: Instant,

@@ -28,6 +28,7 @@ struct CryptoStream {
 
 impl CryptoStreams {
     /// Takes a frame's bytes.
+    // MUST 9000-7.5-1, 9000-7.5-2
     pub(crate) fn on_frame(&mut self, level: Level, f: &frame::Crypto<'_>) -> Result<(), TransportError> {
         let recv = &mut self.levels[level as usize].recv;
         let end = f.offset + f.data.len() as u64;

@@ -15,7 +15,7 @@ pub(crate) use mtu::Mtu;
 use tq_cc::{Controller, Pacer, RateSampler, Rtt};
 use tq_time::Instant;
 use tq_wire::{Ecn, PathId};
-pub(crate) use validate::Validation;
+pub(crate) use validate::{Proof, Validation};
 
 use crate::config::{MIN_MTU, TransportConfig};
 use crate::space::{AckPolicy, Space};
@@ -116,7 +116,7 @@ impl Path {
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
-    // MUST 9000-14.1-4
+    // MUST 9000-8-1, 9000-8.1-1, 9000-14.1-4
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
     }

@@ -64,6 +64,7 @@ impl Connection {
     }
 
     /// Counts bytes for the path they came on, opened or not (RFC 9000 §8.1).
+    // MUST 9000-8.1-2
     fn attribute(&mut self, meta: &RecvMeta, len: usize) {
         let at = self.paths.iter().position(|path| path.tuple.remote == meta.remote).unwrap_or(0);
         let path = &mut self.paths[at];
@@ -74,7 +75,7 @@ impl Connection {
     }
 
     /// Walks coalesced packets. One for another connection id is dropped before anything is kept (RFC 9000 §12.2).
-    // MUST 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
+    // MUST 9000-10.3-5, 9000-10.3.1-1, 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
     fn split(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
         let mut first: Option<Cid> = None;
         let (mut at, whole) = (0, datagram.len());
@@ -121,7 +122,7 @@ impl Connection {
 
     /// What an Initial must be like, in a datagram of `whole` bytes: expanded if a client sent it (RFC 9000 §14.1),
     /// without a token if a server did (§17.2.2).
-    // MUST 9000-14-4, 9000-14.1-3, 9000-17.2.2-2
+    // MUST 9000-8.2.1-4, 9000-14-4, 9000-14.1-3, 9000-17.2.2-2
     fn check_initial(&self, header: &Header, whole: usize) -> Result<(), DropReason> {
         match header {
             Header::Long { kind: LongKind::Initial, .. }
@@ -176,6 +177,7 @@ impl Connection {
         }
     }
 
+    // MUST 9000-7.2-2, 9000-7.2-3, 9000-7.2-4, 9000-7.2-6
     fn long(
         &mut self,
         now: Instant,
@@ -260,6 +262,7 @@ impl Connection {
     }
 
     /// A short-header packet that does not open may be a stateless reset (RFC 9000 §10.3.1).
+    // MUST 9000-10.3.1-1
     fn undecryptable(&mut self, now: Instant, reason: DropReason, packet: &[u8]) {
         if reason != DropReason::Duplicate && self.is_stateless_reset(packet) {
             return self.on_stateless_reset(now);
@@ -268,6 +271,7 @@ impl Connection {
     }
 
     /// Whether a datagram ends in the reset token of an id we send with.
+    // MUST 9000-10.3-3
     pub(crate) fn is_stateless_reset(&self, datagram: &[u8]) -> bool {
         let Some(tail) = datagram.last_chunk::<16>().filter(|_| datagram.len() >= 21) else { return false };
         let token = tq_wire::ResetToken(*tail);
@@ -298,7 +302,7 @@ impl Connection {
     }
 
     /// Frames and what follows from the packet as a whole.
-    // MUST 9000-13.1-1
+    // MUST 9000-5.2-1, 9000-10.3-1, 9000-11.1-1, 9000-13.1-1
     fn process(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, packet: &[u8]) {
         self.counters.packets_received += 1;
         let payload = &packet[opened.payload.0..opened.payload.1];

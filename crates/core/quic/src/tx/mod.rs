@@ -21,6 +21,7 @@ pub const TRANSMIT_BUFFER: usize = 65_536;
 impl Connection {
     /// Fills `buf` with datagrams for one path: one, or up to `max_segments` of equal size. `None`: nothing may or
     /// need be sent now. `buf` has at least [`TRANSMIT_BUFFER`] bytes. Call until `None`.
+    // MUST 9000-10.2.2-1, 9000-10.2.2-2
     pub fn transmit(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         let transmit = match &self.end {
             End::None => self.transmit_open(now, buf, max_segments.max(1)),
