@@ -39,10 +39,13 @@ pub(crate) struct Options {
     /// Take requests in 0-RTT: somebody on the path can then make the server answer one of them twice.
     #[arg(long)]
     early_data: bool,
+    /// Address and UDP port that clients are asked to move to once they are connected; also listened on. One of a family.
+    #[arg(long, value_name = "ADDR")]
+    preferred: Vec<SocketAddr>,
 }
 
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let Options { listen, dir, cert, key, early_data } = options;
+    let Options { listen, dir, cert, key, early_data, preferred } = options;
     ensure!(dir.is_dir(), "{}: not a directory", dir.display());
     let settings = tls::ServerConfig::new().alpn([files::ALPN]).key_log(true).early_data(early_data);
     let (settings, shown) = match cert.zip(key) {
@@ -55,7 +58,17 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     };
     let mut config = ServerConfig::new(settings)?;
     config.transport(|transport| transport.stream.max_bidi = STREAMS);
+    for addr in &preferred {
+        ensure!(!addr.ip().is_unspecified() && addr.port() != 0, "{addr}: clients cannot be sent there");
+        config.transport(|transport| match addr {
+            SocketAddr::V4(addr) => transport.preferred_v4 = Some(*addr),
+            SocketAddr::V6(addr) => transport.preferred_v6 = Some(*addr),
+        });
+    }
     let endpoint = host::bind(EndpointConfig::default(), config, listen)?;
+    for addr in preferred {
+        endpoint.bind_also(addr).with_context(|| format!("cannot listen on {addr}"))?;
+    }
     match shown {
         Some(pin) => {
             crate::exit::say(&format!("listening on {}, key fingerprint {pin}", endpoint.local_addr()))?

@@ -29,6 +29,8 @@ pub enum Case {
     Resumption,
     /// The second connection sends its requests in 0-RTT.
     ZeroRtt,
+    /// The client moves to the server's preferred address, or to another port if there is none.
+    Migration,
     /// Datagrams come back.
     Datagram,
 }
@@ -59,6 +61,7 @@ const NAMES: &[(&str, Case)] = &[
     ("ipv6", Case::Plain),
     ("goodput", Case::Plain),
     ("crosstraffic", Case::Plain),
+    ("connectionmigration", Case::Migration),
     ("datagram", Case::Datagram),
 ];
 

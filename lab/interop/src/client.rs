@@ -30,6 +30,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// How long and how often a key update is tried that was not possible yet.
 const LATE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(10);
+/// How long a move to a preferred address may take.
+const MOVE: Duration = Duration::from_millis(500);
 /// How often datagrams without an echo are sent.
 const ROUNDS: u32 = 20;
 
@@ -141,8 +143,32 @@ impl Client {
     /// Fetches files over one connection, all at once.
     async fn fetch(&self, urls: &[Url], downloads: &Path) -> Result<()> {
         let connection = self.connect().await?;
-        self.fetch_over(&connection, urls, downloads).await?;
+        if self.case == Case::Migration {
+            let (moved, fetched) =
+                tokio::join!(self.move_on(&connection), self.fetch_over(&connection, urls, downloads));
+            fetched?;
+            moved?;
+        } else {
+            self.fetch_over(&connection, urls, downloads).await?;
+        }
         connection.close(0, b"done");
+        Ok(())
+    }
+
+    /// Sees that the connection moves to the server's preferred address, or moves it to another port of ours.
+    async fn move_on(&self, connection: &Connection) -> Result<()> {
+        timeout(LATE, connection.confirmed()).await.context("the handshake is never confirmed")??;
+        let followed = async {
+            while connection.remote_address() == self.remote {
+                sleep(RETRY).await;
+            }
+        };
+        if timeout(MOVE, followed).await.is_err() {
+            let any = SocketAddr::new(self.endpoint.local_addr().ip(), 0);
+            let socket = self.endpoint.bind_also(any).context("cannot open a second socket")?;
+            connection.migrate(socket).await.context("no preferred address, and migration")?;
+        }
+        eprintln!("client: moved, the server is at {}", connection.remote_address());
         Ok(())
     }
 

@@ -41,6 +41,12 @@ enum Role {
         /// Directory of the files.
         #[arg(long, value_name = "DIR")]
         www: PathBuf,
+        /// connectionmigration: address and port of the second socket; any port of LISTEN's address unless given.
+        #[arg(long, value_name = "ADDR")]
+        also: Option<SocketAddr>,
+        /// connectionmigration: where clients reach the second socket, if that is not its own address; one of a family.
+        #[arg(long, value_name = "ADDR")]
+        preferred: Vec<SocketAddr>,
         /// The runner's name of the test case.
         #[arg(long, value_name = "NAME", default_value = "transfer")]
         testcase: String,
@@ -77,9 +83,9 @@ enum Role {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Cli::parse().role {
-        Role::Server { listen, cert, key, www, testcase } => {
+        Role::Server { listen, cert, key, www, also, preferred, testcase } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
-            serve(case, server::Options { listen, cert, key, www }).await
+            serve(case, server::Options { listen, cert, key, www, also, preferred }).await
         }
         Role::Client { testcase, downloads, ca, urls } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tq::{Connection, Endpoint, Incoming, tls};
 
 use crate::case::Case;
@@ -21,6 +21,10 @@ pub struct Options {
     pub key: PathBuf,
     /// Directory of the files.
     pub www: PathBuf,
+    /// Migration: where a second socket listens. Any port of the first one's address unless given.
+    pub also: Option<SocketAddr>,
+    /// Migration: addresses to tell clients, one of a family, if the second socket is reached by others than its own.
+    pub preferred: Vec<SocketAddr>,
 }
 
 /// Opens the endpoint.
@@ -31,8 +35,28 @@ pub fn bind(case: Case, options: &Options) -> Result<Endpoint> {
     let identity = tls::CertificateIdentity::load(&options.cert, &options.key)?;
     let mut config = tq::ServerConfig::new(case.server_tls(identity))?;
     config.transport(|transport| case.transport(transport));
-    let endpoint = Endpoint::builder().config(case.endpoint()).server(config).bind(options.listen);
-    endpoint.with_context(|| format!("cannot listen on {}", options.listen))
+    let endpoint = Endpoint::builder().config(case.endpoint()).bind(options.listen);
+    let endpoint = endpoint.with_context(|| format!("cannot listen on {}", options.listen))?;
+    if case == Case::Migration {
+        let also = options.also.unwrap_or_else(|| SocketAddr::new(options.listen.ip(), 0));
+        let socket = endpoint.bind_also(also).with_context(|| format!("cannot listen on {also}"))?;
+        let own = endpoint.socket_addr(socket).context("a socket without an address")?;
+        let preferred = if options.preferred.is_empty() { &[own][..] } else { &options.preferred };
+        ensure!(
+            preferred.iter().all(|addr| !addr.ip().is_unspecified()),
+            "say where clients reach the second socket (--preferred), or listen on one address"
+        );
+        config.transport(|transport| {
+            for addr in preferred {
+                match addr {
+                    SocketAddr::V4(addr) => transport.preferred_v4 = Some(*addr),
+                    SocketAddr::V6(addr) => transport.preferred_v6 = Some(*addr),
+                }
+            }
+        });
+    }
+    endpoint.set_server_config(Some(config));
+    Ok(endpoint)
 }
 
 /// Serves until the endpoint is closed.

@@ -1,14 +1,15 @@
 //! What a run of scenarios is measured against, and how it is told.
 //!
-//! Ceilings of an ideal transport ([`fluid`]), sets of link pairs ([`grid`]), scenarios and bars of public test
-//! suites ([`suite`]), figures ([`stats`]) and their documents ([`report`], [`svg`]). Runs nothing itself, reads no
-//! clock and no file: the program beside it does.
+//! Scenarios in the simulator ([`run`](mod@run)), ceilings of an ideal transport ([`fluid`]), sets of link pairs ([`grid`]),
+//! scenarios and bars of public test suites ([`suite`]), figures ([`stats`]) and their documents ([`report`], [`svg`]).
+//! Reads no clock and no file: the program beside it does.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 
 pub mod fluid;
 pub mod grid;
 pub mod report;
+pub mod run;
 pub mod stats;
 pub mod suite;
 pub mod svg;

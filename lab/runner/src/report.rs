@@ -60,6 +60,37 @@ pub struct Scenario {
     pub verdict: Verdict,
     /// What to know.
     pub note: String,
+    /// What the scenario asks to be measured; empty in tables of many.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Figure>,
+    /// Its bars.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub bars: Vec<Bar>,
+    /// Bytes that were lost, altered, doubled or invented, in words: none may be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<String>,
+}
+
+/// A figure of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Figure {
+    /// Its name in scenario files, with a percentile.
+    pub name: String,
+    /// What was measured.
+    pub value: Option<f64>,
+    /// s, Mbit/s, B, or nothing.
+    pub unit: String,
+}
+
+/// A bar of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Bar {
+    /// As written.
+    pub text: String,
+    /// What was measured, with its unit; `null` if one path cannot say.
+    pub measured: Option<String>,
+    /// Whether it holds; `null` as before.
+    pub holds: Option<bool>,
 }
 
 /// One link.
@@ -123,7 +154,8 @@ impl Verdict {
         }
     }
 
-    const fn word(self) -> &'static str {
+    /// For tables.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Fail => "FAIL",

@@ -11,7 +11,8 @@ use tq_udp::{Options, Socket};
 use crate::driver::Driver;
 use crate::endpoint::{Endpoint, Inner};
 use crate::qlog::{QlogDir, Subscribers};
-use crate::{ClientConfig, ServerConfig, reactor};
+use crate::sockets::Sockets;
+use crate::{ClientConfig, ServerConfig};
 
 /// Connection attempts that may wait for [`Endpoint::accept`], unless told otherwise.
 const INCOMING_LIMIT: usize = 1024;
@@ -84,10 +85,9 @@ impl EndpointBuilder {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| io::Error::other("an endpoint needs a tokio runtime: call from inside one"))?;
         let socket = Socket::bind(addr, &self.socket)?;
-        let local = socket.local_addr()?;
         let mut core = tq_quic::Endpoint::new(self.config.clone(), Arc::new(AwsLc), Arc::new(AwsLc));
         core.set_server(self.server.as_ref().map(ServerConfig::core));
-        let inner = Arc::new(Inner::new(core, vec![reactor::register(socket)?], local, self));
+        let inner = Arc::new(Inner::new(core, Sockets::new(socket, self.socket.clone())?, self));
         runtime.spawn(Driver::new(Arc::clone(&inner), self.config.cid_len)?);
         Ok(Endpoint::new(inner))
     }

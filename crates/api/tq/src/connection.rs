@@ -14,9 +14,12 @@ use tq_udp::Clock;
 use tq_wire::{Dir, Side, StreamId, Version};
 
 use crate::shared::{Hold, Shared, State};
+use crate::sockets::SocketId;
 use crate::stats::ConnectionStats;
 use crate::wakers::Halves;
-use crate::{ConnectionError, EarlyData, ExportError, RecvStream, SendDatagramError, SendStream};
+use crate::{
+    ConnectionError, EarlyData, ExportError, MigrateError, RecvStream, SendDatagramError, SendStream,
+};
 
 /// A QUIC connection. Cheap to clone; when the last handle goes, streams included, it closes with code 0.
 #[derive(Clone)]
@@ -193,6 +196,28 @@ impl Connection {
     /// Why the connection ended, once it did.
     pub fn close_reason(&self) -> Option<ConnectionError> {
         self.shared().lock().error.clone()
+    }
+
+    /// Moves this connection to another socket of its endpoint. The new way is probed first and used once it has
+    /// answered; until then, and if it does not (3 s at least), all goes on as before. To move at once instead because
+    /// the old way is gone, there is [`Endpoint::rebind`](crate::Endpoint::rebind).
+    ///
+    /// Cancel-safe: the move goes on.
+    ///
+    /// # Errors
+    /// See [`MigrateError`].
+    pub async fn migrate(&self, socket: SocketId) -> Result<(), MigrateError> {
+        self.shared().act(|state| {
+            let now = state.at(Clock::now());
+            state.core.migrate(now, tq_quic::Local { socket: socket.0, ip: None }, false)?;
+            state.moving = Some((socket.0, None));
+            Ok::<_, MigrateError>(())
+        })?;
+        let outcome = |state: &mut State| state.moving.map_or(Some(false), |(_, outcome)| outcome);
+        match self.wait(|shared| &shared.signals.moved, outcome).await? {
+            true => Ok(()),
+            false => Err(MigrateError::NoAnswer),
+        }
     }
 
     /// Who the peer proved to be.

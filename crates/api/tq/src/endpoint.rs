@@ -8,11 +8,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tq_quic::{EndpointEvent, Handle};
 use tq_time::Instant;
-use tq_udp::{Clock, Socket};
+use tq_udp::Clock;
 use tq_wire::Side;
 
 use crate::builder::EndpointBuilder;
@@ -21,6 +20,7 @@ use crate::lock;
 use crate::qlog::{NewConnection, Subscribers};
 use crate::queue::Queue;
 use crate::shared::{Hold, Shared};
+use crate::sockets::{SocketId, Sockets};
 use crate::stats::EndpointStats;
 use crate::{ClientConfig, ConnectError, ServerConfig};
 
@@ -38,8 +38,7 @@ pub(crate) struct Alive(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) sockets: Vec<AsyncFd<Socket>>,
-    local: SocketAddr,
+    pub(crate) sockets: Sockets,
     incoming_limit: usize,
     subscribers: Option<Arc<dyn Subscribers>>,
     /// An attempt waits, or none ever will.
@@ -173,9 +172,46 @@ impl Endpoint {
         }
     }
 
-    /// The socket's address, with the port the kernel chose.
+    /// The socket's address, with the port the kernel chose; after [`Endpoint::rebind`] the new one's.
     pub fn local_addr(&self) -> SocketAddr {
-        self.inner().local
+        self.inner().sockets.first().1
+    }
+
+    /// Opens a further socket, opened like the first: for a server's preferred address, or to move a client's
+    /// connection to ([`Connection::migrate`](crate::Connection::migrate)). It stays as long as the endpoint does.
+    ///
+    /// # Errors
+    /// The address cannot be bound, there are 64 sockets already, or there is no tokio runtime to run on.
+    pub fn bind_also(&self, addr: SocketAddr) -> io::Result<SocketId> {
+        let id = self.inner().sockets.add(addr)?;
+        self.inner().queue.call();
+        Ok(id)
+    }
+
+    /// The address of a socket of this endpoint.
+    pub fn socket_addr(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.inner().sockets.get(socket.0)?.get_ref().local_addr().ok()
+    }
+
+    /// Opens a socket on `addr` and uses it from now on: new connections begin there, and those made from here move
+    /// there at once, without waiting whether anything passes; one whose server does not answer goes back.
+    /// Connections that may not move ([`MigrateError`](tq_quic::MigrateError)) stay where they are, and so do those that
+    /// were accepted. Returns how many move.
+    ///
+    /// # Errors
+    /// As [`Endpoint::bind_also`]; nothing changes then.
+    pub fn rebind(&self, addr: SocketAddr) -> io::Result<usize> {
+        let inner = self.inner();
+        let id = self.bind_also(addr)?;
+        inner.sockets.prefer(id)?;
+        let open = lock(&inner.state).connections();
+        let moves = |shared: &&Arc<Shared>| {
+            shared.act(|state| {
+                let now = state.at(Clock::now());
+                state.core.migrate(now, tq_quic::Local { socket: id.0, ip: None }, true).is_ok()
+            })
+        };
+        Ok(open.iter().filter(|shared| shared.side == Side::Client).filter(moves).count())
     }
 
     /// Numbers so far.
@@ -187,7 +223,7 @@ impl Endpoint {
         stats.waiting = state.waiting.len();
         drop(state);
         stats.socket_drops =
-            self.inner().sockets.iter().filter_map(|s| s.get_ref().dropped().ok()).map(u64::from).sum();
+            self.inner().sockets.all().iter().filter_map(|s| s.get_ref().dropped().ok()).map(u64::from).sum();
         stats
     }
 
@@ -198,7 +234,7 @@ impl Endpoint {
 
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint").field("local", &self.inner().local).finish_non_exhaustive()
+        f.debug_struct("Endpoint").field("local", &self.local_addr()).finish_non_exhaustive()
     }
 }
 
@@ -217,12 +253,7 @@ impl Drop for Alive {
 }
 
 impl Inner {
-    pub(crate) fn new(
-        core: tq_quic::Endpoint,
-        sockets: Vec<AsyncFd<Socket>>,
-        local: SocketAddr,
-        builder: &EndpointBuilder,
-    ) -> Self {
+    pub(crate) fn new(core: tq_quic::Endpoint, sockets: Sockets, builder: &EndpointBuilder) -> Self {
         let state = State {
             core,
             table: Vec::new(),
@@ -238,7 +269,6 @@ impl Inner {
             state: Mutex::new(state),
             queue: Arc::default(),
             sockets,
-            local,
             incoming_limit: builder.incoming_limit,
             subscribers: builder.subscribers.clone(),
             incoming: Notify::new(),
@@ -253,7 +283,8 @@ impl Inner {
         server_name: &str,
     ) -> Result<Hold, ConnectError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        if !self.reaches(remote) {
+        let (socket, local) = self.sockets.first();
+        if !reaches(local, remote) {
             return Err(ConnectError::InvalidRemote(remote));
         }
         let mut state = lock(&self.state);
@@ -263,7 +294,7 @@ impl Inner {
         let now = state.at(Clock::now());
         let (key, core) = state
             .core
-            .connect(now, config.core(), remote, 0, server_name)
+            .connect(now, config.core(), remote, socket, server_name)
             .map_err(|error| ConnectError::Tls { name: server_name.into(), reason: error.0 })?;
         Ok(self.admit(state, key, core, Side::Client, remote))
     }
@@ -357,7 +388,7 @@ impl Inner {
 
     /// Sends a datagram no connection answers for. If it cannot leave now it is lost, as it could be further on.
     pub(crate) fn reply(&self, transmit: &tq_quic::Transmit, contents: &[u8]) {
-        if let Some(socket) = self.sockets.get(transmit.socket as usize) {
+        if let Some(socket) = self.sockets.get(transmit.socket) {
             let contents = &contents[..transmit.len.min(contents.len())];
             let _ = socket.get_ref().send(&crate::driver::train(transmit, contents));
         }
@@ -392,14 +423,15 @@ impl Inner {
         self.idle.notify_waiters();
         left
     }
+}
 
-    fn reaches(&self, remote: SocketAddr) -> bool {
-        let family = match self.local.ip() {
-            IpAddr::V4(_) => remote.is_ipv4(),
-            IpAddr::V6(_) => true,
-        };
-        family && remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
-    }
+/// Whether a socket on `local` can talk to somebody at `remote`.
+fn reaches(local: SocketAddr, remote: SocketAddr) -> bool {
+    let family = match local.ip() {
+        IpAddr::V4(_) => remote.is_ipv4(),
+        IpAddr::V6(_) => true,
+    };
+    family && remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
 }
 
 impl State {

@@ -33,6 +33,21 @@ pub enum ConnectError {
     InvalidRemote(SocketAddr),
 }
 
+/// A connection did not move; all is as before.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum MigrateError {
+    /// It may not: the error says why, and whether later is better.
+    #[error(transparent)]
+    Refused(#[from] tq_quic::MigrateError),
+    /// Nothing came back the new way.
+    #[error("the server did not answer on the new way")]
+    NoAnswer,
+    /// The connection ended.
+    #[error("connection lost: {0}")]
+    ConnectionLost(#[from] ConnectionError),
+}
+
 /// Writing to a stream failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WriteError {

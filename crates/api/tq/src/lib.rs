@@ -55,6 +55,7 @@ mod reactor;
 mod recv_stream;
 mod send_stream;
 mod shared;
+mod sockets;
 mod stats;
 mod wakers;
 
@@ -64,12 +65,13 @@ pub use config::{ClientConfig, ServerConfig, TransportConfig};
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::{
-    ClosedStream, ConnectError, ConnectionError, ExportError, ReadError, ReadExactError, ReadToEndError,
-    RetryError, SendDatagramError, StoppedError, WriteError,
+    ClosedStream, ConnectError, ConnectionError, ExportError, MigrateError, ReadError, ReadExactError,
+    ReadToEndError, RetryError, SendDatagramError, StoppedError, WriteError,
 };
 pub use incoming::{Connecting, Incoming};
 pub use recv_stream::RecvStream;
 pub use send_stream::SendStream;
+pub use sockets::SocketId;
 pub use stats::{ConnectionStats, EndpointStats};
 
 pub use tq_event as event;

@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) queued: bool,
     /// Sealed packets that wait for their time or for the socket.
     pub(crate) held: Option<Held>,
+    /// The socket somebody waits to have moved to, and whether that worked.
+    pub(crate) moving: Option<(u32, Option<bool>)>,
     /// Datagrams of [`tq_quic::Connection::receive`] and application calls must not see time go back.
     latest: Instant,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Signals {
     /// The handshake is complete, or it is known what becomes of 0-RTT.
     pub(crate) connected: Notify,
     pub(crate) confirmed: Notify,
+    /// A move is over.
+    pub(crate) moved: Notify,
     pub(crate) closed: Notify,
 }
 
@@ -79,6 +83,7 @@ impl Shared {
             connecting: None,
             queued: false,
             held: None,
+            moving: None,
             latest: Instant::ZERO,
         };
         Arc::new(Self { state: Mutex::new(state), key, side, signals: Signals::default(), queue })
@@ -151,6 +156,8 @@ impl State {
                     woken.confirmed = true;
                 }
                 Event::Stream(event) => self.on_stream(event, woken),
+                Event::Moved { socket, .. } => self.settle_move(woken, true, |to| to == socket),
+                Event::MoveFailed => self.settle_move(woken, false, |_| true),
                 Event::DatagramReceived => woken.datagram = true,
                 Event::DatagramSpace => woken.datagram_room = true,
                 Event::Closed(error) => {
@@ -159,6 +166,15 @@ impl State {
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn settle_move(&mut self, woken: &mut Woken, worked: bool, concerns: impl Fn(u32) -> bool) {
+        if let Some((to, outcome @ None)) = &mut self.moving
+            && concerns(*to)
+        {
+            *outcome = Some(worked);
+            woken.moved = true;
         }
     }
 
@@ -192,6 +208,7 @@ impl State {
             datagram_room: true,
             connected: true,
             confirmed: true,
+            moved: true,
             closed: true,
         };
     }
@@ -207,6 +224,7 @@ pub(crate) struct Woken {
     datagram_room: bool,
     connected: bool,
     confirmed: bool,
+    moved: bool,
     closed: bool,
 }
 
@@ -224,6 +242,7 @@ impl Woken {
         notify(&mut self.datagram_room, &signals.datagram_room);
         notify(&mut self.connected, &signals.connected);
         notify(&mut self.confirmed, &signals.confirmed);
+        notify(&mut self.moved, &signals.moved);
         notify(&mut self.closed, &signals.closed);
     }
 }

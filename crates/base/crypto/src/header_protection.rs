@@ -31,6 +31,7 @@ pub struct Unprotected {
 }
 
 /// Unmasks a header in place. `None` if the packet is too short to hold a sample; the packet is then unchanged.
+// MUST 9001-5.4.2-1
 pub fn unprotect(key: &dyn HeaderKey, packet: &mut [u8], pn_offset: usize) -> Option<Unprotected> {
     let sample = *packet.get(pn_offset + 4..)?.first_chunk::<SAMPLE_LEN>()?;
     let mask = key.mask(&sample);

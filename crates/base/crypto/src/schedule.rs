@@ -62,6 +62,7 @@ pub fn expand_label(crypto: &dyn Crypto, hash: Hash, secret: &[u8], label: &str,
 }
 
 /// Keys of Initial packets: `dcid` is the destination of the client's first Initial (or of the one after Retry).
+// MUST 9001-5.2-1
 pub fn initial_keys(crypto: &dyn Crypto, version: Version, dcid: &Cid, side: Side) -> Keys {
     let secret = crypto.hkdf_extract(&labels(version).salt, dcid);
     let directional = |label| {

@@ -53,6 +53,7 @@ impl Suite {
     }
 
     /// Packets one key may seal, over all paths.
+    // MUST 9001-6.6-7, 9001-6.6-8
     pub const fn confidentiality_limit(self) -> u64 {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm => 1 << 23,
@@ -61,6 +62,7 @@ impl Suite {
     }
 
     /// Forgeries to see before the connection must end.
+    // MUST 9001-6.6-7, 9001-6.6-8
     pub const fn integrity_limit(self) -> u64 {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm => 1 << 52,

@@ -11,6 +11,7 @@ use tq_wire::PathId;
 use crate::{HeaderKey, PacketKey, SAMPLE_LEN, Seal, Suite, TAG_LEN, protect, unprotect};
 use provider::Provider;
 
+// MUST 9001-6.6-7, 9001-6.6-8
 #[test]
 fn limits_are_those_of_rfc_9001() {
     for suite in [Suite::Aes128Gcm, Suite::Aes256Gcm] {
@@ -58,6 +59,7 @@ fn the_mask_covers_four_bits_of_a_long_header_and_five_of_a_short_one() {
     }
 }
 
+// MUST 9001-5.4.2-1
 #[test]
 fn a_packet_too_short_for_a_sample_is_left_alone() {
     for len in 0..9 + 4 + SAMPLE_LEN {

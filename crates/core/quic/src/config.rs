@@ -1,5 +1,6 @@
 //! What a caller may set. Every field has a default that suits a client and a small server.
 
+use core::net::{SocketAddrV4, SocketAddrV6};
 use core::time::Duration;
 
 use tq_buf::mem::{Arc, Vec};
@@ -57,6 +58,15 @@ pub struct TransportConfig {
     pub grease: bool,
     /// Packets sealed with one key before we update it (decision 8). Default 2^22; at most the AEAD's limit.
     pub key_update_after: u64,
+    /// Server: the IPv4 address clients are asked to move to (RFC 9000 §9.6). A socket must be there. Default none.
+    pub preferred_v4: Option<SocketAddrV4>,
+    /// Server: the same for clients that came over IPv6. Default none.
+    pub preferred_v6: Option<SocketAddrV6>,
+    /// Client: move to a server's preferred address of the family in use, once it has answered there. Default true.
+    pub follow_preferred: bool,
+    /// Whether the peer may migrate; false asks it not to (disable_active_migration). One behind a NAT that rebinds is
+    /// followed all the same. Default true.
+    pub allow_migration: bool,
 }
 
 impl Default for TransportConfig {
@@ -79,6 +89,10 @@ impl Default for TransportConfig {
             pacing: true,
             grease: true,
             key_update_after: 1 << 22,
+            preferred_v4: None,
+            preferred_v6: None,
+            follow_preferred: true,
+            allow_migration: true,
         }
     }
 }

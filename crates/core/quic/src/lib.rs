@@ -26,7 +26,9 @@ mod tx;
 pub use config::{
     CID_POOL, ClientConfig, EndpointConfig, HANDSHAKE_TIMEOUT, MIN_MTU, ServerConfig, TransportConfig,
 };
-pub use connection::{Connection, EarlyData, EndpointEvent, Event, PathStats, RecvMeta, Stats, Transmit};
+pub use connection::{
+    Connection, EarlyData, EndpointEvent, Event, Local, MigrateError, PathStats, RecvMeta, Stats, Transmit,
+};
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};
 pub use error::{ConnectionError, TransportError};

@@ -115,6 +115,7 @@ fn small_datagrams_from_others_buy_nothing() {
     assert_eq!(raw.sent, sent);
 }
 
+// MUST 9002-6.2.2.1-1
 #[test]
 fn a_blocked_server_has_no_deadline_in_the_past() {
     // bits and pieces, so that the budget is never quite enough for anything
@@ -177,7 +178,7 @@ fn a_client_keeps_probing_while_the_server_is_blocked() {
     assert!(pair.client.has(client, &Event::Confirmed), "{:?}", pair.client.events);
 }
 
-// MUST 9000-8.1-4, 9000-8.1-5
+// MUST 9000-8.1-4, 9000-8.1-5, 9002-6.2.2.1-2, 9002-6.2.2.1-3, 9002-6.2.2.1-4
 #[test]
 fn a_client_that_has_nothing_to_send_probes_all_the_same() {
     // everything it sent was acknowledged; the rest of the server's flight cannot leave

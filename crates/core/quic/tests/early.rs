@@ -153,6 +153,7 @@ fn what_becomes_of_early_data_is_told_before_the_handshake_is_complete() {
     assert!(early.pair.client.has(client, &Event::Connected));
 }
 
+// MUST 9001-5.6-1
 #[test]
 fn nothing_is_early_unless_it_was_asked_for_and_a_ticket_is_known() {
     let mut pair = Pair::default();
@@ -169,6 +170,7 @@ fn nothing_is_early_unless_it_was_asked_for_and_a_ticket_is_known() {
     assert_eq!(early.pair.client(client).early_data(), EarlyData::None, "nobody has met this server");
 }
 
+// MUST 9001-4.6.2-2
 #[test]
 fn data_the_server_does_not_take_is_sent_again_once() {
     let mut early = Early::ready();
@@ -441,6 +443,7 @@ fn a_server_that_grants_less_than_it_did_takes_no_early_data() {
     assert!(early.pair.client.has(client, &Event::Confirmed), "{:?}", early.pair.client.events);
 }
 
+// MUST 9001-9.2-1
 #[test]
 fn the_same_flight_is_taken_once_however_often_it_comes() {
     let mut early = Early::ready();

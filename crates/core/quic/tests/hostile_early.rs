@@ -50,6 +50,7 @@ fn finish(raw: &mut Raw) {
     assert!(!raw.victim().is_handshaking());
 }
 
+// MUST 9001-8.3-2
 #[test]
 fn frames_that_need_an_answer_of_the_server_or_a_finished_handshake_are_violations() {
     let acks = Raw::ack_one(0);
@@ -117,6 +118,7 @@ fn numbers_are_never_taken_twice_nor_after_a_1rtt_packet() {
     assert_eq!(code(&raw), Some(Code::PROTOCOL_VIOLATION));
 }
 
+// MUST 9001-4.9.3-1
 #[test]
 fn keys_of_early_data_go_some_time_after_the_handshake() {
     let mut raw = server();
@@ -150,6 +152,7 @@ fn early_data_from_elsewhere_moves_no_connection() {
     finish(&mut raw);
 }
 
+// MUST 9001-4.6.2-1
 #[test]
 fn a_server_that_takes_none_keeps_none() {
     let mut raw = Raw::half_open_server(tight(), params());
@@ -247,7 +250,7 @@ fn early_packets_of_a_client_hold_nothing_they_must_not() {
     }
 }
 
-// MUST 9000-7.4.1-9, 9000-17.2.3-2
+// MUST 9000-7.4.1-9, 9000-17.2.3-2, 9001-5.6-6
 #[test]
 fn a_client_sends_no_early_data_once_it_has_1rtt_keys() {
     let mut raw = client(true);
@@ -307,6 +310,7 @@ fn acknowledgements_of_rejected_packets_are_worth_nothing() {
     assert_eq!(again, (0..3000).collect::<Vec<_>>(), "all of it, once");
 }
 
+// MUST 9001-5.6-4, 9001-5.6-5
 #[test]
 fn a_clients_own_early_packets_sent_back_are_dropped() {
     let mut raw = client(true);

@@ -46,6 +46,7 @@ fn both_ends_updating_on_their_own_over_a_rough_link_stay_together() {
     }
 }
 
+// MUST 9001-6.1-2
 #[test]
 fn an_update_waits_for_an_acknowledgement_and_three_pto() {
     let mut pair = Pair::default();
@@ -65,6 +66,7 @@ fn an_update_waits_for_an_acknowledgement_and_three_pto() {
     assert_eq!(generations(&mut pair, &flow), (2, 2));
 }
 
+// MUST 9001-6.1-1
 #[test]
 fn no_update_before_the_handshake_is_confirmed() {
     let mut pair = Pair::default();
@@ -98,6 +100,7 @@ fn both_ends_updating_at_the_same_moment_agree() {
     assert_eq!(dropped, 0);
 }
 
+// MUST 9001-6.1-3, 9001-6.3-2
 #[test]
 fn stragglers_of_the_phase_before_are_opened_for_three_pto() {
     let mut raw = Raw::server();
@@ -114,6 +117,7 @@ fn stragglers_of_the_phase_before_are_opened_for_three_pto() {
     assert_eq!(raw.victim().stats().counters.dropped(DropReason::KeysDiscarded), 1);
 }
 
+// MUST 9001-6.2-1, 9001-6.2-2
 #[test]
 fn an_update_is_answered_with_the_new_keys() {
     let mut raw = Raw::client();
@@ -126,6 +130,7 @@ fn an_update_is_answered_with_the_new_keys() {
     assert!(packets.iter().any(|p| p.frames().iter().any(|f| matches!(f, Frame::Ack(_)))), "{packets:?}");
 }
 
+// MUST 9001-5.5-1, 9001-5.5-2
 #[test]
 fn a_forged_phase_bit_changes_nothing() {
     let mut raw = Raw::server();

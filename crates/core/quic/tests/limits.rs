@@ -250,6 +250,7 @@ fn crypto_in_very_many_pieces_is_refused() {
     assert_closed(&mut raw, Code::CRYPTO_BUFFER_EXCEEDED, kind::CRYPTO);
 }
 
+// MUST 9001-6-2
 #[test]
 fn handshake_messages_where_none_belong_are_a_crypto_error() {
     let mut raw = Raw::server();

@@ -33,8 +33,7 @@ fn token_of(datagram: &[u8]) -> Option<Vec<u8>> {
 
 /// Token of a first Initial of a new connection of the victim, a client, to `remote` called `name`.
 fn first_token(raw: &mut Raw, remote: &str, name: &str) -> Vec<u8> {
-    let config =
-        ClientConfig::new(Arc::new(plain::Plain::default()), Arc::new(TransportConfig::default()));
+    let config = ClientConfig::new(Arc::new(plain::Plain::default()), Arc::new(TransportConfig::default()));
     let (_, mut connection) =
         raw.victim.endpoint.connect(raw.now, &config, address(remote), 0, name).expect("starts");
     let mut buf = vec![0; tq_quic::TRANSMIT_BUFFER];
@@ -58,8 +57,7 @@ fn retry(raw: &Raw, scid: &Cid, token: &[u8]) -> Vec<u8> {
 fn every_initial_has_the_token_until_a_retry_brings_another() {
     let mut raw = Raw::client();
     raw.frames(&[Frame::NewToken(b"from last time")]);
-    let config =
-        ClientConfig::new(Arc::new(plain::Plain::default()), Arc::new(TransportConfig::default()));
+    let config = ClientConfig::new(Arc::new(plain::Plain::default()), Arc::new(TransportConfig::default()));
     let (handle, connection) =
         raw.victim.endpoint.connect(raw.now, &config, raw.me, 0, "localhost").expect("starts");
     raw.victim.connections.clear();
@@ -342,7 +340,9 @@ fn responses_fill_1200_bytes_unless_the_address_has_brought_too_little() {
         raw.packets();
         raw.frames(&[Frame::PathChallenge([7; 8]), Frame::Padding(1170)]);
         let packets = raw.packets();
-        assert!(packets.iter().any(|p| responses(std::slice::from_ref(p), [7; 8]) == 1 && p.datagram >= 1200));
+        assert!(
+            packets.iter().any(|p| responses(std::slice::from_ref(p), [7; 8]) == 1 && p.datagram >= 1200)
+        );
     }
     for size in [100, 300, 399, 400, 1200] {
         let mut raw = Raw::server();

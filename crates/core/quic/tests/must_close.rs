@@ -136,7 +136,7 @@ fn before_the_peer_is_known_it_hears_no_code_and_no_reason_of_the_application() 
 fn packets_too_small_to_be_any_are_dropped() {
     let mut raw = client();
     raw.pass(Duration::from_millis(200));
-    let to = raw.dcid;
+    let (to, received) = (raw.dcid, raw.victim().stats().counters.packets_received);
     for len in 1..=20usize {
         let mut small = vec![0x41; len];
         let at = len.min(9);
@@ -148,9 +148,7 @@ fn packets_too_small_to_be_any_are_dropped() {
         }
     }
     assert!(!is_reset(&raw), "nor are they resets");
-    raw.packets();
-    raw.pass(Duration::from_secs(1));
-    assert!(raw.packets().is_empty());
+    assert_eq!(raw.victim().stats().counters.packets_received, received);
     let mut raw = Raw::server();
     raw.pass(Duration::from_millis(200));
     raw.packets();
@@ -215,8 +213,7 @@ fn a_token_behind_a_packet_that_opens_resets_nothing() {
     let late = datagram.len() - 16;
     datagram.splice(late.., token(0).0);
     let mut half = Raw::half_open_client(TransportConfig::default());
-    let params =
-        tq_quic::wire::TransportParameters { stateless_reset_token: Some(token(0)), ..params() };
+    let params = tq_quic::wire::TransportParameters { stateless_reset_token: Some(token(0)), ..params() };
     half.answer(params);
     assert!(!half.victim().is_handshaking());
     let mut two = half.packet(Level::Handshake, &bytes(&[Frame::Ping]), Tweak::default());
@@ -261,7 +258,8 @@ fn answer(end: &mut End, cid: &[u8], len: usize) -> Option<Vec<u8>> {
     let mut datagram = vec![0x41; len];
     datagram[1..=cid.len()].copy_from_slice(cid);
     let mut reply = Vec::new();
-    let route = end.endpoint.receive(tq_quic::time::Instant::from_nanos(1), &meta(), &mut datagram, &mut reply);
+    let route =
+        end.endpoint.receive(tq_quic::time::Instant::from_nanos(1), &meta(), &mut datagram, &mut reply);
     matches!(route, Route::Reply(_)).then_some(reply)
 }
 
@@ -376,7 +374,7 @@ fn violations_are_told_in_every_stage_of_a_connection() {
     for (level, stage) in stages {
         let mut raw = stage();
         raw.packets();
-        raw.send(level, &[0x1f]);
+        raw.send(level, &[0x21]);
         assert_eq!(raw.close_sent().map(|(code, ..)| code), Some(Code::FRAME_ENCODING_ERROR.0), "{level:?}");
     }
 }
@@ -392,12 +390,12 @@ fn streams_are_reset_by_applications_alone() {
     let mut raw = Raw::server();
     let ids = [Dir::Bi, Dir::Uni, Dir::Bi].map(|dir| {
         let id = raw.victim().open(dir).expect("allowed");
-        raw.victim().write_slice(id, &[1; 3000]).expect("room");
+        raw.victim().write_slice(id, &[1; 100]).expect("room");
         id
     });
     // neither loss nor what the peer does makes the transport reset one
     raw.pass(Duration::from_secs(3));
-    raw.frames(&[Frame::DataBlocked(0), Frame::StreamDataBlocked(ids[0], 3000), new_cid(1, 1)]);
+    raw.frames(&[Frame::DataBlocked(0), Frame::StreamDataBlocked(ids[0], 100), new_cid(1, 1)]);
     raw.pass(Duration::from_secs(3));
     assert_eq!(resets(&mut raw), 0);
     // but the application, and the answer to its peer's request

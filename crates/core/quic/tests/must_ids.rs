@@ -101,7 +101,8 @@ fn ids_of_a_connection_have_nothing_in_common() {
         // every bit is set in about half of them, in one way that depends on its neighbour's as little
         let half = ids.len() as u32 / 2;
         assert!(ones.iter().all(|count| count.abs_diff(half) < half / 2), "octet {at}: {ones:?}");
-        let steps: BTreeSet<u8> = ids.windows(2).map(|two| two[1].cid[at].wrapping_sub(two[0].cid[at])).collect();
+        let steps: BTreeSet<u8> =
+            ids.windows(2).map(|two| two[1].cid[at].wrapping_sub(two[0].cid[at])).collect();
         assert!(steps.len() > 60, "octet {at} takes {} steps", steps.len());
     }
 }
@@ -210,8 +211,9 @@ fn ids_below_retire_prior_to_are_used_no_more_and_given_back() {
         assert_eq!(destinations(&raw), BTreeSet::from([b"number \x03".to_vec()]));
         let packets = raw.packets();
         let frames = packets.iter().flat_map(Packet::frames);
-        let retired: BTreeSet<u64> =
-            frames.filter_map(|f| if let Frame::RetireConnectionId(f) = f { Some(f.seq) } else { None }).collect();
+        let retired: BTreeSet<u64> = frames
+            .filter_map(|f| if let Frame::RetireConnectionId(f) = f { Some(f.seq) } else { None })
+            .collect();
         assert_eq!(retired, BTreeSet::from([0, 1, 2]));
         // a full set fits: they were retired before the new one counted
         raw.frames(&(4..11).map(|seq| new_cid(seq, 3)).collect::<Vec<_>>());
@@ -223,9 +225,10 @@ fn ids_below_retire_prior_to_are_used_no_more_and_given_back() {
 #[test]
 fn an_error_in_the_middle_of_an_initial_ends_the_connection() {
     let spoilt = [bytes(&[Frame::Ping]), crypto(0, &[plain::SERVER_HELLO]), vec![0x21]].concat();
-    for mut raw in
-        [Raw::half_open_client(TransportConfig::default()), Raw::half_open_server(TransportConfig::default(), params())]
-    {
+    for mut raw in [
+        Raw::half_open_client(TransportConfig::default()),
+        Raw::half_open_server(TransportConfig::default(), params()),
+    ] {
         raw.packets();
         raw.send(Level::Initial, &spoilt);
         assert_eq!(raw.violation().map(|error| error.code), Some(Code::FRAME_ENCODING_ERROR));
@@ -349,7 +352,8 @@ fn many_ids_of_length(endpoint: EndpointConfig, len: usize) -> usize {
 fn nobody_has_an_empty_id() {
     let mut endpoint = EndpointConfig::default();
     endpoint.cid_len = 0;
-    let mut pair = Pair::with(TransportConfig::default(), TransportConfig::default(), endpoint.clone(), endpoint);
+    let mut pair =
+        Pair::with(TransportConfig::default(), TransportConfig::default(), endpoint.clone(), endpoint);
     pair.link = Box::new(|flying| {
         if let Ok(Header::Long { kind: LongKind::Initial, scid, .. }) = Header::parse(&flying.bytes, 4) {
             assert!(!scid.is_empty());

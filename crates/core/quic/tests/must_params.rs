@@ -81,11 +81,8 @@ fn after_a_retry_a_server_names_three_ids() {
 /// What a client holds against a server that says this; `retried`: after a Retry.
 fn clients_answer(retried: bool, change: impl FnOnce(&mut TransportParameters)) -> Option<Code> {
     let mut raw = Raw::half_open_client(TransportConfig::default());
-    let mut said = TransportParameters {
-        initial_scid: Some(raw.scid),
-        original_dcid: Some(raw.odcid),
-        ..params()
-    };
+    let mut said =
+        TransportParameters { initial_scid: Some(raw.scid), original_dcid: Some(raw.odcid), ..params() };
     if retried {
         let mut out = vec![0; 200];
         let mut w = Writer::new(&mut out);
@@ -104,7 +101,7 @@ fn clients_answer(retried: bool, change: impl FnOnce(&mut TransportParameters)) 
     let flight = [plain::message(plain::PARAMS, &encode(&said)), plain::message(plain::FINISHED, b"")];
     raw.send(Level::Handshake, &crypto(0, &flight.concat()));
     let code = raw.violation().map(|error| error.code);
-    assert_eq!(code.is_none(), !raw.victim().is_handshaking());
+    assert!(code.is_some() || !raw.victim().is_handshaking());
     code
 }
 
@@ -214,7 +211,7 @@ fn resumed(config: TransportConfig) -> Raw {
     raw
 }
 
-// MUST 9000-7.4.1-2, 9000-7.4.1-3
+// MUST 9000-7.4.1-2, 9000-7.4.1-3, 9000-9.6.2-4
 #[test]
 fn parameters_of_one_connection_are_not_remembered() {
     let reset = |token: ResetToken| [&[0x55; 30][..], &token.0].concat();
@@ -227,6 +224,7 @@ fn parameters_of_one_connection_are_not_remembered() {
     raw.deliver(reset(OLD_TOKEN));
     raw.deliver(reset(ResetToken([8; 16])));
     assert_eq!(raw.victim.closed(raw.handle), None, "nor do old tokens");
+    assert!(raw.victim.sent_to.iter().all(|(to, _)| *to == raw.me), "nor is the old address of any use");
     // probes come after default delays, not after 16 s
     raw.packets();
     raw.pass(Duration::from_secs(3));
@@ -242,20 +240,25 @@ fn ack_delays_are_scaled_as_this_connection_says() {
     let mut raw = resumed(TransportConfig::default());
     raw.answer(TransportParameters { max_ack_delay: Duration::from_millis(100), ..params() });
     raw.send(Level::OneRtt, &bytes(&[Frame::HandshakeDone]));
-    raw.packets();
-    for _ in 0..30 {
-        raw.victim().send_datagram(vec![1; 100].into()).expect("room");
+    // the first sample is one of 20 ms, all others of 100 ms with a delay of 80 ms, in units of 8 µs
+    let mut last = 0;
+    for n in 0..30 {
+        let _ = raw.victim().send_datagram(vec![1; 100].into());
         raw.collect();
-        let last = raw.packets().iter().filter(|p| p.level == Level::OneRtt).map(|p| p.pn).max().expect("one");
-        raw.pass(Duration::from_millis(100));
+        raw.pass(Duration::from_millis(20));
+        let sent = raw.packets();
+        last = sent.iter().filter(|p| p.level == Level::OneRtt).map(|p| p.pn).max().unwrap_or(last);
+        if n > 0 {
+            raw.pass(Duration::from_millis(80));
+        }
         let mut out = vec![0; 100];
         let mut w = Writer::new(&mut out);
-        // 80 ms in units of 8 µs
-        tq_quic::wire::frame::encode_ack(&mut w, None, std::iter::once(last..last + 1), 10_000, None);
+        let delay = if n > 0 { 10_000 } else { 0 };
+        tq_quic::wire::frame::encode_ack(&mut w, None, std::iter::once(last..last + 1), delay, None);
         let ack = w.written().to_vec();
         raw.send(Level::OneRtt, &ack);
-        raw.packets();
     }
+    assert_eq!(raw.violation(), None);
     let srtt = raw.victim().stats().paths[0].srtt;
     assert!((15..60).contains(&srtt.as_millis()), "{srtt:?}: 20 ms without the delay");
 }

@@ -277,6 +277,7 @@ fn a_duplicate_is_dropped_and_counted() {
     assert_eq!(dropped(&mut raw, DropReason::Duplicate), 1);
 }
 
+// MUST 9000-9-5
 #[test]
 fn a_client_takes_packets_only_from_its_server() {
     let mut raw = Raw::client();

@@ -184,6 +184,7 @@ fn a_server_that_gives_up_during_the_handshake_tells_the_client() {
     assert!(pair.client.connections.is_empty() && pair.server.endpoint.connections() == 0);
 }
 
+// MUST 9001-4.8-1
 #[test]
 fn a_tls_failure_reaches_the_peer_with_its_alert() {
     let mut pair = Pair::default();

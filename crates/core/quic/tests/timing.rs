@@ -103,6 +103,7 @@ fn fewer_acks_are_asked_for_as_the_window_grows() {
     assert!((8..=45).contains(&asked), "{asked} packets per ACK");
 }
 
+// MUST 9002-6.2.1-4
 #[test]
 fn probes_back_off_exponentially() {
     let mut raw = Raw::server();
@@ -276,6 +277,7 @@ fn a_long_link_is_filled() {
     assert!(share >= 0.8, "{share:.3} of the rate, {loss:.4} lost");
 }
 
+// MUST 9002-7.7-1
 #[test]
 fn bursts_stay_below_a_millisecond_of_the_rate() {
     let mut pair = Pair::default();

@@ -58,6 +58,7 @@ pub(crate) fn pair(keys: quic::PacketKeySet) -> KeyPair {
 }
 
 /// The core's name for a suite of rustls.
+// MUST 9001-5.3-1
 pub(crate) fn suite(suite: rustls::CipherSuite) -> Option<Suite> {
     match suite {
         rustls::CipherSuite::TLS13_AES_128_GCM_SHA256 => Some(Suite::Aes128Gcm),

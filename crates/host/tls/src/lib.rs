@@ -5,6 +5,7 @@
 //! writes secrets to a key log only when a configuration asks for it.
 #![forbid(unsafe_code)]
 
+mod after;
 mod awslc;
 mod client;
 mod error;

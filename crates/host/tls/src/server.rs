@@ -184,6 +184,7 @@ impl ServerConfig {
         })
     }
 
+    // MUST 9001-4.2-2, 9001-4.6.1-1, 9001-5.3-2
     fn config(
         &self,
         resolver: Arc<dyn ResolvesServerCert>,

@@ -10,13 +10,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustls::quic::{self, ClientConnection, Connection, Secrets, ServerConnection};
-use rustls::{CertificateError, OtherError};
+use rustls::{CertificateError, HandshakeType, OtherError, PeerMisbehaved};
 use tq_crypto::{DirectionalKeys, KeyPair, Suite};
 use tq_quic::handshake::{
     Choose, ExportError, KeyChange, Level, PeerIdentity, Session, StartError, TlsError,
 };
 use tq_wire::{Side, Version};
 
+use crate::after::After;
 use crate::keys;
 use crate::peek::{self, ClientHello, PeekError};
 use crate::secrets::{Captured, Owned, Stage};
@@ -81,6 +82,8 @@ pub(crate) struct TlsSession {
     /// Level of the next bytes from the peer.
     expects: Level,
     next: Option<Next>,
+    /// What came after the handshake.
+    after: After,
     switch: Switch,
     /// On a client: tells the ticket store.
     spoken: Option<Spoken>,
@@ -119,7 +122,8 @@ impl TlsSession {
     fn new(state: State) -> Self {
         let (steps, expects) = (VecDeque::new(), Level::Initial);
         let switch = Switch::default();
-        Self { state, steps, expects, next: None, switch, spoken: None, raw_peer: false, asked: None }
+        let after = After::default();
+        Self { state, steps, expects, next: None, after, switch, spoken: None, raw_peer: false, asked: None }
     }
 
     fn connection(&self) -> Option<&Connection> {
@@ -130,6 +134,7 @@ impl TlsSession {
     }
 
     /// Moves what TLS wants to send into `steps` and learns which level comes next.
+    // MUST 9001-4.4-2, 9001-4.4-3, 9001-6-1, 9001-8.3-1
     fn drain(&mut self) -> Result<(), TlsError> {
         let State::Running(connection) = &mut self.state else { return Ok(()) };
         loop {
@@ -197,6 +202,10 @@ impl TlsSession {
         }
         if let State::Running(connection) = &mut self.state {
             connection.read_hs(bytes).map_err(|error| failure(connection, &error))?;
+        }
+        if level == Level::OneRtt && self.after.breaks_rule(bytes) {
+            let reason = Cow::Borrowed("ticket with another early_data size than 2^32 - 1");
+            return Err(TlsError { alert: TlsError::QUIC_RULE, reason });
         }
         self.drain()
     }
@@ -271,8 +280,23 @@ fn refuse(error: PeekError) -> TlsError {
     TlsError { alert: error.alert(), reason: Cow::Borrowed(error.reason()) }
 }
 
+/// Messages that TLS may allow and QUIC does not, or for which QUIC wants its own code.
+// MUST 9001-4.1.3-3, 9001-4.4-4, 9001-4.6.1-2
+fn breaks_quic(connection: &Connection, error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::KeyEpochWithPendingFragment) => true,
+        rustls::Error::PeerMisbehaved(PeerMisbehaved::InvalidMaxEarlyDataSize) => true,
+        rustls::Error::InappropriateHandshakeMessage { got_type, .. } => {
+            *got_type == HandshakeType::CertificateRequest
+                && matches!(connection, Connection::Client(client) if !client.is_handshaking())
+        }
+        _ => false,
+    }
+}
+
 fn failure(connection: &Connection, error: &rustls::Error) -> TlsError {
     let alert = match (connection.alert(), error) {
+        _ if breaks_quic(connection, error) => TlsError::QUIC_RULE,
         (Some(alert), _) => alert.into(),
         (None, rustls::Error::InvalidMessage(_)) => 50,
         (None, rustls::Error::PeerMisbehaved(_)) => 47,

@@ -3,6 +3,7 @@
 mod handshake;
 mod key_log;
 mod keys;
+mod must;
 mod resumption;
 mod versions;
 

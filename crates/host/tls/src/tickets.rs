@@ -119,6 +119,7 @@ impl ServerView {
 }
 
 /// Whether a client that remembers `old` could do what `new` does not allow.
+// MUST 9000-7.4.1-7
 fn shrinks(old: &[u8], new: &[u8]) -> bool {
     let decode = |params| TransportParameters::decode(params, Side::Server);
     match (decode(old), decode(new)) {
@@ -138,6 +139,7 @@ impl StoresServerSessions for ServerView {
         self.unwrap(&self.sessions.get(key)?)
     }
 
+    // MUST 9001-9.2-1
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.unwrap(&self.sessions.take(key)?)
     }

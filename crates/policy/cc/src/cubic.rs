@@ -152,6 +152,7 @@ impl Cubic {
     }
 
     /// One acknowledgement's growth in congestion avoidance (RFC 9438 §4.2 to §4.5).
+    // MUST 9002-7-1
     fn grow(&mut self, now: Instant, bytes: u64, srtt: Duration) {
         let Recovery { cwnd, mtu, .. } = self.state.recovery;
         let mut epoch = match self.state.epoch {

@@ -35,6 +35,7 @@ impl NewReno {
         self.state.on_sent(pn);
     }
 
+    // MUST 9002-7.3.3-1
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
         if !self.state.leaves_recovery(now, ack) {
             return;
@@ -47,6 +48,7 @@ impl NewReno {
         }
     }
 
+    // MUST 9002-7.3.1-1, 9002-7.3.2-1
     pub(crate) fn on_congestion(&mut self, now: Instant, sent_at: Instant, persistent: bool, ecn: bool) {
         if self.state.is_new_event(sent_at) {
             self.undo = Some(self.state);

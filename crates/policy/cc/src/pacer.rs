@@ -44,6 +44,7 @@ impl Pacer {
 
     /// When the next burst may leave, `now` or later, at `rate` bytes per second (from
     /// [`Controller::pacing_rate`](crate::Controller::pacing_rate)). Ask when there is something to send.
+    // MUST 9002-7.7-1
     pub fn departure(&mut self, now: Instant, rate: u64) -> Instant {
         self.refill(now, rate);
         if self.credit >= 0 {

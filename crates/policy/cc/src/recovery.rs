@@ -209,6 +209,7 @@ impl Recovery {
     }
 
     /// Reduces the window to `window` (at least two packets) and begins a recovery period (RFC 9002 §7.3.2).
+    // MUST 9002-7.3.1-1, 9002-7.3.2-2
     pub(crate) fn reduce(&mut self, now: Instant, window: Bytes) {
         self.cwnd = window.max(self.floor());
         self.ssthresh = self.window();
@@ -219,6 +220,7 @@ impl Recovery {
 
     /// Falls to the minimum window and into slow start (RFC 9002 §7.6.2). What was sent before is answered for;
     /// acknowledgements grow the window at once.
+    // MUST 9002-7.6.2-2
     pub(crate) fn collapse(&mut self, now: Instant) {
         self.cwnd = self.floor();
         self.peak = Peak::default();

@@ -37,6 +37,7 @@ impl Rtt {
     ///
     /// `ack_delay` is zero for Initial packets and at most the peer's `max_ack_delay` once the handshake is
     /// confirmed; the caller sees to both. A delay that would push the sample below the minimum is ignored.
+    // MUST 9002-5.2-1, 9002-5.2-2, 9002-5.3-2
     pub fn update(&mut self, sample: Duration, ack_delay: Duration) {
         let sample = nanos(sample).max(1);
         self.latest = sample;
@@ -87,12 +88,14 @@ impl Rtt {
 
     /// Probe timeout before back-off: `smoothed + max(4 var, 1 ms) + max_ack_delay` (RFC 9002 §6.2.1).
     /// `max_ack_delay` is the peer's for the application space and zero for the others.
+    // MUST 9002-6.2.1-1
     pub fn pto_base(&self, max_ack_delay: Duration) -> Duration {
         Duration::from_nanos(self.smoothed + (4 * self.var).max(GRANULARITY) + nanos(max_ack_delay))
     }
 
     /// How long an overtaken packet may stay unacknowledged before it counts as lost: `max(9/8 max(smoothed,
     /// latest), 1 ms)` (RFC 9002 §6.1.2).
+    // MUST 9002-6.1.2-1
     pub fn loss_delay(&self) -> Duration {
         let rtt = self.smoothed.max(self.latest);
         Duration::from_nanos((rtt + rtt / 8).max(GRANULARITY))

@@ -24,6 +24,7 @@ use crate::endpoint::Inner;
 use crate::lock;
 use crate::reactor::{Writable, register};
 use crate::shared::{Shared, Turn, Woken};
+use crate::sockets::Registered;
 
 pub(crate) use self::buffers::Held;
 pub(crate) use self::transmit::train;
@@ -34,6 +35,8 @@ const TURNS: usize = 4;
 /// The task. Ends when the endpoint has neither handles nor connections.
 pub(crate) struct Driver {
     inner: Arc<Inner>,
+    /// The endpoint's, as far as the driver knows them.
+    sockets: Vec<Registered>,
     /// Connections to visit.
     turn: Turn,
     wheel: Wheel,
@@ -64,9 +67,9 @@ struct Blocked {
 
 impl Driver {
     pub(crate) fn new(inner: Arc<Inner>, cid_len: usize) -> io::Result<Self> {
-        let blocked = inner.sockets.iter().map(|_| Blocked::default()).collect();
         Ok(Self {
             inner,
+            sockets: Vec::new(),
             turn: Turn::new(),
             wheel: Wheel::new(),
             timer: register(Timer::new()?)?,
@@ -77,7 +80,7 @@ impl Driver {
             woken: Woken::default(),
             cid_len,
             filled: false,
-            blocked,
+            blocked: Vec::new(),
         })
     }
 
@@ -117,6 +120,8 @@ impl Driver {
     /// Up to [`TURNS`] turns.
     fn run(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         for _ in 0..TURNS {
+            self.inner.sockets.catch_up(&mut self.sockets);
+            self.blocked.resize_with(self.sockets.len(), Blocked::default);
             let heard = self.receive(cx)?;
             self.unblock(cx)?;
             self.expire();

@@ -24,9 +24,9 @@ impl Driver {
     /// asking again until it says no leaves our waker with it.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut heard = false;
-        for index in 0..self.inner.sockets.len() {
+        for index in 0..self.sockets.len() {
             for _ in 0..BATCHES {
-                let Poll::Ready(ready) = self.inner.sockets[index].poll_read_ready(cx) else { break };
+                let Poll::Ready(ready) = self.sockets[index].poll_read_ready(cx) else { break };
                 let mut guard = ready?;
                 heard = true;
                 let count = match guard.get_inner().recv(&mut self.batch) {

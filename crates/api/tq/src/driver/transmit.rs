@@ -145,13 +145,13 @@ impl Driver {
 
     /// Segments every socket can take at once.
     fn max_segments(&self) -> usize {
-        self.inner.sockets.iter().map(|socket| socket.get_ref().max_segments()).min().unwrap_or(1)
+        self.sockets.iter().map(|socket| socket.get_ref().max_segments()).min().unwrap_or(1)
     }
 
     /// Sends the train in the buffer.
     fn send(&mut self, transmit: &Transmit) -> Sent {
         let index = transmit.socket as usize;
-        let Some((socket, blocked)) = self.inner.sockets.get(index).zip(self.blocked.get_mut(index)) else {
+        let Some((socket, blocked)) = self.sockets.get(index).zip(self.blocked.get_mut(index)) else {
             return Sent::Gone;
         };
         if blocked.full.is_some() {

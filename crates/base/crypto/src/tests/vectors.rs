@@ -88,6 +88,7 @@ fn packet_matches(send: &DirectionalKeys, receive: &DirectionalKeys, row: &Value
     assert_eq!(u64::from(truncated), pn & ((1 << (8 * pn_len)) - 1));
 }
 
+// MUST 9001-5.2-1
 #[test]
 fn initial_secrets_and_keys_are_derived_as_printed() {
     for (version, vectors) in appendices() {
@@ -114,6 +115,7 @@ fn initial_secrets_and_keys_are_derived_as_printed() {
     }
 }
 
+// MUST 9001-5.2-1
 #[test]
 fn the_clients_initial_is_protected_byte_for_byte() {
     for (version, vectors) in appendices() {

@@ -1,6 +1,7 @@
 //! Connection ids the peer issued for one path: which one to send with, which to give back (RFC 9000 §5.1.2).
 
 use smallvec::SmallVec;
+use tq_buf::mem::Vec;
 use tq_wire::frame::{NewConnectionId, RetireConnectionId, kind};
 use tq_wire::{Cid, Code, Frame, PathId, ResetToken};
 
@@ -30,6 +31,8 @@ pub(crate) struct PeerCids {
     // Room in place is for a half-open handshake, of which there may be many.
     active: Option<PeerCid>,
     spare: SmallVec<[PeerCid; 1]>,
+    /// Kept for addresses beside the one in use.
+    reserved: Vec<PeerCid>,
     retire_prior_to: u64,
     /// To be announced as retired.
     retiring: SmallVec<[u64; 2]>,
@@ -45,6 +48,7 @@ impl PeerCids {
             path,
             active: None,
             spare: SmallVec::new(),
+            reserved: Vec::new(),
             retire_prior_to: 0,
             retiring: SmallVec::new(),
             unacked: SmallVec::new(),
@@ -78,7 +82,7 @@ impl PeerCids {
             return fail(Code::PROTOCOL_VIOLATION, "NEW_CONNECTION_ID from a peer with empty connection ids");
         }
         let new = PeerCid { seq: f.seq, cid: f.cid, token: Some(f.token) };
-        for known in self.active.iter().chain(&self.spare) {
+        for known in self.active.iter().chain(&self.spare).chain(&self.reserved) {
             let same_seq = known.seq == f.seq;
             let same_cid = known.cid == f.cid;
             if same_seq != same_cid || (same_seq && known.token.is_some_and(|token| token != f.token)) {
@@ -98,11 +102,13 @@ impl PeerCids {
         } else if !self.retiring.contains(&new.seq) && !self.unacked.contains(&new.seq) {
             self.spare.push(new);
         }
-        let old: SmallVec<[u64; 8]> = self.spare.iter().map(|id| id.seq).filter(|seq| *seq < bound).collect();
+        let held = self.spare.iter().chain(&self.reserved);
+        let old: SmallVec<[u64; 8]> = held.map(|id| id.seq).filter(|seq| *seq < bound).collect();
         self.spare.retain(|id| id.seq >= bound);
+        self.reserved.retain(|id| id.seq >= bound);
         old.into_iter().for_each(|seq| self.retire(seq));
         let changed = self.active.is_some_and(|active| active.seq < bound) && self.rotate().is_some();
-        let count = self.spare.len() as u64 + u64::from(self.active.is_some());
+        let count = (self.spare.len() + self.reserved.len()) as u64 + u64::from(self.active.is_some());
         if count > self.limit {
             return fail(
                 Code::CONNECTION_ID_LIMIT_ERROR,
@@ -129,6 +135,56 @@ impl PeerCids {
         Some(new)
     }
 
+    /// Takes the id of a preferred address (RFC 9000 §5.1.1).
+    pub(crate) fn on_preferred(&mut self, cid: Cid, token: ResetToken) -> Result<(), &'static str> {
+        if self.active.is_none_or(|active| active.cid.is_empty()) {
+            return Err("preferred_address from a server with empty connection ids");
+        }
+        if self.active.is_some_and(|active| active.cid == cid) {
+            return Err("the connection id of preferred_address is in use");
+        }
+        self.spare.push(PeerCid { seq: 1, cid, token: Some(token) });
+        Ok(())
+    }
+
+    /// Whether there is an id nobody has seen.
+    pub(crate) fn has_spare(&self) -> bool {
+        !self.spare.is_empty()
+    }
+
+    /// Keeps the lowest spare id for another address; returns its sequence number.
+    pub(crate) fn reserve(&mut self) -> Option<u64> {
+        let at = (0..self.spare.len()).min_by_key(|at| self.spare[*at].seq)?;
+        let id = self.spare.remove(at);
+        self.reserved.push(id);
+        Some(id.seq)
+    }
+
+    /// A reserved id is not needed any more: it may have been seen, so it goes.
+    pub(crate) fn release(&mut self, seq: u64) {
+        if self.reserved.iter().any(|id| id.seq == seq) {
+            self.reserved.retain(|id| id.seq != seq);
+            self.retire(seq);
+        }
+    }
+
+    /// Moves to a reserved id and retires the one in use; says whether it was still there.
+    pub(crate) fn adopt(&mut self, seq: u64) -> bool {
+        let Some(at) = self.reserved.iter().position(|id| id.seq == seq) else { return false };
+        if let Some(old) = self.active.replace(self.reserved.remove(at)) {
+            self.retire(old.seq);
+        }
+        true
+    }
+
+    /// Exchanges the id in use with a reserved one for one packet; call again with the number that is returned.
+    pub(crate) fn exchange(&mut self, seq: u64) -> Option<u64> {
+        let at = self.reserved.iter().position(|id| id.seq == seq)?;
+        let old = self.active.replace(self.reserved[at])?;
+        self.reserved[at] = old;
+        Some(old.seq)
+    }
+
     // MUST 9000-5.1.2-2
     fn retire(&mut self, seq: u64) {
         if !self.retiring.contains(&seq) && !self.unacked.contains(&seq) {
@@ -140,7 +196,8 @@ impl PeerCids {
     // MUST 9000-10.3.1-2
     pub(crate) fn is_reset(&self, token: &ResetToken) -> bool {
         // tokens are compared as wholes, so that timing does not tell how much of one was right
-        self.active.iter().filter(|id| id.token.as_ref() == Some(token)).count() > 0
+        let used = self.active.iter().chain(&self.reserved);
+        used.filter(|id| id.token.as_ref() == Some(token)).count() > 0
     }
 
     /// Whether a RETIRE_CONNECTION_ID has to go out.

@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// A client's ClientHello is written: makes use of keys and limits TLS remembers.
-    // MUST 9000-7.4.1-2, 9000-7.4.1-4, 9000-7.4.1-8
+    // MUST 9000-7.4.1-2, 9000-7.4.1-4, 9000-7.4.1-8, 9001-5.6-1
     pub(super) fn begin_early(&mut self, now: Instant) {
         let Some(session) = &mut self.hs.session else { return };
         let Some(keys) = session.early_keys() else { return };
@@ -74,7 +74,7 @@ impl Connection {
     }
 
     /// Whether a client may send 0-RTT packets: until it has 1-RTT keys (RFC 9001 §5.6).
-    // MUST 9000-7.4.1-8, 9000-7.4.1-9, 9000-17.2.3-2, 9000-17.2.3-3
+    // MUST 9000-7.4.1-8, 9000-7.4.1-9, 9000-17.2.3-2, 9000-17.2.3-3, 9001-5.6-3, 9001-5.6-6
     pub(crate) fn may_send_early(&self) -> bool {
         self.side.is_client() && self.keys.early.is_some() && self.keys.one_rtt.is_none()
     }
@@ -106,6 +106,7 @@ impl Connection {
     }
 
     /// Nothing that was sent counts; packet numbers go on.
+    // MUST 9001-4.6.2-2
     fn reject_early(&mut self) {
         self.early_lost();
         self.streams.reset_sent_state();
@@ -119,6 +120,7 @@ impl Connection {
     }
 
     /// A server's handshake is complete: keys stay for packets that were overtaken (RFC 9001 §4.9.3).
+    // MUST 9001-4.9.3-1
     pub(super) fn retire_early_keys(&mut self, now: Instant) {
         if self.keys.early.is_some() {
             self.timers.set(Timer::EarlyKeys as usize, now + 3 * self.longest_pto());

@@ -107,6 +107,7 @@ impl Connection {
     }
 
     /// Takes what TLS has to say, installs keys, checks whether the handshake came further.
+    // MUST 9001-4.9-2
     pub(crate) fn drive_tls(&mut self, now: Instant) -> Result<(), TransportError> {
         let Some(mut session) = self.hs.session.take() else { return Ok(()) };
         let mut out = Vec::new();
@@ -118,6 +119,7 @@ impl Connection {
             }
             match change {
                 Some(KeyChange::Handshake(keys)) => {
+                    self.crypto.leave(Level::Initial)?;
                     self.on_handshake_keys(now, keys);
                     if self.side.is_server() {
                         self.take_early(now, &mut *session);
@@ -131,6 +133,15 @@ impl Connection {
         let result = self.after_tls(now, &*session);
         self.hs.session = Some(session);
         result
+    }
+
+    /// The level TLS reads at.
+    pub(crate) fn read_level(&self) -> Level {
+        match (self.hs.complete, self.keys.handshake.is_some()) {
+            (true, _) => Level::OneRtt,
+            (false, true) => Level::Handshake,
+            (false, false) => Level::Initial,
+        }
     }
 
     fn on_handshake_keys(&mut self, now: Instant, keys: Keys) {
@@ -178,11 +189,12 @@ impl Connection {
         Ok(())
     }
 
-    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1
+    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1, 9001-4.1.2-1, 9001-8.2-2
     fn on_complete(&mut self, now: Instant) -> Result<(), TransportError> {
         if !self.hs.params_seen {
             return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
         }
+        self.crypto.leave(Level::Handshake)?;
         self.hs.complete = true;
         self.timers.clear(Timer::Handshake as usize);
         self.events.push_back(Event::Connected);
@@ -202,6 +214,7 @@ impl Connection {
     }
 
     /// Both ends have finished (RFC 9001 §4.1.2): Handshake keys go (§4.9.2).
+    // MUST 9001-4.9.2-1
     pub(crate) fn on_confirmed(&mut self, now: Instant) {
         if self.hs.confirmed {
             return;
@@ -214,9 +227,11 @@ impl Connection {
         }
         self.events.push_back(Event::Confirmed);
         self.log_state(now, ConnectionState::HandshakeConfirmed);
+        self.follow_preferred(now);
     }
 
     /// Drops keys, space and CRYPTO of a level; what was in flight no longer counts (RFC 9002 §6.4).
+    // MUST 9001-4.9.1-3, 9002-6.2.2-1, 9002-6.4-1
     pub(crate) fn discard_level(&mut self, now: Instant, id: SpaceId) {
         let (had, level, kinds) = match id {
             SpaceId::Initial => {
@@ -241,6 +256,7 @@ impl Connection {
     }
 
     /// CRYPTO bytes are there: feed TLS as far as they are in order.
+    // MUST 9001-4.8-1, 9001-6-2, 9001-8.1-2, 9001-8.1-3, 9001-8.1-5
     pub(crate) fn feed_tls(&mut self, now: Instant, level: Level) -> Result<(), TransportError> {
         while let Some(bytes) = self.crypto.read(level) {
             let Some(mut session) = self.hs.session.take() else { return Ok(()) };
@@ -251,7 +267,7 @@ impl Connection {
             self.hs.settled |= self.side.is_client();
             self.hs.session = Some(session);
             result.map_err(|error| TransportError {
-                code: Code::crypto(error.alert),
+                code: error.code(),
                 frame: tq_wire::frame::kind::CRYPTO,
                 reason: error.reason,
             })?;
@@ -346,6 +362,7 @@ impl Connection {
         validated: bool,
     ) -> Result<(), StartError> {
         self.install_initial(dcid);
+        self.offer_preferred();
         let params = self.local_params_encoded(self.version);
         self.hs.session = Some(tls.start(self.version, &params)?);
         self.hs.peer_validated = true;

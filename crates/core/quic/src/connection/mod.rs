@@ -2,6 +2,7 @@
 //! what a host calls. Receiving is in `rx`, sending in `tx`, loss and acknowledgement in `recovery`.
 
 mod app;
+mod aside;
 mod cids;
 mod close;
 mod early;
@@ -9,6 +10,7 @@ pub(crate) mod handshaking;
 mod log;
 mod migrate;
 pub(crate) mod params;
+mod preferred;
 mod recovery;
 mod stats;
 mod timer;
@@ -21,13 +23,16 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 pub use early::EarlyData;
+pub use preferred::{Local, MigrateError};
 pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
 use tq_event::{Counters, Emitter, Subscriber};
 use tq_time::{Instant, Timers};
+use tq_wire::params::PreferredAddress;
 use tq_wire::{Cid, Ecn, PathId, ResetToken, Side, TransportParameters, Version};
 
+use self::aside::Aside;
 use self::handshaking::Handshaking;
 use self::migrate::Fallback;
 use crate::cid::{LocalCids, PeerCids};
@@ -88,6 +93,15 @@ pub enum Event {
     Connected,
     /// Both ends know that it is complete (RFC 9001 §4.1.2).
     Confirmed,
+    /// A client's packets go another way from now on: to `remote`, from the host's socket `socket`.
+    Moved {
+        /// The server.
+        remote: SocketAddr,
+        /// Which socket.
+        socket: u32,
+    },
+    /// A client's new way carried no answer: all is as before.
+    MoveFailed,
     /// The connection ended.
     Closed(ConnectionError),
     /// A stream changed.
@@ -157,6 +171,16 @@ pub struct Connection {
     pub(crate) paths: Vec<Path>,
     pub(crate) cids: Vec<PathCids>,
     pub(crate) fallback: Option<Fallback>,
+    /// Addresses probed beside the one in use.
+    pub(crate) asides: Vec<Aside>,
+    /// The packet being written goes to one of them.
+    pub(crate) beside: bool,
+    /// Bytes of the datagram at hand.
+    pub(crate) heard: u64,
+    /// A server's address that was left, and until when it is still listened to.
+    pub(crate) former: Option<(SocketAddr, Instant)>,
+    /// Where a server would rather be.
+    pub(crate) preferred: Option<PreferredAddress>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
     pub(crate) peer: TransportParameters,
@@ -210,6 +234,11 @@ impl Connection {
             paths: tq_buf::mem::vec![path],
             cids: tq_buf::mem::vec![PathCids { path: PathId::ZERO, local, peer }],
             fallback: None,
+            asides: Vec::new(),
+            beside: false,
+            heard: 0,
+            former: None,
+            preferred: None,
             streams: Streams::new(side, &config.stream),
             datagrams: Datagrams::new(config.datagram_receive_buffer, config.datagram_send_buffer),
             peer: TransportParameters::default(),
@@ -303,6 +332,7 @@ impl Connection {
     }
 
     /// Bytes in flight on a path. Initial and Handshake run on the first path.
+    // MUST 9002-6.4-2, 9002-7.5-2
     pub(crate) fn in_flight(&self, ix: usize) -> u64 {
         let early = |space: &Option<Space>| space.as_ref().map_or(0, |space| space.sent.bytes_in_flight());
         let app = self.paths[ix].space.sent.bytes_in_flight();
@@ -314,3 +344,6 @@ impl Connection {
         self.peer.max_ack_delay.max(self.ack_frequency.requested_delay())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,7 @@ impl AckFrequencyState {
 
 impl Connection {
     /// Our transport parameters for `version`, as TLS sends them.
+    // MUST 9001-8.2-1
     pub(crate) fn local_params_encoded(&self, version: Version) -> Vec<u8> {
         let mut out = vec![0; 1024];
         let mut w = Writer::new(&mut out);
@@ -89,6 +90,8 @@ impl Connection {
             reset_stream_at: true,
             min_ack_delay: (max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
+            disable_active_migration: !config.allow_migration,
+            preferred_address: self.preferred,
             ..TransportParameters::default()
         };
         config.stream.declare(&mut params);
@@ -107,6 +110,9 @@ impl Connection {
         if let Some(token) = params.stateless_reset_token {
             self.cids[0].peer.set_first_token(token);
             self.announce_reset_token(0);
+        }
+        if let Some(preferred) = &params.preferred_address {
+            self.cids[0].peer.on_preferred(preferred.cid, preferred.token).map_err(wrong)?;
         }
         let idle =
             [self.config.idle_timeout, params.max_idle_timeout].into_iter().filter(|idle| !idle.is_zero());

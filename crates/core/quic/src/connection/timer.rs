@@ -5,6 +5,7 @@ use core::time::Duration;
 use tq_time::Instant;
 
 use super::Connection;
+use super::aside::Aside;
 use crate::error::ConnectionError;
 
 /// Longest three PTO are taken for; no network that can be used has a PTO of 20 s.
@@ -44,7 +45,8 @@ impl Connection {
         let early =
             early.filter_map(|space| space.owed.deadline()).min().filter(|_| !self.paths[0].is_blocked());
         let paths = (0..self.paths.len()).filter_map(|ix| self.path_deadline(ix)).min();
-        [table, early, paths].into_iter().flatten().min()
+        let asides = self.asides.iter().map(Aside::deadline).min();
+        [table, early, paths, asides].into_iter().flatten().min()
     }
 
     fn path_deadline(&self, ix: usize) -> Option<Instant> {
@@ -65,6 +67,7 @@ impl Connection {
         if self.end.is_over() {
             return;
         }
+        self.tend_asides(now);
         for ix in 0..self.paths.len() {
             if let Some((at, what)) = self.loss_timer(ix)
                 && at <= now

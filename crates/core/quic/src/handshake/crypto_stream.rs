@@ -27,9 +27,14 @@ struct CryptoStream {
 }
 
 impl CryptoStreams {
-    /// Takes a frame's bytes.
-    // MUST 9000-7.5-1, 9000-7.5-2
-    pub(crate) fn on_frame(&mut self, level: Level, f: &frame::Crypto<'_>) -> Result<(), TransportError> {
+    /// Takes a frame's bytes. TLS reads at `current`; levels before it bring nothing new.
+    // MUST 9000-7.5-1, 9000-7.5-2, 9001-4.1.3-1, 9001-4.1.3-2
+    pub(crate) fn on_frame(
+        &mut self,
+        level: Level,
+        current: Level,
+        f: &frame::Crypto<'_>,
+    ) -> Result<(), TransportError> {
         let recv = &mut self.levels[level as usize].recv;
         let end = f.offset + f.data.len() as u64;
         if end > recv.consumed() + MAX_BUFFERED {
@@ -38,6 +43,10 @@ impl CryptoStreams {
                 kind::CRYPTO,
                 "CRYPTO beyond 64 KiB ahead of what TLS has read",
             ));
+        }
+        if level < current && end > recv.highest() {
+            let why = "CRYPTO goes on at a level that TLS has left";
+            return Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::CRYPTO, why));
         }
         recv.insert(f.offset, f.data).map_err(|_| {
             TransportError::new(Code::CRYPTO_BUFFER_EXCEEDED, kind::CRYPTO, "CRYPTO in more than 1024 pieces")
@@ -53,6 +62,19 @@ impl CryptoStreams {
             recv.clear();
         }
         bytes
+    }
+
+    /// TLS has left `level`: fails if bytes came that it has not read.
+    // MUST 9001-4.1.3-3
+    pub(crate) fn leave(&self, level: Level) -> Result<(), TransportError> {
+        let recv = &self.levels[level as usize].recv;
+        match recv.consumed() == recv.highest() {
+            true => Ok(()),
+            false => {
+                let why = "CRYPTO beyond the last message of its level";
+                Err(TransportError::new(Code::PROTOCOL_VIOLATION, kind::CRYPTO, why))
+            }
+        }
     }
 
     /// Queues bytes TLS wants sent.
@@ -88,6 +110,7 @@ impl CryptoStreams {
     }
 
     /// A CRYPTO frame was lost.
+    // MUST 9001-4-1, 9001-4.9-1
     pub(crate) fn on_lost(&mut self, level: Level, offset: u64, len: u32) {
         self.levels[level as usize].send.lose(offset..offset + u64::from(len));
     }

@@ -20,6 +20,16 @@ pub(crate) struct KeyStore {
     pub(crate) forgeries: u64,
 }
 
+impl KeyStore {
+    /// Counts a packet that did not authenticate, whatever its keys; says whether that was one too many.
+    // MUST 9001-6.6-5, 9001-6.6-6
+    pub(crate) fn on_forgery(&mut self) -> bool {
+        self.forgeries += 1;
+        let suite = self.one_rtt.as_ref().map_or(Suite::Aes128Gcm, |keys| keys.suite);
+        self.forgeries >= suite.integrity_limit()
+    }
+}
+
 /// 1-RTT keys: one header key pair for good, packet keys by phase.
 pub(crate) struct OneRtt {
     pub(crate) local_header: Box<dyn HeaderKey>,
@@ -100,6 +110,7 @@ impl OneRtt {
     }
 
     /// Moves on one phase. `following` are the keys after `next`.
+    // MUST 9001-6.1-3, 9001-6.3-2, 9001-6.4-1
     pub(crate) fn advance(&mut self, following: KeyPair) {
         let next = core::mem::replace(&mut self.next, following);
         self.previous = Some(core::mem::replace(&mut self.remote, next.remote));
@@ -119,6 +130,7 @@ impl OneRtt {
     }
 
     /// Whether an update of our own is allowed now (RFC 9001 §6.1, §6.5).
+    // MUST 9001-6.1-2
     pub(crate) fn may_update(&self, now: Instant) -> bool {
         self.acked && self.previous.is_none() && self.not_before.is_none_or(|at| at <= now)
     }

@@ -4,17 +4,31 @@ use core::fmt;
 
 use tq_buf::mem::{Box, Cow, String, Vec};
 use tq_crypto::{DirectionalKeys, KeyPair, Keys, Suite};
-use tq_wire::Version;
+use tq_wire::{Code, Version};
 
 use super::Level;
 
 /// A TLS failure; closes with CRYPTO_ERROR (0x100 + alert).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError {
-    /// TLS alert, 80 (internal_error) if the library names none.
+    /// TLS alert, 80 (internal_error) if the library names none; or [`TlsError::QUIC_RULE`].
     pub alert: u8,
     /// What was wrong.
     pub reason: Cow<'static, str>,
+}
+
+impl TlsError {
+    /// In place of an alert (close_notify cannot fail a handshake): a message was in order for TLS but not in QUIC, which
+    /// closes with PROTOCOL_VIOLATION (RFC 9001 §4.1.3, §4.4, §4.6.1).
+    pub const QUIC_RULE: u8 = 0;
+
+    /// The error to close with.
+    pub(crate) fn code(&self) -> Code {
+        match self.alert {
+            Self::QUIC_RULE => Code::PROTOCOL_VIOLATION,
+            alert => Code::crypto(alert),
+        }
+    }
 }
 
 /// A session could not be made: a caller's mistake, such as a name that is none.

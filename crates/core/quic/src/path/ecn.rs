@@ -12,6 +12,8 @@ pub(crate) struct EcnPath {
     state: EcnState,
     /// By packet number space, as the counts of the peer are (RFC 9000 §13.4.1): Initial, Handshake, 1-RTT.
     spaces: [Marked; 3],
+    /// Marks sent before the address was the one it is.
+    before: u64,
 }
 
 /// Marks in one space.
@@ -24,7 +26,18 @@ struct Marked {
 impl EcnPath {
     pub(crate) fn new(enabled: bool) -> Self {
         let state = if enabled { EcnState::Testing } else { EcnState::Failed };
-        Self { state, spaces: Default::default() }
+        Self { state, spaces: Default::default(), before: 0 }
+    }
+
+    /// This state takes the place of `last` at another address. The peer counts on in each space whatever the address,
+    /// so its counts and ours are carried over.
+    pub(crate) fn go_on_from(&mut self, last: &Self) {
+        self.spaces = last.spaces;
+        self.before = self.sent();
+    }
+
+    fn sent(&self) -> u64 {
+        self.spaces.iter().map(|space| space.sent).sum()
     }
 
     /// Whether to mark the next packet.
@@ -36,8 +49,7 @@ impl EcnPath {
     /// A marked packet was sent.
     pub(crate) fn on_sent(&mut self, space: usize) {
         self.spaces[space].sent += 1;
-        let sent: u64 = self.spaces.iter().map(|space| space.sent).sum();
-        if self.state == EcnState::Testing && sent >= TEST_PACKETS {
+        if self.state == EcnState::Testing && self.sent() - self.before >= TEST_PACKETS {
             self.state = EcnState::Unknown;
         }
     }
@@ -48,6 +60,8 @@ impl EcnPath {
     pub(crate) fn on_ack(&mut self, space: usize, marked: u64, counts: Option<EcnCounts>) -> bool {
         let known = &mut self.spaces[space];
         if self.state == EcnState::Failed || known.sent == 0 {
+            // another address may be tried with marks again
+            known.counts = counts.unwrap_or(known.counts);
             return false;
         }
         let Some(counts) = counts else {
@@ -78,8 +92,8 @@ impl EcnPath {
     /// Probe timeouts in a row while no mark was ever confirmed: the path may drop marked packets.
     pub(crate) fn on_silence(&mut self) {
         if matches!(self.state, EcnState::Testing | EcnState::Unknown)
-            && self.spaces.iter().any(|space| space.sent > 0)
-            && self.spaces.iter().all(|space| space.counts.is_zero())
+            && self.sent() > self.before
+            && (self.before > 0 || self.spaces.iter().all(|space| space.counts.is_zero()))
         {
             self.state = EcnState::Failed;
         }

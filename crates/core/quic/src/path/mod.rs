@@ -18,6 +18,7 @@ use tq_wire::{Ecn, PathId};
 pub(crate) use validate::{Proof, Validation};
 
 use crate::config::{MIN_MTU, TransportConfig};
+use crate::connection::RecvMeta;
 use crate::space::{AckPolicy, Space};
 
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
@@ -32,6 +33,25 @@ pub(crate) struct Tuple {
     pub(crate) remote: SocketAddr,
     pub(crate) local_ip: Option<IpAddr>,
     pub(crate) socket: u32,
+}
+
+impl Tuple {
+    /// Where a datagram came from.
+    pub(crate) fn of(meta: &RecvMeta) -> Self {
+        Self { remote: meta.remote, local_ip: meta.local_ip, socket: meta.socket }
+    }
+
+    /// Whether a datagram came this way. An address of ours that is not known is not compared.
+    #[inline]
+    pub(crate) fn is_of(&self, meta: &RecvMeta) -> bool {
+        self.remote == meta.remote && self.same_local(&Self::of(meta))
+    }
+
+    /// Whether our end is the same.
+    pub(crate) fn same_local(&self, other: &Self) -> bool {
+        let ips = self.local_ip.zip(other.local_ip);
+        self.socket == other.socket && ips.is_none_or(|(one, other)| one == other)
+    }
 }
 
 /// One path.
@@ -57,6 +77,8 @@ pub(crate) struct Path {
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
     pub(crate) phase_start: Option<u64>,
+    /// Highest packet number opened before the current key phase, or with the keys of the one before it.
+    pub(crate) older_top: Option<u64>,
     /// First packet number sealed with the current key phase.
     pub(crate) sealed_from: u64,
     /// The window was not the limit when last asked.
@@ -96,6 +118,7 @@ impl Path {
             ping: false,
             paced_until: None,
             phase_start: None,
+            older_top: None,
             sealed_from: 0,
             app_limited: false,
             packets_lost: 0,
@@ -111,6 +134,7 @@ impl Path {
     }
 
     /// PTO with backoff.
+    // MUST 9002-6.2.1-4
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
     }
@@ -135,13 +159,14 @@ impl Path {
 
     /// A new address behind the same path: what was learnt of the old one no longer holds (RFC 9000 §9.4), and is
     /// returned in case the address turns out to be forged. Nothing changes but the port: all of it holds.
+    // MUST 9000-9.4-2
     pub(crate) fn reset_for_new_tuple(
         &mut self,
         tuple: Tuple,
         config: &TransportConfig,
         now: Instant,
     ) -> Option<Learnt> {
-        let port_only = self.tuple.remote.ip() == tuple.remote.ip();
+        let port_only = self.tuple.remote.ip() == tuple.remote.ip() && self.tuple.same_local(&tuple);
         self.tuple = tuple;
         self.pto_count = 0;
         if port_only {
@@ -175,11 +200,13 @@ impl Path {
     }
 
     fn exchange(&mut self, with: Learnt) -> Learnt {
+        let ecn = core::mem::replace(&mut self.ecn, with.ecn);
+        self.ecn.go_on_from(&ecn);
         Learnt {
             rtt: core::mem::replace(&mut self.rtt, with.rtt),
             cc: core::mem::replace(&mut self.cc, with.cc),
             mtu: core::mem::replace(&mut self.mtu, with.mtu),
-            ecn: core::mem::replace(&mut self.ecn, with.ecn),
+            ecn,
         }
     }
 }

@@ -99,6 +99,11 @@ impl Validation {
         self.validated
     }
 
+    /// Whether it is proven and carries 1200 bytes, as far as anybody has asked.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.validated && self.challenge.is_none()
+    }
+
     pub(crate) fn on_received(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }

@@ -25,7 +25,7 @@ fn violation(frame: u64, why: &'static str) -> TransportError {
 
 impl Connection {
     /// Handles every frame of a packet.
-    // MUST 9000-12.4-3, 9000-17.2.4-1
+    // MUST 9000-12.4-3, 9000-17.2.4-1, 9001-8.3-2
     pub(super) fn frames(
         &mut self,
         now: Instant,
@@ -51,7 +51,8 @@ impl Connection {
                 Frame::Stream(f) => self.streams.on_stream(now, &f)?,
                 Frame::Ack(ack) => self.on_ack_frame(now, opened, &ack)?,
                 Frame::Crypto(f) => {
-                    self.crypto.on_frame(level(opened.space), &f)?;
+                    let current = self.read_level();
+                    self.crypto.on_frame(level(opened.space), current, &f)?;
                     outcome.crypto = true;
                 }
                 Frame::Close(f) => {
@@ -102,7 +103,7 @@ impl Connection {
             Frame::StreamsBlocked(dir, limit) => self.streams.on_streams_blocked(dir, limit),
             Frame::NewConnectionId(ref f) => self.on_new_cid(opened.ix, f)?,
             Frame::RetireConnectionId(ref f) => self.on_retire_frame(f.path, f.seq, &opened.dcid)?,
-            Frame::PathChallenge(data) => self.on_path_challenge(meta, opened.ix, data),
+            Frame::PathChallenge(data) => self.on_path_challenge(now, meta, opened.ix, data),
             Frame::PathResponse(data) => self.on_path_response(now, data),
             Frame::NewToken(token) => self.on_new_token(token)?,
             Frame::HandshakeDone => self.on_handshake_done(now)?,
@@ -136,7 +137,7 @@ impl Connection {
         self.on_retire_cid(PathId::ZERO, seq, carrier)
     }
 
-    // MUST 9000-19.7-4
+    // MUST 9000-19.7-4, 9001-9.2-3
     fn on_new_token(&mut self, token: &[u8]) -> Result<(), TransportError> {
         if self.side.is_server() {
             return Err(violation(kind::NEW_TOKEN, "NEW_TOKEN from a client"));

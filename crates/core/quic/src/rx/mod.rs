@@ -37,12 +37,13 @@ impl Connection {
             End::Closing(_) => return self.receive_closing(now, meta, datagram),
             End::Draining(_) | End::Drained(_) => return self.counters.drop_packet(DropReason::Closing),
         }
-        if self.side.is_client() && !self.is_known(meta) {
+        if self.side.is_client() && !self.is_known(now, meta) {
             return self.drop_packet(now, DropReason::UnexpectedAddress, datagram.len());
         }
         self.attribute(meta, datagram.len());
         self.split(now, meta, datagram);
         if !self.hs.waiting.is_empty() {
+            self.heard = 0;
             self.retry_waiting(now);
         }
     }
@@ -58,19 +59,26 @@ impl Connection {
     }
 
     /// Whether a server of ours is at this address: nobody else may speak for it (RFC 9000 §9).
-    fn is_known(&self, meta: &RecvMeta) -> bool {
+    // MUST 9000-9-5
+    fn is_known(&self, now: Instant, meta: &RecvMeta) -> bool {
         let from = (meta.remote.ip(), meta.remote.port());
-        self.paths.iter().any(|path| (path.tuple.remote.ip(), path.tuple.remote.port()) == from)
+        let asides = self.asides.iter().map(|aside| aside.tuple.remote);
+        let former = self.former.filter(|(_, until)| now < *until).map(|(remote, _)| remote);
+        let mut known = self.paths.iter().map(|path| path.tuple.remote).chain(asides).chain(former);
+        known.any(|remote| (remote.ip(), remote.port()) == from)
     }
 
     /// Counts bytes for the path they came on, opened or not (RFC 9000 §8.1).
     // MUST 9000-8.1-2
     fn attribute(&mut self, meta: &RecvMeta, len: usize) {
-        let at = self.paths.iter().position(|path| path.tuple.remote == meta.remote).unwrap_or(0);
+        self.heard = len as u64;
+        let at = self.paths.iter().position(|path| path.tuple.is_of(meta)).unwrap_or(0);
         let path = &mut self.paths[at];
         path.bytes_received += len as u64;
-        if path.tuple.remote == meta.remote {
+        if path.tuple.is_of(meta) {
             path.validation.on_received(len);
+        } else if let Some(aside) = self.asides.iter_mut().find(|aside| aside.tuple.is_of(meta)) {
+            aside.on_received(len);
         }
     }
 
@@ -177,7 +185,7 @@ impl Connection {
         }
     }
 
-    // MUST 9000-7.2-2, 9000-7.2-3, 9000-7.2-4, 9000-7.2-6
+    // MUST 9000-7.2-2, 9000-7.2-3, 9000-7.2-4, 9000-7.2-6, 9001-4.6.2-1, 9001-5.6-4, 9001-5.6-5
     fn long(
         &mut self,
         now: Instant,
@@ -237,6 +245,7 @@ impl Connection {
         }
     }
 
+    // MUST 9001-5.7-1, 9001-5.7-2, 9001-5.7-3
     fn short(&mut self, now: Instant, meta: &RecvMeta, dcid: &Cid, pn_offset: usize, packet: &mut [u8]) {
         let Some(ix) = self.path_of(dcid).and_then(|path| self.path_index(path)) else {
             return self.undecryptable(now, DropReason::UnknownPath, packet);
@@ -314,6 +323,7 @@ impl Connection {
         }
     }
 
+    // MUST 9000-9-3, 9001-4.9.1-2
     fn after_packet(
         &mut self,
         now: Instant,
@@ -339,12 +349,12 @@ impl Connection {
             self.paths[0].validation.set_validated();
             self.discard_level(now, SpaceId::Initial);
         }
-        if matches!(opened.space, SpaceId::App(_)) && meta.remote != self.paths[opened.ix].tuple.remote {
+        if matches!(opened.space, SpaceId::App(_)) && !self.paths[opened.ix].tuple.is_of(meta) {
             // A client's packets come from another address: NAT rebinding or migration (RFC 9000 §9.3). Only a server
             // follows, only on the newest packet that is not a probe, and not before the handshake is complete: a copy of
             // 0-RTT proves nothing (RFC 9000 §9).
             if self.side.is_server() && highest && !outcome.probing_only && !opened.zero_rtt {
-                self.rebind(now, meta, opened.ix, size);
+                self.follow_client(now, meta, opened.ix, size);
             }
         }
         if outcome.crypto

@@ -1,6 +1,6 @@
 //! From protected bytes to a payload that is authentic, new and in its space (RFC 9001 §5.3 to §6.3).
 
-use tq_crypto::{OpenFailed, unprotect};
+use tq_crypto::unprotect;
 use tq_event::{DropReason, KeyTrigger};
 use tq_time::Instant;
 use tq_wire::header::{KEY_PHASE_BIT, LONG_RESERVED, LongKind, SHORT_RESERVED};
@@ -41,8 +41,10 @@ impl Connection {
         let duplicate = owed.is_duplicate(pn);
         let start = pn_offset + head.pn_len;
         let (header, body) = packet.split_at_mut(start);
-        let opened = keys.packet.open(PathId::ZERO, pn, header, body);
-        let len = opened.map_err(|OpenFailed| DropReason::DecryptionFailed)?;
+        let Ok(len) = keys.packet.open(PathId::ZERO, pn, header, body) else {
+            self.on_forgery(now);
+            return Err(DropReason::DecryptionFailed);
+        };
         // only now, so that timing does not tell what was received before (RFC 9001 §9.5)
         if duplicate {
             return Err(DropReason::Duplicate);
@@ -53,7 +55,7 @@ impl Connection {
     }
 
     /// Opens a 1-RTT packet, following the peer into the next key phase.
-    // MUST 9000-12.3-5, 9000-17.4-4
+    // MUST 9000-12.3-5, 9000-17.4-4, 9001-5.5-1, 9001-5.5-2
     pub(super) fn open_short(
         &mut self,
         now: Instant,
@@ -83,8 +85,8 @@ impl Connection {
         self.check_reserved(now, head.first & SHORT_RESERVED, len)?;
         match phase {
             Phase::Next => self.on_peer_key_update(now, ix, pn)?,
-            Phase::Current => self.on_current_phase(now, ix, pn),
-            Phase::Previous => {}
+            Phase::Current => self.on_current_phase(now, ix, pn)?,
+            Phase::Previous => self.on_previous_phase(now, ix, pn)?,
         }
         self.cids_on_used(ix, dcid);
         Ok(Opened {
@@ -111,10 +113,9 @@ impl Connection {
     }
 
     /// Counts a packet that did not authenticate (RFC 9001 §6.6).
+    // MUST 9001-6.6-6
     fn on_forgery(&mut self, now: Instant) {
-        self.keys.forgeries += 1;
-        let limit = self.keys.one_rtt.as_ref().map_or(u64::MAX, |keys| keys.suite.integrity_limit());
-        if self.keys.forgeries >= limit {
+        if self.keys.on_forgery() {
             self.fail(
                 now,
                 TransportError::new(Code::AEAD_LIMIT_REACHED, 0, "too many packets do not authenticate"),
@@ -122,19 +123,43 @@ impl Connection {
         }
     }
 
-    fn on_current_phase(&mut self, now: Instant, ix: usize, pn: u64) {
+    /// Old keys opened a packet: it must be below all that newer ones opened.
+    // MUST 9001-6.4-2
+    fn on_previous_phase(&mut self, now: Instant, ix: usize, pn: u64) -> Result<(), DropReason> {
         let path = &mut self.paths[ix];
+        path.older_top = path.older_top.max(Some(pn));
+        match path.phase_start {
+            Some(start) if start <= pn => Err(self.out_of_phase(now)),
+            _ => Ok(()),
+        }
+    }
+
+    fn out_of_phase(&mut self, now: Instant) -> DropReason {
+        let why = "old keys for a packet above one with newer keys";
+        self.fail(now, TransportError::new(Code::KEY_UPDATE_ERROR, 0, why));
+        DropReason::Closing
+    }
+
+    fn on_current_phase(&mut self, now: Instant, ix: usize, pn: u64) -> Result<(), DropReason> {
+        let path = &mut self.paths[ix];
+        if path.older_top.is_some_and(|top| top > pn) {
+            return Err(self.out_of_phase(now));
+        }
         path.phase_start = Some(path.phase_start.map_or(pn, |start| start.min(pn)));
-        let Some(keys) = self.keys.one_rtt.as_mut().filter(|keys| !keys.peer_seen) else { return };
+        let Some(keys) = self.keys.one_rtt.as_mut().filter(|keys| !keys.peer_seen) else {
+            return Ok(());
+        };
         keys.peer_seen = true;
         if keys.previous.is_some() {
             // The peer has followed: the old keys serve stragglers for three PTO.
             let until = now + 3 * self.longest_pto();
             self.timers.set(Timer::OldKeys as usize, until);
         }
+        Ok(())
     }
 
     /// The peer moved to the next key phase (RFC 9001 §6.2).
+    // MUST 9001-6.2-1, 9001-6.2-2
     fn on_peer_key_update(&mut self, now: Instant, ix: usize, pn: u64) -> Result<(), DropReason> {
         let early = self.keys.one_rtt.as_ref().is_none_or(|keys| !keys.answered && keys.generation > 0);
         if !self.hs.complete || early {
@@ -144,8 +169,7 @@ impl Connection {
             return Err(DropReason::Closing);
         }
         self.advance_keys(now, KeyTrigger::RemoteUpdate);
-        self.on_current_phase(now, ix, pn);
-        Ok(())
+        self.on_current_phase(now, ix, pn)
     }
 
     /// Both directions move on one phase.
@@ -160,6 +184,7 @@ impl Connection {
         let generation = keys.generation;
         for path in &mut self.paths {
             path.phase_start = None;
+            path.older_top = path.space.owed.largest();
             path.sealed_from = path.space.numbers.peek();
         }
         self.counters.key_updates += 1;

@@ -42,6 +42,8 @@ pub(crate) struct SentPacket {
     pub(crate) ect0: bool,
     /// Whether it probes the MTU: its loss is no congestion.
     pub(crate) mtu_probe: bool,
+    /// Whether it went to an address that is only probed: it says nothing of the one in use (RFC 9000 §9.4).
+    pub(crate) beside: bool,
     /// What it carried.
     pub(crate) tokens: Tokens,
     /// Delivery rate sampler's state when it left.
@@ -202,8 +204,9 @@ impl Sent {
         self.elsewhere = Some((from, to));
     }
 
-    fn went_elsewhere(&self, at: Instant) -> bool {
-        self.elsewhere.is_some_and(|(from, to)| from <= at && at < to)
+    // MUST 9000-9.4-1
+    fn went_elsewhere(&self, packet: &SentPacket) -> bool {
+        packet.beside || self.elsewhere.is_some_and(|(from, to)| from <= packet.at && packet.at < to)
     }
 
     /// Whether all numbers of `ack` were sent, as far as that is remembered.
@@ -273,7 +276,7 @@ impl Sent {
     /// Acknowledges the packet in a slot that is not settled; `run` of the numbers downward from it are then settled.
     fn ack_one(&mut self, at: usize, run: u32, out: &mut Acked) {
         let pn = self.base + at as u64;
-        let here = !self.went_elsewhere(self.ring[at].packet.at);
+        let here = !self.went_elsewhere(&self.ring[at].packet);
         let slot = &mut self.ring[at];
         let was = core::mem::replace(&mut slot.state, State::Acked(run));
         let packet = &mut slot.packet;
@@ -284,7 +287,7 @@ impl Sent {
             out.rates = Some((packet.rate, packet.at));
         }
         out.any_eliciting |= here && packet.eliciting;
-        out.ect0 += u64::from(packet.ect0);
+        out.ect0 += u64::from(here && packet.ect0);
         if here && packet.mtu_probe {
             out.probe_acked = out.probe_acked.max(Some(packet.size));
         }
@@ -434,6 +437,7 @@ impl Slot {
             in_flight: false,
             ect0: false,
             mtu_probe: false,
+            beside: false,
             tokens: Tokens::new(),
             rate: SentState::default(),
         };

@@ -93,6 +93,7 @@ impl Connection {
     }
 
     /// Seals a batch with one call, then masks the headers.
+    // MUST 9001-6.6-1
     fn seal_batch(&mut self, ix: usize, buf: &mut [u8], seals: &[tq_crypto::Seal]) -> bool {
         let path = self.paths[ix].id;
         let Some(keys) = &mut self.keys.one_rtt else { return false };
@@ -175,6 +176,8 @@ impl Connection {
         if (challenging || answers > 1) && full {
             self.pad(buf, &mut draft, limit);
         }
+        // what goes to another address takes no room in the window of this one
+        draft.in_flight &= !self.beside;
         let len = draft.seal.packet.end;
         if answers > 0 {
             self.paths[ix].validation.on_answered(len);

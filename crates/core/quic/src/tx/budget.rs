@@ -21,7 +21,7 @@ pub(super) struct Budget {
 
 impl Budget {
     /// Whether an ack-eliciting datagram may go.
-    // MUST 9000-19.21-2
+    // MUST 9000-19.21-2, 9002-7-2, 9002-7.5-1
     pub(super) fn allows_data(&self) -> bool {
         self.probes > 0 || self.data >= self.datagram
     }

@@ -73,7 +73,10 @@ impl Connection {
     fn fill_ack_only_ping(&mut self, ix: usize, payload: &mut Payload<'_>) {
         self.ack_only += 1;
         let answered = self.paths[ix].space.sent.eliciting_in_flight() < UNANSWERED;
-        if self.ack_only >= ACK_ONLY_LIMIT && answered && self.in_flight(ix) < self.paths[ix].cc.window() {
+        // a packet that asks for an answer counts, and must fit the window
+        let size = u64::from(self.paths[ix].mtu.current());
+        let room = self.in_flight(ix) + size <= self.paths[ix].cc.window();
+        if self.ack_only >= ACK_ONLY_LIMIT && answered && room {
             self.ack_only = 0;
             payload.frame(&Frame::Ping, None);
         }
@@ -113,6 +116,7 @@ impl Connection {
     }
 
     /// A probe must be ack-eliciting (RFC 9002 §6.2.4).
+    // MUST 9002-6.2.4-2
     fn fill_probe(&mut self, id: SpaceId, ix: usize, payload: &mut Payload<'_>) {
         let probes = &mut self.paths[ix].probes[id.index()];
         if *probes == 0 {

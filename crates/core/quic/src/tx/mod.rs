@@ -8,15 +8,20 @@ mod coalesced;
 mod fill;
 mod packet;
 
+use tq_crypto::Suite;
 use tq_event::KeyTrigger;
 use tq_time::Instant;
 use tq_wire::Code;
 
 use crate::connection::{Connection, End, Transmit};
 use crate::error::TransportError;
+use crate::space::Space;
 
 /// Smallest buffer for [`Connection::transmit`].
 pub const TRANSMIT_BUFFER: usize = 65_536;
+
+/// Packets below an AEAD's limit at which a connection ends that cannot change its keys: more than a batch and a close.
+const LEFT_TO_CLOSE: u64 = 1024;
 
 impl Connection {
     /// Fills `buf` with datagrams for one path: one, or up to `max_segments` of equal size. `None`: nothing may or
@@ -40,6 +45,14 @@ impl Connection {
             return None;
         }
         self.update_keys_if_due(now);
+        if self.keys_spent() {
+            let why = "keys are used up and cannot be replaced";
+            self.fail(now, TransportError::new(Code::AEAD_LIMIT_REACHED, 0, why));
+            return self.transmit_close(now, buf);
+        }
+        if let Some(transmit) = self.transmit_aside(now, buf) {
+            return Some(transmit);
+        }
         (0..self.paths.len()).find_map(|ix| self.transmit_on(now, ix, buf, max_segments))
     }
 
@@ -73,7 +86,25 @@ impl Connection {
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))
     }
 
+    /// A probe of an address beside the one in use, or an answer to one. For that one datagram it takes the place of the
+    /// first path's.
+    // MUST 9000-8.2.2-3, 9000-21.5.3-1
+    fn transmit_aside(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let count = self.asides.len();
+        (0..count).find_map(|at| {
+            if !self.asides[at].wants() || !self.exchange_aside(at) {
+                return None;
+            }
+            self.beside = true;
+            let transmit = self.transmit_probing(now, 0, buf);
+            self.beside = false;
+            self.exchange_aside(at);
+            transmit
+        })
+    }
+
     /// Updates keys on our own after enough packets (decision 8), or because the AEAD's limit is near.
+    // MUST 9001-5.3-3, 9001-6.1-1, 9001-6.6-3
     fn update_keys_if_due(&mut self, now: Instant) {
         let Some(keys) = &self.keys.one_rtt else { return };
         let limit = self.config.key_update_after.min(keys.suite.confidentiality_limit() / 2);
@@ -82,8 +113,20 @@ impl Connection {
         }
     }
 
+    /// Whether the keys of a level have sealed almost as many packets as their AEAD allows: an update that was due at half
+    /// of that was not possible. What is left is for the close. Numbers of a space tell what its only keys sealed.
+    // MUST 9001-6.6-1, 9001-6.6-2, 9001-6.6-3, 9001-6.6-4
+    fn keys_spent(&self) -> bool {
+        let spent = |sealed: u64, suite: Suite| sealed >= suite.confidentiality_limit() - LEFT_TO_CLOSE;
+        let numbers = |space: &Space| spent(space.numbers.peek(), Suite::Aes128Gcm);
+        [&self.initial, &self.handshake].into_iter().flatten().any(numbers)
+            || self.may_send_early() && numbers(&self.paths[0].space)
+            || self.keys.one_rtt.as_ref().is_some_and(|keys| spent(keys.sealed, keys.suite))
+    }
+
     /// Moves both directions to the next keys; says whether that was allowed now: the handshake is confirmed, the
     /// last update acknowledged and three PTO old (RFC 9001 §6.1, §6.5).
+    // MUST 9001-6-1, 9001-6.1-1
     pub fn update_keys(&mut self, now: Instant) -> bool {
         let allowed =
             self.hs.confirmed && self.keys.one_rtt.as_ref().is_some_and(|keys| keys.may_update(now));

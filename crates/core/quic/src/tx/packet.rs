@@ -218,6 +218,7 @@ impl Connection {
             in_flight: draft.in_flight,
             ect0: ecn == Ecn::Ect0,
             mtu_probe: draft.mtu_probe,
+            beside: self.beside,
             tokens: draft.tokens,
             rate,
         };

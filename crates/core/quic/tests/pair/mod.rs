@@ -27,6 +27,8 @@ pub mod raw;
 pub struct End {
     pub endpoint: Endpoint,
     pub address: SocketAddr,
+    /// Addresses of sockets 1 and up.
+    pub others: Vec<SocketAddr>,
     pub connections: BTreeMap<Handle, Connection>,
     pub accepted: VecDeque<Handle>,
     pub events: Vec<(Handle, Event)>,
@@ -175,7 +177,8 @@ impl Pair {
     }
 
     pub fn launch(&mut self, side: usize, transmit: &Transmit, bytes: &[u8]) {
-        let from = if side == 0 { self.client.address } else { self.server.address };
+        let end = if side == 0 { &self.client } else { &self.server };
+        let from = end.socket(transmit.socket);
         for bytes in bytes.chunks(transmit.segment.unwrap_or(bytes.len().max(1))) {
             self.sent[side] += bytes.len() as u64;
             self.datagrams[side] += 1;
@@ -211,7 +214,7 @@ impl Pair {
         let now = self.now;
         while let Some(entry) = self.flying.first_entry().filter(|entry| entry.key().0 <= now) {
             let flying = entry.remove();
-            let side = usize::from(flying.to == self.server.address);
+            let side = usize::from(self.server.socket_at(flying.to).is_some());
             let end = if side == 0 { &mut self.client } else { &mut self.server };
             if let Some((transmit, reply)) = end.receive(now, &flying) {
                 self.launch(side, &transmit, &reply);
@@ -243,6 +246,7 @@ impl End {
         Self {
             endpoint: Endpoint::new(config, Arc::new(AwsLc), Arc::new(entropy::Seeded::next())),
             address: address.parse().expect("an address"),
+            others: Vec::new(),
             connections: BTreeMap::new(),
             accepted: VecDeque::new(),
             events: Vec::new(),
@@ -251,6 +255,16 @@ impl End {
             sent_to: Vec::with_capacity(1024),
             buf: vec![0; tq_quic::TRANSMIT_BUFFER],
         }
+    }
+
+    /// The address of a socket.
+    pub fn socket(&self, number: u32) -> SocketAddr {
+        number.checked_sub(1).map_or(self.address, |at| self.others[at as usize])
+    }
+
+    fn socket_at(&self, address: SocketAddr) -> Option<u32> {
+        let mut all = std::iter::once(&self.address).chain(&self.others);
+        all.position(|known| *known == address).map(|at| at as u32)
     }
 
     /// How a connection ended, if the application was told.
@@ -315,8 +329,13 @@ impl End {
     }
 
     fn receive(&mut self, now: Instant, flying: &Flying) -> Option<(Transmit, Vec<u8>)> {
-        let meta =
-            RecvMeta { remote: flying.from, local_ip: Some(self.address.ip()), socket: 0, ecn: flying.ecn };
+        let socket = self.socket_at(flying.to).unwrap_or(0);
+        let meta = RecvMeta {
+            remote: flying.from,
+            local_ip: Some(self.socket(socket).ip()),
+            socket,
+            ecn: flying.ecn,
+        };
         let mut reply = Vec::new();
         let mut bytes = flying.bytes.clone();
         let route = self.endpoint.receive(now, &meta, &mut bytes, &mut reply);

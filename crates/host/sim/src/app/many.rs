@@ -24,6 +24,13 @@ impl Many {
         self
     }
 
+    /// As [`Many::and`], for a program in a box.
+    #[must_use]
+    pub fn and_boxed(mut self, app: Box<dyn App>) -> Self {
+        self.0.push((app, None));
+        self
+    }
+
     fn each(&mut self, cx: &mut AppContext<'_>, mut call: impl FnMut(&mut dyn App, &mut AppContext<'_>)) {
         let now = cx.now();
         for (app, wake) in &mut self.0 {

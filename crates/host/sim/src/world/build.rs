@@ -41,6 +41,19 @@ impl World {
 
     /// Joins two nodes. [`Direction::Up`] is from `a` to `b`, [`Direction::Down`] from `b` to `a`.
     pub fn link(&mut self, name: impl Into<String>, a: End, b: End, config: &LinkConfig) -> LinkId {
+        let seed = self.part_seed(1, self.lines.len() as u32);
+        self.link_seeded(name, a, b, config, seed)
+    }
+
+    /// As [`World::link`], with a seed of the link's own: the same weather whatever else there is in the world.
+    pub fn link_seeded(
+        &mut self,
+        name: impl Into<String>,
+        a: End,
+        b: End,
+        config: &LinkConfig,
+        seed: u64,
+    ) -> LinkId {
         self.ways.forget();
         let id = self.lines.len() as u32;
         let mut end = |end: End, direction| {
@@ -49,7 +62,7 @@ impl World {
             (end.node.0, ports.len() as u32 - 1)
         };
         let ends = [end(a, Direction::Up), end(b, Direction::Down)];
-        let link = Link::new(config, self.part_seed(1, id));
+        let link = Link::new(config, seed);
         self.lines.push(Line { name: name.into(), link, ends, arrived: [0; 2] });
         LinkId(id)
     }

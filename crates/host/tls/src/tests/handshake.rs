@@ -5,7 +5,7 @@ use tq_quic::handshake::{Level, PeerIdentity};
 
 use super::*;
 
-// MUST 9000-7-1
+// MUST 9000-7-1, 9001-8.2-1
 #[test]
 fn an_x509_handshake_completes_and_both_ends_know_what_was_agreed() {
     for version in [Version::V1, Version::V2] {
@@ -45,6 +45,7 @@ fn a_post_quantum_hello_is_longer_than_a_datagram_and_is_answered() {
     assert!(server_hello.len() > 1088, "{}", server_hello.len());
 }
 
+// MUST 9001-4.4-1
 #[test]
 fn a_pinned_raw_key_is_believed_and_another_is_not() {
     let (ours, theirs) = raw();
@@ -124,7 +125,7 @@ fn no_certificate_type_in_common_is_alert_43() {
     assert_eq!(refused(&*client(by_pin.alpn(["hq-interop"])), &*server(x509_server)).alert(), 43);
 }
 
-// MUST 9000-7-2
+// MUST 9000-7-2, 9001-8.1-2, 9001-8.1-5
 #[test]
 fn alpn_without_overlap_is_alert_120() {
     let (ours, theirs) = x509();
@@ -139,7 +140,7 @@ fn the_servers_order_of_protocols_decides() {
     assert_eq!(client_end.tls.alpn(), Some(&b"hq-interop"[..]));
 }
 
-// MUST 9000-7-1
+// MUST 9000-7-1, 9001-4.4-1
 #[test]
 fn another_name_or_another_root_is_not_believed() {
     let (_, theirs) = x509();
@@ -238,6 +239,7 @@ fn a_server_buffers_no_endless_hello() {
     assert!(matches!(error.alert, 47 | 50), "{error:?}");
 }
 
+// MUST 9001-8.1-1
 #[test]
 fn configurations_that_cannot_work_are_refused() {
     let (ours, theirs) = x509();

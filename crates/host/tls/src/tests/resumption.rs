@@ -43,6 +43,7 @@ fn a_server_that_forgot_refuses_early_data_and_completes() {
     assert!(server.tls.early_keys().is_none());
 }
 
+// MUST 9001-5.6-1
 #[test]
 fn early_data_is_off_unless_both_ask_for_it() {
     for (client_on, server_on) in [(true, false), (false, true)] {

@@ -43,6 +43,7 @@ fn windows_at_the_start_and_at_the_least_are_those_of_the_rfc() {
     }
 }
 
+// MUST 9002-7.3.1-1, 9002-7.3.2-2
 #[test]
 fn one_recovery_period_reduces_once() {
     for (algorithm, factor) in [(Algorithm::Cubic, 0.7), (Algorithm::NewReno, 0.5)] {
@@ -61,6 +62,7 @@ fn one_recovery_period_reduces_once() {
     }
 }
 
+// MUST 9002-7.3.1-1
 #[test]
 fn an_ecn_mark_reduces_like_a_loss_and_is_never_undone() {
     for algorithm in Algorithm::ALL {
@@ -82,6 +84,7 @@ fn an_ecn_mark_reduces_like_a_loss_and_is_never_undone() {
     }
 }
 
+// MUST 9002-7.6.2-2
 #[test]
 fn persistent_congestion_falls_to_two_packets_and_slow_start() {
     for (algorithm, factor) in [(Algorithm::Cubic, 0.7), (Algorithm::NewReno, 0.5)] {

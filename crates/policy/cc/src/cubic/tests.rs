@@ -45,6 +45,7 @@ fn the_window_follows_w_of_t_through_both_halves() {
     assert!((clock.packets() / (2.0 * w_max - start) - 1.0).abs() < 0.01);
 }
 
+// MUST 9002-7-1
 #[test]
 fn the_mean_window_of_a_cycle_is_the_response_function() {
     // RFC 9438 §5.1: a cycle lasts until the old maximum is reached again, and with one loss per cycle the mean

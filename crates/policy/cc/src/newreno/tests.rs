@@ -1,6 +1,7 @@
 use crate::Algorithm;
 use crate::testing::{AckClock, MS};
 
+// MUST 9002-7.3.2-1, 9002-7.3.3-1
 #[test]
 fn the_sawtooth_halves_and_climbs_one_packet_per_round_trip() {
     let mut clock = AckClock::new(Algorithm::NewReno, 1500, 100 * MS);

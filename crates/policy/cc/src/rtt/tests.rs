@@ -6,6 +6,7 @@ use crate::testing::MS;
 
 const NONE: Duration = Duration::ZERO;
 
+// MUST 9002-5.2-1
 #[test]
 fn the_first_sample_replaces_the_initial_value() {
     let mut rtt = Rtt::new(333 * MS);
@@ -28,6 +29,7 @@ fn later_samples_weigh_an_eighth_and_a_quarter_and_lose_the_ack_delay() {
     assert_eq!((rtt.latest(), rtt.min()), (190 * MS, 100 * MS));
 }
 
+// MUST 9002-5.3-2
 #[test]
 fn an_ack_delay_that_would_undercut_the_minimum_is_not_believed() {
     let mut rtt = Rtt::new(333 * MS);
@@ -38,6 +40,7 @@ fn an_ack_delay_that_would_undercut_the_minimum_is_not_believed() {
     assert_eq!(rtt.smoothed(), 102 * MS);
 }
 
+// MUST 9002-6.1.2-1, 9002-6.2.1-1
 #[test]
 fn the_delays_of_loss_detection_have_their_floors() {
     let mut rtt = Rtt::new(333 * MS);
@@ -71,6 +74,7 @@ fn the_minimum_can_begin_anew() {
 }
 
 proptest! {
+    // MUST 9002-5.2-2
     #[test]
     fn any_samples_keep_the_estimates_between_their_extremes(
         samples in proptest::collection::vec((0u64.., 0u64..), 1..40)

@@ -84,6 +84,7 @@ impl Loss {
     }
 
     /// An ack-eliciting packet sent at `at` is lost; `span` becomes the run it ends if that is longer.
+    // MUST 9002-7.6.2-1
     fn extend_run(&mut self, at: Instant, span: &mut Option<(Instant, Instant)>) {
         if self.first_rtt.is_none_or(|first| at <= first) {
             return;
@@ -105,6 +106,7 @@ impl Sent {
     ///
     /// The packet threshold is 3, more after spurious losses. A packet so far behind the newest that remembering it
     /// costs too much is lost as well, acknowledged ones above it or not.
+    // MUST 9002-7.4-1
     pub(crate) fn detect_lost(&mut self, now: Instant, loss_delay: Duration, out: &mut Lost) {
         let loss_delay = loss_delay + loss_delay * self.loss.patience / 8;
         self.loss.keep = (loss_delay * KEEP_DELAYS).max(KEEP_MIN);
@@ -137,7 +139,7 @@ impl Sent {
     /// Takes the packet at `open` out of flight.
     fn lose(&mut self, out: &mut Lost) {
         let at = self.index(self.open);
-        let here = !self.went_elsewhere(self.ring[at].packet.at);
+        let here = !self.went_elsewhere(&self.ring[at].packet);
         let slot = &mut self.ring[at];
         let packet = &mut slot.packet;
         if !packet.counts() {

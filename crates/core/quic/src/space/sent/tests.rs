@@ -37,6 +37,7 @@ fn data(at: Instant, pn: u64) -> SentPacket {
         in_flight: true,
         ect0: false,
         mtu_probe: false,
+        beside: false,
         tokens: smallvec![token(pn)],
         rate: SentState { delivered: pn, ..SentState::default() },
     }

@@ -210,6 +210,7 @@ fn warm() -> Bench {
     bench
 }
 
+// MUST 9002-7.4-1
 #[test]
 fn an_acknowledged_packet_breaks_the_span() {
     let mut bench = warm();
@@ -220,6 +221,7 @@ fn an_acknowledged_packet_breaks_the_span() {
     assert_eq!(bench.lost.span, Some((at(800), at(1800))), "longer than 100 to 600");
 }
 
+// MUST 9002-7.6.2-1
 #[test]
 fn one_lost_packet_is_no_span() {
     let mut bench = warm();
@@ -228,6 +230,7 @@ fn one_lost_packet_is_no_span() {
     assert_eq!(bench.lost.span, None);
 }
 
+// MUST 9002-7.6.2-1
 #[test]
 fn packets_that_elicit_nothing_neither_begin_nor_break_a_span() {
     let mut bench = warm();
@@ -277,6 +280,7 @@ fn a_spurious_loss_breaks_the_span() {
     assert_eq!(bench.lost.span, None);
 }
 
+// MUST 9000-9.4-1
 #[test]
 fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
     let mut bench = Bench::with(0..4, at(0));
@@ -294,6 +298,7 @@ fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
     assert_eq!(bench.sent.bytes_in_flight(), 0);
 }
 
+// MUST 9000-9.4-1
 #[test]
 fn what_was_sent_before_a_move_gives_no_sample_after_it() {
     let mut bench = Bench::with(0..10, at(0));

@@ -1,0 +1,219 @@
+//! `grid`: many pairs of links, each link alone against its ceiling.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use tq_linkmodel::Jitter;
+use tq_runner::fluid;
+use tq_runner::grid::{self, GridCase, GridLink, Order, Queues, Set};
+use tq_runner::report::{Report, Scenario as Entry, Verdict, mbps};
+use tq_runner::run::{self as runner, Plan, stream_share, tell};
+use tq_runner::svg::{Plot, Series};
+use tq_scenario::{Host, Hosts, Kind, Link, Measure, QueueSize, Scenario, Traffic, Way};
+use tq_time::Duration;
+
+use super::{Control, jobs};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How many pairs; all 253 of a published set if left out, else 20.
+    #[arg(long)]
+    count: Option<usize>,
+    /// Pairs that are drawn, and everything random in them, come from it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// wsp-lowbdp, wsp-highbdp, wsp-lowbdp-loss or wsp-highbdp-loss: the ranges of the literature; today's links
+    /// (fibre, DSL, LTE, 5G, LEO, GEO) if left out.
+    #[arg(long)]
+    set: Option<String>,
+    /// The pairs as published instead of new ones in the same ranges.
+    #[arg(long, requires = "set")]
+    published: bool,
+    /// Bytes to move; 20 MB for the literature, a second's worth for today's links.
+    #[arg(long)]
+    size: Option<u64>,
+    /// Links of a case of today, 1 to 4.
+    #[arg(long, default_value_t = 2, conflicts_with = "set")]
+    links: usize,
+    /// Congestion control.
+    #[arg(long, default_value = "cubic")]
+    cc: Control,
+    /// A JSON document instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Each link's goodput over its ceiling, as a plot.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Runs at a time.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+/// Virtual time after which a transfer is given up.
+const PATIENCE: Duration = Duration::from_secs(7200);
+
+pub(super) fn run(args: &Args) -> Result<bool> {
+    let cases = cases(args)?;
+    let name = |case: &GridCase| case.id.clone();
+    let entries = jobs::each(&cases, args.jobs, name, |case| one(case, args));
+    let kind = args.set.as_deref().unwrap_or("today");
+    let mut report = Report::new(&format!("grid {kind}"), args.seed);
+    report.scenarios = entries.into_iter().collect::<Result<_>>()?;
+    if let Some(path) = &args.svg {
+        super::write(path, &plot(&report).svg())?;
+    }
+    if args.json {
+        print!("{}", report.json()?)
+    } else {
+        print!("{}", table(&report))
+    }
+    Ok(report.scenarios.iter().all(|entry| entry.violations.is_empty()))
+}
+
+fn cases(args: &Args) -> Result<Vec<GridCase>> {
+    let mut cases = match &args.set {
+        None => grid::today(args.links, args.count.unwrap_or(20), args.seed)?,
+        Some(name) => {
+            let names = Set::ALL.map(Set::name).join(", ");
+            let set = Set::named(name).with_context(|| format!("no set \"{name}\"; there are {names}"))?;
+            if args.published {
+                let all = grid::published(set, Order::AsListed, Queues::Published)?;
+                let count = args.count.unwrap_or(all.len()).max(1);
+                ensure!(count <= all.len(), "there are {} published pairs", all.len());
+                // evenly over the list
+                (0..count).map(|at| all[at * all.len() / count].clone()).collect()
+            } else {
+                grid::literature(set, args.count.unwrap_or(20), args.seed)?
+            }
+        }
+    };
+    if let Some(size) = args.size {
+        ensure!(size > 0, "--size: nothing to move");
+        cases.iter_mut().for_each(|case| case.load.bytes = size);
+    }
+    Ok(cases)
+}
+
+fn one(case: &GridCase, args: &Args) -> Result<Entry> {
+    let scenario = scenario(case);
+    let runs = (0..scenario.links.len())
+        .map(|link| {
+            let plan = Plan::new(&scenario, link, args.seed).with_cc(Some(args.cc.cc()));
+            Ok(vec![runner::run(plan).with_context(|| case.id.clone())?])
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let mut entry = tell::entry(&scenario, &runs);
+    if entry.verdict != Verdict::Fail {
+        entry.verdict = if scenario.links.len() > 1 { Verdict::NeedsBond } else { Verdict::Report };
+    }
+    Ok(entry)
+}
+
+/// A case of the grid in the language of scenarios.
+fn scenario(case: &GridCase) -> Scenario {
+    let links: Vec<Link> = case.links.iter().enumerate().map(link).collect();
+    let traffic = Traffic {
+        name: "bulk".into(),
+        kind: Kind::Bulk { bytes: Some(case.load.bytes), streams: 1, sequential: false },
+        direction: tq_scenario::Flow::Down,
+        start: Duration::ZERO,
+        stop: None,
+        over: (0..links.len()).collect(),
+        class: None,
+    };
+    Scenario {
+        name: case.id.clone(),
+        about: String::new(),
+        source: None,
+        seed: 1,
+        time: PATIENCE,
+        links,
+        bottlenecks: Vec::new(),
+        events: Vec::new(),
+        traffic: vec![traffic],
+        hosts: Hosts { client: Host::default(), server: Host::default() },
+        measure: Measure::default(),
+        bars: Vec::new(),
+    }
+}
+
+fn link((at, link): (usize, &GridLink)) -> Link {
+    let way = |rate, delay, queue| Way {
+        rate: Some(rate),
+        delay,
+        queue: QueueSize::Bytes(queue),
+        loss_ppm: link.loss_ppm,
+        jitter: Jitter::Uniform(link.jitter),
+        ..Way::default()
+    };
+    Link {
+        name: format!("{}-{}", link.name, at + 1),
+        preset: None,
+        up: way(link.rate_up, link.delay_up, link.queue_up),
+        down: way(link.rate_down, link.delay_down, link.queue_down),
+        nat: None,
+        cost: tq_scenario::Cost::Flat,
+        standby: false,
+    }
+}
+
+/// A line for each link.
+fn table(report: &Report) -> String {
+    let mut out = format!(
+        "{}, seed {}: each link alone; Mbit/s of payload; ceiling: an ideal transport; loss: what theory leaves to the \
+         controller at the link's random loss\n\n{:32} {:26} {:>6} {:>8} {:>8} {:>6} {:>8}\n",
+        report.kind, report.seed, "case", "link", "loss %", "goodput", "ceiling", "share", "loss"
+    );
+    for entry in &report.scenarios {
+        let ceilings = entry.ceiling.as_ref().map(|ceiling| ceiling.alone_mbps.clone()).unwrap_or_default();
+        for (at, link) in entry.links.iter().enumerate() {
+            let words =
+                format!("{} {:.2}/{:.2} {:.0} ms", link.name, link.down_mbps, link.up_mbps, link.rtt_ms);
+            let (found, best) = (entry.alone_mbps[at], ceilings.get(at).copied());
+            let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+            let share = found.zip(best).map(|(found, best)| found / best);
+            let bound = fluid::loss_bound(
+                link.down_mbps * 125_000.0 * stream_share(1452),
+                link.rtt_ms / 1000.0,
+                link.loss_pct / 100.0,
+                1419.0,
+            );
+            let _ = writeln!(
+                out,
+                "{:32} {words:26} {:>6.2} {:>8} {:>8} {:>6} {:>8}",
+                if at == 0 { &entry.id } else { "" },
+                link.loss_pct,
+                number(found),
+                number(best),
+                number(share),
+                number(bound.map(|bound| mbps(bound.cubic))),
+            );
+        }
+        if !entry.violations.is_empty() {
+            let _ = writeln!(out, "    WRONG BYTES: {}", entry.violations.join("; "));
+        }
+    }
+    out.push_str("\ntogether: needs the bond\n");
+    out + &report.summary()
+}
+
+/// How much of their ceilings the links reach, as a distribution.
+fn plot(report: &Report) -> Plot {
+    let shares: Vec<f64> = report
+        .scenarios
+        .iter()
+        .flat_map(|entry| {
+            let ceilings = entry.ceiling.iter().flat_map(|ceiling| &ceiling.alone_mbps);
+            entry.alone_mbps.iter().zip(ceilings).filter_map(|(found, best)| found.map(|found| found / best))
+        })
+        .collect();
+    Plot {
+        title: format!("{}: each link alone against its fluid ceiling", report.kind),
+        x: "goodput / ceiling".into(),
+        y: "share of links not above".into(),
+        y_from_zero: true,
+        series: vec![Series::cdf("links", &shares)],
+        ..Plot::default()
+    }
+}

@@ -1,0 +1,90 @@
+//! The command line: what there is to ask for, and who answers.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tq_scenario::Cc;
+
+mod grid;
+mod jobs;
+mod list;
+mod plots;
+mod run;
+mod suite;
+
+/// Runs scenarios in a simulated network and reports them beside what is physically possible.
+///
+/// Each link of a scenario is run alone; how several do together comes with the bond. Exit code: 0 if all bars that a
+/// single path can be held to are met, 1 if one is missed or a byte was lost or altered, 2 if nothing could be run.
+#[derive(Parser)]
+#[command(
+    name = "tq-scenarios",
+    version,
+    after_help = "Examples:
+  tq-scenarios list single
+  tq-scenarios run lab/scenarios/single/leo.toml --svg leo.svg --pcap /tmp --qlog /tmp
+  tq-scenarios suite --filter pq-sat
+  tq-scenarios grid --count 20 --seed 1 --set wsp-lowbdp-loss"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One scenario file: each of its links alone, figures, bars, verdict.
+    Run(run::Args),
+    /// The single-path scenarios of other projects whose bar is a time, ours beside theirs.
+    Suite(suite::Args),
+    /// Many pairs of links that fill the literature's ranges, or today's: each link against its ceiling.
+    Grid(grid::Args),
+    /// The scenario files there are, one line each.
+    List(list::Args),
+    /// The plots of docs/simulator.md.
+    Plots(plots::Args),
+}
+
+/// Congestion control on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Control {
+    /// RFC 9438.
+    Cubic,
+    /// RFC 9002.
+    Reno,
+}
+
+impl Control {
+    const fn cc(self) -> Cc {
+        match self {
+            Self::Cubic => Cc::Cubic,
+            Self::Reno => Cc::Reno,
+        }
+    }
+}
+
+/// Answers the command line; whether all went well.
+pub(crate) fn run() -> Result<bool> {
+    match Args::parse().command {
+        Command::Run(args) => run::run(args),
+        Command::Suite(args) => suite::run(&args),
+        Command::Grid(args) => grid::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Plots(args) => plots::run(&args),
+    }
+}
+
+/// The folder of scenarios: that given, else `lab/scenarios` here, else that of the source tree.
+fn folder(given: Option<&Path>) -> PathBuf {
+    let here = Path::new("lab/scenarios");
+    match given {
+        Some(given) => given.to_owned(),
+        None if here.is_dir() => here.to_owned(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios"),
+    }
+}
+
+fn write(path: &Path, content: &str) -> Result<()> {
+    std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}

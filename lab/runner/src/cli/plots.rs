@@ -1,0 +1,140 @@
+//! `plots`: the pictures of docs/simulator.md: for each link type goodput, queue and window over time.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tq_runner::run::{self as runner, Outcome, Plan};
+use tq_runner::svg::{BarGroup, BarPlot, Mark, Plot, Series};
+use tq_scenario::{Cc, Scenario, Window};
+use tq_time::{Duration, Instant};
+
+use super::{jobs, list, run as single};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Where the plots go, like docs/plots.
+    folder: PathBuf,
+    /// Runs at a time.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+    /// Where scenarios are; lab/scenarios if left out.
+    #[arg(long)]
+    scenarios: Option<PathBuf>,
+}
+
+/// Points of a line at most, so that files stay small.
+const POINTS: usize = 150;
+
+pub(super) fn run(args: &Args) -> Result<bool> {
+    std::fs::create_dir_all(&args.folder)
+        .with_context(|| format!("cannot make {}", args.folder.display()))?;
+    let mut files = Vec::new();
+    list::files(&super::folder(args.scenarios.as_deref()).join("single"), &mut files)?;
+    let scenarios =
+        files.iter().map(|path| Ok(shown(tq_scenario::load(path)?))).collect::<Result<Vec<_>>>()?;
+    let name = |scenario: &Scenario| scenario.name.clone();
+    let outcomes = jobs::each(&scenarios, args.jobs, name, |scenario| {
+        let both = [Cc::Cubic, Cc::Reno].map(|cc| runner::run(Plan::new(scenario, 0, 1).with_cc(Some(cc))));
+        let [cubic, reno] = both;
+        anyhow::Ok([cubic?, reno?])
+    });
+    let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
+    for (scenario, both) in scenarios.iter().zip(&outcomes) {
+        for (what, plot) in [
+            ("goodput", goodput(scenario, both)),
+            ("queue", queue(scenario, both)),
+            ("cwnd", window(scenario, both)),
+        ] {
+            let file = args.folder.join(format!("{}-{what}.svg", scenario.name));
+            super::write(&file, &plot.svg())?;
+        }
+    }
+    super::write(&args.folder.join("use.svg"), &used(&scenarios, &outcomes).svg())?;
+    Ok(outcomes.iter().flatten().all(Outcome::is_sound))
+}
+
+/// From the first packet on: slow start is what there is to see. Fast links are shown for a shorter time.
+fn shown(mut scenario: Scenario) -> Scenario {
+    let rate = scenario.links[0].down.rate.unwrap_or(0);
+    let seconds = match rate {
+        60_000_000.. => 8,
+        20_000_000.. => 15,
+        _ => 30,
+    };
+    let warm = Duration::from_secs(1);
+    scenario.measure.window = Window::Warm { from: warm, length: Duration::from_secs(seconds) - warm };
+    scenario.time = Duration::from_secs(seconds);
+    scenario
+}
+
+fn plot(scenario: &Scenario, what: &str, y: &str) -> Plot {
+    Plot {
+        title: format!("{}: {what} ({})", scenario.name, scenario.links[0].summary()),
+        x: "seconds".into(),
+        y: y.into(),
+        y_from_zero: true,
+        ..Plot::default()
+    }
+}
+
+const NAMES: [&str; 2] = ["CUBIC", "Reno"];
+
+fn goodput(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
+    let mut plot = plot(scenario, "goodput", "Mbit/s of payload");
+    let bin = both[0].end.as_nanos() as f64 / 1e9 / POINTS as f64;
+    for (name, outcome) in NAMES.into_iter().zip(both) {
+        plot.series.push(Series::new(name, Mark::Line, single::goodput(outcome, bin)));
+    }
+    plot.series.push(Series::new("the link's rate", Mark::Dashed, single::rate(scenario, &both[0], bin)));
+    plot
+}
+
+/// The highest of neighbours, so that no peak is lost.
+fn peaks(outcome: &Outcome, value: impl Fn(&runner::Sample) -> f64) -> Vec<(f64, f64)> {
+    let each = outcome.samples.len().div_ceil(POINTS).max(1);
+    let seconds = |at: Instant| at.as_nanos() as f64 / 1e9;
+    let peak =
+        |chunk: &[runner::Sample]| (seconds(chunk[0].at), chunk.iter().map(&value).fold(0.0, f64::max));
+    outcome.samples.chunks(each).map(peak).collect()
+}
+
+fn queue(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
+    let mut plot = plot(scenario, "queue", "waiting time, ms");
+    for (name, outcome) in NAMES.into_iter().zip(both) {
+        let points = peaks(outcome, |sample| sample.waiting[1].as_secs_f64() * 1000.0);
+        plot.series.push(Series::new(name, Mark::Line, points));
+    }
+    plot
+}
+
+fn window(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
+    let mut plot = plot(scenario, "window", "congestion window, kB");
+    for (name, outcome) in NAMES.into_iter().zip(both) {
+        let points = peaks(outcome, |sample| sample.cwnd[1] as f64 / 1000.0);
+        plot.series.push(Series::new(name, Mark::Line, points));
+    }
+    let link = &scenario.links[0];
+    let product = link.down.rate.unwrap_or(0) as f64 * link.rtt().as_secs_f64() / 1000.0;
+    let end = both[0].end.as_nanos() as f64 / 1e9;
+    plot.series.push(Series::new("bandwidth × delay", Mark::Dashed, vec![(0.0, product), (end, product)]));
+    plot
+}
+
+fn used(scenarios: &[Scenario], outcomes: &[[Outcome; 2]]) -> BarPlot {
+    let share = |scenario: &Scenario, outcome: &Outcome| {
+        let capacity = runner::figures::capacity(scenario, outcome)?;
+        Some(runner::figures::goodput(scenario, outcome, None) / capacity)
+    };
+    let group = |(scenario, both): (&Scenario, &[Outcome; 2])| BarGroup {
+        name: scenario.name.clone(),
+        values: both.iter().map(|outcome| share(scenario, outcome)).collect(),
+        limit: None,
+    };
+    BarPlot {
+        title: "Use of an empty link from its first second on".into(),
+        y: "goodput / what the link can carry".into(),
+        series: NAMES.map(str::to_owned).to_vec(),
+        limit: String::new(),
+        groups: scenarios.iter().zip(outcomes).map(group).collect(),
+    }
+}

@@ -1,0 +1,96 @@
+//! One scenario over one of its links, in the simulator: what is built, what runs on it, what was seen.
+//!
+//! [`run`] makes a world of a client, the link and a server, lets the scenario's traffic and time line happen in it
+//! and gives back an [`Outcome`] of plain numbers. The link draws from the scenario's seed and its own name, so that
+//! it has the same weather alone as among others. Decides no bar; [`figures`] does. What needs several paths at once,
+//! or hands that the simulator does not have, is told in [`Outcome::left_out`] and not guessed.
+
+use std::io::Write;
+
+use anyhow::{Result, ensure};
+use tq_linkmodel::Direction;
+use tq_scenario::{Cc, Scenario, Window};
+use tq_sim::qlog::Qlog;
+use tq_time::{Duration, Instant};
+
+mod build;
+pub mod figures;
+mod host;
+mod load;
+mod outcome;
+pub mod tell;
+
+pub use host::{algorithm, stream_share};
+pub use outcome::{Curve, Flow, Outcome, Sample};
+
+use build::Net;
+
+/// What to run.
+pub struct Plan<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// Which of its links carries the traffic.
+    pub link: usize,
+    /// Everything random comes from it.
+    pub seed: u64,
+    /// Congestion control of both ends in place of the scenario's.
+    pub cc: Option<Cc>,
+    /// Where packets are recorded as they are handed to the link.
+    pub pcap: Option<Box<dyn Write>>,
+    /// Where the connections' logs go.
+    pub qlog: Option<Qlog>,
+}
+
+impl<'a> Plan<'a> {
+    /// Of a scenario over one of its links with a seed, recording nothing.
+    pub fn new(scenario: &'a Scenario, link: usize, seed: u64) -> Self {
+        Self { scenario, link, seed, cc: None, pcap: None, qlog: None }
+    }
+
+    /// With this congestion control whatever the scenario says.
+    #[must_use]
+    pub fn with_cc(self, cc: Option<Cc>) -> Self {
+        Self { cc, ..self }
+    }
+}
+
+/// The most samples of queue and window in a run; they are 10 ms apart unless that gives more.
+const SAMPLES: u64 = 6_000;
+
+/// Runs it to the end of its traffic, of its window or of its time, whichever is first.
+///
+/// # Errors
+/// If there is no such link, if the capture cannot begin, or if a program made virtual time stand still.
+pub fn run(plan: Plan<'_>) -> Result<Outcome> {
+    let scenario = plan.scenario;
+    ensure!(plan.link < scenario.links.len(), "{} has no link {}", scenario.name, plan.link);
+    let until = match scenario.measure.window {
+        Window::Cold => scenario.time,
+        Window::Warm { from, length } => scenario.time.min(from + length),
+    };
+    let tick = Duration::from_millis(10).max(until / SAMPLES as u32);
+    let until = Instant::ZERO + until;
+    let mut net = Net::build(plan)?;
+    let mut samples = Vec::new();
+    let mut now = Instant::ZERO;
+    let faults = loop {
+        samples.push(net.sample(now));
+        if now >= until || net.is_done() {
+            break None;
+        }
+        now = until.min(now + tick);
+        if let Err(fault) = net.world.run_until(now) {
+            break Some(fault);
+        }
+    };
+    if let Some(fault) = faults {
+        anyhow::bail!("{}: {fault}", scenario.name);
+    }
+    Ok(net.finish(samples))
+}
+
+/// The way the scenario's own bytes go: up if all of its traffic does.
+pub fn main_direction(scenario: &Scenario) -> Direction {
+    let up = |traffic: &tq_scenario::Traffic| traffic.direction == tq_scenario::Flow::Up;
+    if scenario.traffic.iter().all(up) { Direction::Up } else { Direction::Down }
+}

@@ -1,0 +1,267 @@
+//! What a run measured, by the names of scenario files, and whether its bars hold.
+//!
+//! A figure that one path cannot have (benefit, shares, paths) is `None`: it needs the bond. Several runs are taken
+//! together: values of one kind are pooled, single values give their median, `gap` its percentile over the runs.
+
+use tq_linkmodel::{Direction, Rate};
+use tq_scenario::{Bar, Dimension, Figure, Metric, Percentile, Scenario, Target, Value, Window};
+use tq_time::{Duration, Instant};
+
+use super::outcome::{Flow, Outcome};
+use super::{main_direction, stream_share};
+use crate::stats;
+
+/// A bar beside what was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// The bar as written.
+    pub text: String,
+    /// What was measured; `None` if a single path cannot say.
+    pub measured: Option<Value>,
+    /// Whether it holds; `None` as before.
+    pub holds: Option<bool>,
+}
+
+/// From when to when an outcome is measured.
+pub fn window(scenario: &Scenario, outcome: &Outcome) -> (Instant, Instant) {
+    match scenario.measure.window {
+        Window::Warm { from, length } => {
+            (Instant::ZERO + from, outcome.end.min(Instant::ZERO + from + length))
+        }
+        Window::Cold => (Instant::ZERO, outcome.completion().unwrap_or(outcome.end)),
+    }
+}
+
+/// Own payload bytes per second in the window; of one traffic if `target` names one.
+pub fn goodput(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> f64 {
+    let (from, to) = window(scenario, outcome);
+    let seconds = to.saturating_since(from).as_secs_f64();
+    let bytes = |flow: &Flow| match scenario.measure.window {
+        // to the last byte, whatever the grain of the bins
+        Window::Cold if flow.done.is_some() => flow.up.bytes + flow.down.bytes,
+        _ => flow.up.between(from, to) + flow.down.between(from, to),
+    };
+    let sum: u64 = flows(outcome, target).map(bytes).sum();
+    if seconds > 0.0 { sum as f64 / seconds } else { 0.0 }
+}
+
+/// The largest part of the link's capacity in the window that could have been payload, in bytes per second; `None`
+/// without a limit.
+pub fn capacity(scenario: &Scenario, outcome: &Outcome) -> Option<f64> {
+    let (from, to) = window(scenario, outcome);
+    let link = &scenario.links[outcome.link];
+    let length = to.saturating_since(from);
+    let since = |at: Instant| at.saturating_since(Instant::ZERO);
+    let flows: Vec<&Flow> = outcome.own().collect();
+    let mut sum = 0.0;
+    for direction in Direction::BOTH {
+        let used = flows.iter().any(|flow| flow.way(direction).bytes > 0);
+        if !used && direction != main_direction(scenario) {
+            continue;
+        }
+        let way = link.way(direction);
+        let own = scenario.usable(outcome.link, direction, outcome.seed, since(from), since(to));
+        let shared = way.bottleneck.and_then(|id| {
+            let configs = scenario.bottleneck_configs();
+            let config = configs.into_iter().find(|(known, _)| *known == id)?.1;
+            match config.rate {
+                Rate::Fixed(rate) => Some((rate as f64 * length.as_secs_f64()) as u64),
+                _ => None,
+            }
+        });
+        let bytes = own.into_iter().chain(shared).min()?;
+        let most = scenario.hosts.server.max_datagram.unwrap_or(1452).min(1452) as u16;
+        let fits = way
+            .mtu
+            .map_or(most, |mtu| most.min(u16::try_from(mtu.bytes.saturating_sub(28)).unwrap_or(u16::MAX)));
+        sum += bytes as f64 * stream_share(fits);
+    }
+    let seconds = length.as_secs_f64();
+    (seconds > 0.0).then(|| sum / seconds)
+}
+
+/// Waiting times in the link's queue in the window, both ways where both carry payload.
+pub fn waiting(scenario: &Scenario, outcome: &Outcome) -> Vec<Duration> {
+    let (from, to) = window(scenario, outcome);
+    let way = usize::from(main_direction(scenario) == Direction::Down);
+    let within = outcome.samples.iter().filter(|sample| sample.at >= from && sample.at <= to);
+    within.map(|sample| sample.waiting[way]).collect()
+}
+
+/// Packets the link dropped per packet offered, whatever the reason.
+pub fn loss(outcome: &Outcome) -> f64 {
+    let (offered, dropped) = outcome
+        .counters
+        .iter()
+        .fold((0, 0), |sum, counters| (sum.0 + counters.offered, sum.1 + counters.dropped_total()));
+    dropped as f64 / (offered as f64).max(1.0)
+}
+
+fn flows(outcome: &Outcome, target: Option<Target>) -> impl Iterator<Item = &Flow> {
+    outcome.flows.iter().filter(move |flow| match target {
+        Some(Target::Traffic(index)) => flow.traffic == index,
+        Some(Target::Link(_)) | None => !flow.competing,
+    })
+}
+
+fn percentile(mut times: Vec<Duration>, rank: Option<Percentile>) -> Option<Duration> {
+    times.sort_unstable();
+    let tenths = rank.map_or(500, |Percentile(tenths)| usize::from(tenths));
+    let last = times.len().checked_sub(1)?;
+    times.get((last * tenths).div_ceil(1000)).copied()
+}
+
+fn gap(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Option<Duration> {
+    let (from, to) = window(scenario, outcome);
+    let cold = matches!(scenario.measure.window, Window::Cold);
+    let each = flows(outcome, target).flat_map(|flow| [&flow.up, &flow.down]).filter(|way| way.bytes > 0);
+    each.map(|way| {
+        // cold, the way to the first byte is the handshake's
+        let from = way.first.filter(|_| cold).map_or(from, |first| first.max(from));
+        way.longest_gap(from, way.ended.map_or(to, |ended| ended.min(to)))
+    })
+    .max()
+}
+
+/// From the start, or from the last end of an outage, to the next byte.
+fn first_byte(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Option<Duration> {
+    let state = |timed: &tq_scenario::Timed| match timed.change {
+        tq_linkmodel::Change::State(state) if timed.link == outcome.link => Some((timed.at, state)),
+        _ => None,
+    };
+    let states: Vec<_> = scenario.changes_with(outcome.seed).iter().filter_map(state).collect();
+    let healed = states.iter().rev().find(|(_, state)| *state == tq_linkmodel::State::Up).map(|(at, _)| *at);
+    let ways = || flows(outcome, target).flat_map(|flow| [&flow.up, &flow.down]);
+    match healed {
+        Some(at) => ways().filter_map(|way| way.next_after(at)).min().map(|next| next.saturating_since(at)),
+        None => ways().filter_map(|way| way.first).min().map(|first| first.saturating_since(Instant::ZERO)),
+    }
+}
+
+fn fairness(scenario: &Scenario, outcome: &Outcome) -> Option<f64> {
+    let (from, to) = window(scenario, outcome);
+    let moved = |flow: &Flow| (flow.up.between(from, to) + flow.down.between(from, to)) as f64;
+    let mut shares: Vec<f64> = outcome.flows.iter().filter(|flow| flow.competing).map(moved).collect();
+    shares.push(outcome.own().map(moved).sum());
+    stats::jain(&shares).filter(|_| shares.len() > 1)
+}
+
+fn ratio(value: f64) -> Value {
+    Value::Ratio((value * 1e6).round() as i64)
+}
+
+/// One figure of one run; latencies are the pool's business.
+fn single(scenario: &Scenario, outcome: &Outcome, metric: Metric, target: Option<Target>) -> Option<f64> {
+    let bond = scenario.links.len() > 1;
+    let seconds = |time: Duration| time.as_secs_f64();
+    match metric {
+        Metric::Use if bond => None,
+        Metric::Use => {
+            let capacity = capacity(scenario, outcome)?;
+            Some(goodput(scenario, outcome, target) / capacity).filter(|used| used.is_finite())
+        }
+        Metric::Goodput => Some(goodput(scenario, outcome, target)),
+        Metric::Completion => outcome.completion().map(|at| seconds(at.saturating_since(Instant::ZERO))),
+        Metric::FirstByte => first_byte(scenario, outcome, target).map(seconds),
+        Metric::Gap => gap(scenario, outcome, target).map(seconds),
+        Metric::Loss => Some(loss(outcome)),
+        Metric::Delivered => {
+            let sum = flows(outcome, target)
+                .fold((0, 0), |sum, flow| (sum.0 + flow.messages.0, sum.1 + flow.messages.1));
+            (sum.0 > 0).then(|| sum.1 as f64 / sum.0 as f64)
+        }
+        Metric::Fairness => fairness(scenario, outcome),
+        Metric::Handshakes => Some(outcome.handshakes as f64),
+        Metric::Completed => Some(f64::from(u8::from(outcome.completion().is_some()))),
+        Metric::Bytes if !bond => {
+            Some(outcome.counters.iter().map(|counters| counters.delivered_bytes).sum::<u64>() as f64)
+        }
+        _ => None,
+    }
+}
+
+/// A figure over all runs of one link; `None` if nothing was measured or it needs the bond.
+pub fn value(
+    scenario: &Scenario,
+    outcomes: &[Outcome],
+    metric: Metric,
+    rank: Option<Percentile>,
+    target: Option<Target>,
+) -> Option<Value> {
+    let pooled = |times: Vec<Duration>| percentile(times, rank).map(Value::Time);
+    match metric {
+        Metric::Latency => pooled(
+            outcomes
+                .iter()
+                .flat_map(|outcome| flows(outcome, target))
+                .flat_map(|flow| flow.latencies.clone())
+                .collect(),
+        ),
+        Metric::QueueDelay => {
+            pooled(outcomes.iter().flat_map(|outcome| waiting(scenario, outcome)).collect())
+        }
+        _ => {
+            let values: Vec<Option<f64>> =
+                outcomes.iter().map(|outcome| single(scenario, outcome, metric, target)).collect();
+            let found: Vec<f64> = values.iter().copied().flatten().collect();
+            let of_all = match (metric, rank) {
+                (Metric::Completed, _) => found.iter().sum::<f64>() / (found.len() as f64).max(1.0),
+                // a run that did not finish took for ever
+                (Metric::Completion, _) if found.len() < values.len() => return None,
+                (_, Some(Percentile(tenths))) => stats::quantile(&found, f64::from(tenths) / 1000.0)?,
+                _ => stats::median(&found)?,
+            };
+            Some(match metric.dimension() {
+                Dimension::Ratio => ratio(of_all),
+                Dimension::Time => Value::Time(Duration::from_secs_f64(of_all.max(0.0))),
+                Dimension::Rate => Value::Rate(of_all as u64),
+                Dimension::Bytes => Value::Bytes(of_all as u64),
+                Dimension::Count => Value::Count(of_all as u64),
+            })
+        }
+    }
+}
+
+/// The bars, each with what was measured. A transfer that did not complete misses its bar.
+pub fn judge(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Judged> {
+    let judge = |bar: &Bar| {
+        let measured = value(scenario, outcomes, bar.metric, bar.percentile, bar.target);
+        let unfinished = bar.metric == Metric::Completion && scenario.links.len() == 1;
+        let elsewhere = scenario.links.len() > 1;
+        let holds = measured.map(|measured| bar.holds(measured)).or(unfinished.then_some(false));
+        Judged { text: bar.text.clone(), measured, holds: holds.filter(|_| !elsewhere) }
+    };
+    scenario.bars.iter().map(judge).collect()
+}
+
+/// What the scenario asks to be reported, in words and values.
+pub fn asked(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<(String, Option<Value>)> {
+    let mut rows = Vec::new();
+    let mut row = |metric: Metric, rank: Option<u16>| {
+        let name = match rank {
+            Some(1000) => format!("{}.max", metric.name()),
+            Some(tenths) => format!("{}.p{}", metric.name(), tenths / 10),
+            None => metric.name().to_owned(),
+        };
+        rows.push((name, value(scenario, outcomes, metric, rank.map(Percentile), None)));
+    };
+    for figure in &scenario.measure.figures {
+        match figure {
+            Figure::Goodput => {
+                row(Metric::Goodput, None);
+                if scenario.links.len() == 1 {
+                    row(Metric::Use, None);
+                }
+            }
+            Figure::Completion => row(Metric::Completion, None),
+            Figure::Latency => [500, 990, 1000].into_iter().for_each(|rank| row(Metric::Latency, Some(rank))),
+            Figure::Gap => row(Metric::Gap, Some(1000)),
+            Figure::Loss => row(Metric::Loss, None),
+            Figure::QueueDelay => {
+                [500, 990, 1000].into_iter().for_each(|rank| row(Metric::QueueDelay, Some(rank)));
+            }
+            Figure::Fairness => row(Metric::Fairness, None),
+        }
+    }
+    rows
+}

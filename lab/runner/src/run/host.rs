@@ -1,0 +1,67 @@
+//! Options of a host by name, as the core wants them; what the core does not have yet is told.
+
+use std::sync::Arc;
+
+use tq_cc::Algorithm;
+use tq_quic::TransportConfig;
+use tq_scenario::{Cc, Host};
+
+/// Datagrams in a train at most unless a scenario says otherwise: what fits into one buffer of 64 KiB, as on a kernel's
+/// socket.
+const SEGMENTS: usize = 45;
+
+/// The core's algorithm for a name, or what it does instead and why.
+pub fn algorithm(cc: Cc) -> (Algorithm, Option<String>) {
+    match cc {
+        Cc::Auto | Cc::Cubic => (Algorithm::Cubic, None),
+        Cc::Reno => (Algorithm::NewReno, None),
+        other => {
+            (Algorithm::Cubic, Some(format!("congestion control {} is not there yet: cubic", other.name())))
+        }
+    }
+}
+
+/// The share of a link's bytes of IP that can be payload of streams: datagrams of `datagram` bytes of UDP payload, each
+/// with 28 of IP and UDP around it and at least 33 of QUIC in it (short header with an id of 8 and a packet number of 2, tag, STREAM frame).
+pub fn stream_share(datagram: u16) -> f64 {
+    f64::from(datagram.saturating_sub(33)) / f64::from(datagram.max(1) + 28)
+}
+
+/// The transport of one end and its datagrams in a train; tells `left_out` what it cannot do.
+pub(super) fn transport(
+    host: &Host,
+    cc: Option<Cc>,
+    left_out: &mut Vec<String>,
+) -> (Arc<TransportConfig>, usize) {
+    let mut config = TransportConfig::default();
+    let (congestion, instead) = algorithm(cc.unwrap_or(host.cc));
+    config.congestion = congestion;
+    left_out.extend(instead);
+    if let Some(window) = host.stream_window {
+        (config.stream.stream_window, config.stream.max_stream_window) = (window, window);
+    }
+    if let Some(window) = host.connection_window {
+        (config.stream.connection_window, config.stream.max_connection_window) = (window, window);
+    }
+    if let Some(size) = host.max_datagram {
+        config.max_mtu = u16::try_from(size).unwrap_or(u16::MAX).max(config.initial_mtu);
+    }
+    config.idle_timeout = host.idle_timeout.unwrap_or(config.idle_timeout);
+    config.keep_alive = host.keep_alive.or(config.keep_alive);
+    config.max_ack_delay = host.ack_delay.unwrap_or(config.max_ack_delay);
+    config.ack_frequency = host.ack_frequency.unwrap_or(config.ack_frequency);
+    config.ecn = host.ecn.unwrap_or(config.ecn);
+    config.pacing = host.pacing.unwrap_or(config.pacing);
+    config.mtu_discovery = host.mtu_discovery.unwrap_or(config.mtu_discovery);
+    for (asked, what) in [
+        (host.initial_window.is_some(), "initial_window: the core has no such option"),
+        (host.timer_tick.is_some(), "timer_tick: simulated timers are exact"),
+        (host.multipath == Some(true), "multipath: needs the bond"),
+        (host.scheduler.is_some(), "scheduler: needs the bond"),
+    ] {
+        if asked {
+            left_out.push(what.to_owned());
+        }
+    }
+    (Arc::new(config), host.max_segments.map_or(SEGMENTS, |segments| segments as usize))
+}
