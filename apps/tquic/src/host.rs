@@ -1,10 +1,12 @@
 //! What all servers of the tool do: accept, answer stream by stream, and stop when interrupted.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::task::Poll;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::task::coop::consume_budget;
 use tokio::time::timeout;
 use tq::{
     Connection, ConnectionError, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig,
@@ -74,7 +76,7 @@ where
     while let Ok((send, recv)) = connection.accept_bi().await {
         let connection = connection.clone();
         let answer = answer(send, recv);
-        tokio::spawn(async move {
+        let mut told = Box::pin(async move {
             // A client may leave when it has what it wants.
             if let Err(error) = answer.await
                 && connection.close_reason().is_none()
@@ -82,5 +84,10 @@ where
                 eprintln!("{remote}: {error:#}");
             }
         });
+        // A small request has come whole and is answered on the spot. A task is for those that have to wait.
+        if poll_fn(|cx| Poll::Ready(told.as_mut().poll(cx))).await.is_pending() {
+            tokio::spawn(told);
+        }
+        consume_budget().await;
     }
 }

@@ -18,6 +18,7 @@ mod serve;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Builder;
 
 /// Measure, serve and fetch over TQUIC.
 #[derive(Parser)]
@@ -38,12 +39,20 @@ enum Command {
     Get(get::Options),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    // A task of its own runs on the workers, beside the endpoint's driver: waking one from the other then costs no
-    // switch of threads.
-    let work = tokio::spawn(run(Cli::parse().command));
-    exit::code(work.await.unwrap_or_else(|panic| Err(panic.into())))
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    // On one core a runtime of one thread: waking a task there takes no thought of other workers.
+    let alone = std::thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut runtime = if alone { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    match runtime.enable_all().build() {
+        // A task of its own runs on the workers, beside the endpoint's driver: waking one from the other then costs
+        // no switch of threads.
+        Ok(runtime) => runtime.block_on(async {
+            let work = tokio::spawn(run(command));
+            exit::code(work.await.unwrap_or_else(|panic| Err(panic.into())))
+        }),
+        Err(error) => exit::code(Err(error.into())),
+    }
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {

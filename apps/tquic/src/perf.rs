@@ -12,6 +12,7 @@ mod requests;
 mod server;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -39,6 +40,15 @@ pub(crate) struct ServerOptions {
     /// Take orders in 0-RTT.
     #[arg(long)]
     early_data: bool,
+    /// Give no tickets, so that every handshake is a full one.
+    #[arg(long)]
+    no_tickets: bool,
+    /// Show this certificate chain (PEM) instead of the raw key everybody knows; clients need --insecure.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     #[command(flatten)]
     tuning: Tuning,
 }
@@ -75,6 +85,9 @@ pub(crate) struct ClientOptions {
     /// Count requests and answers of SIZE bytes each, a stream for each pair.
     #[arg(long, value_name = "SIZE", value_parser = clap::value_parser!(u32).range(0..=1 << 24))]
     requests: Option<u32>,
+    /// Take any certificate.
+    #[arg(long)]
+    insecure: bool,
     /// Handshakes or requests under way at a time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     outstanding: u32,

@@ -81,6 +81,8 @@ pub(super) enum Many {
 pub(super) struct Programs {
     ours: PathBuf,
     peers: PathBuf,
+    /// With a certificate as the peers make it: P-256, signed by itself.
+    certificate: PathBuf,
 }
 
 impl Programs {
@@ -88,6 +90,12 @@ impl Programs {
     pub(super) fn build(peers: &[Stack]) -> Result<Self> {
         say("building tquic and its peers (release)");
         run::must(run::cargo("build").args(["--release", "--package", "tquic"]))?;
+        let certificate = run::target_dir().join("bench");
+        std::fs::create_dir_all(&certificate)?;
+        let mut make = run::cargo("run");
+        make.args(["--quiet", "--package", "tq-interop", "--bin", "tq-interop", "--"]);
+        make.args(["certificate", "--out"]);
+        run::must(make.arg(&certificate))?;
         let target = run::target_dir().join("peers");
         for peer in peers {
             // One at a time, so that each is built with its own features and no more.
@@ -96,7 +104,7 @@ impl Programs {
             build.current_dir(run::root().join("lab/peers")).env("CARGO_TARGET_DIR", &target);
             run::must(&mut build)?;
         }
-        Ok(Self { ours: run::target_dir().join("release"), peers: target.join("release") })
+        Ok(Self { ours: run::target_dir().join("release"), peers: target.join("release"), certificate })
     }
 
     /// A program of a stack on a core of its own.
@@ -112,7 +120,10 @@ impl Programs {
     fn server(&self, stack: Stack) -> Result<(Server, String, BufReader<ChildStdout>)> {
         let mut command = self.command(stack, "0");
         command.args(["server", "--listen", "127.0.0.1:0"]);
-        if stack != Stack::Ours {
+        if stack == Stack::Ours {
+            command.arg("--cert").arg(self.certificate.join("cert.pem"));
+            command.arg("--key").arg(self.certificate.join("key.pem"));
+        } else {
             command.arg("--json");
         }
         start(&mut command)
@@ -121,6 +132,9 @@ impl Programs {
     fn client(&self, stack: Stack, address: &str, seconds: u64) -> Command {
         let mut command = self.command(stack, "1");
         command.args(["client", address, "--json", "--duration", &seconds.to_string()]);
+        if stack == Stack::Ours {
+            command.arg("--insecure");
+        }
         command
     }
 

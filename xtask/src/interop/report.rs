@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::evidence::{QUICHE_MOVED, QUINN_RETRY};
+use super::evidence::{QUICHE_MOVED, QUINN_RETRY, QUINN_TYPE};
 use super::matrix::{Case, Cell, Link, Named, Pair, STREAMS, Stack};
 use super::play::{Played, Verdict};
 
@@ -107,7 +107,7 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
 /// Why peers lack what they lack.
 const LACKING: [&str; 4] = [
     "aioquic neither marks packets nor counts marks",
-    "s2n-quic has no way to ask for a key update, for another version or for early data",
+    "s2n-quic has no way to ask for a key update, another version or early data; with rustls it carries no tickets",
     "quiche neither marks nor counts marks, leaves suites to BoringSSL, and cannot be asked for a key update",
     "quinn, noq, s2n-quic and quiche only speak version 1",
 ];
@@ -129,6 +129,7 @@ fn legend() -> String {
   peer's stack cannot play the case in this role:
 {lacking}- Known defects of peers, which other losses (`--seed N`) may meet:
   - {QUINN_RETRY}; nor does noq's.
+  - {QUINN_TYPE}; so does noq's.
   - {QUICHE_MOVED}: the gap stays, however often later
     packets are acknowledged.
 - Not among them: ngtcp2. Debian 12 has 0.12.1 of it, whose `gtlsclient` and `gtlsserver` speak HTTP/3 alone.

@@ -17,6 +17,7 @@ pub(super) struct Target {
     remote: Remote,
     endpoint: Endpoint,
     tuning: Tuning,
+    insecure: bool,
     /// One for all connections, if sessions are to be resumed.
     shared: Option<ClientConfig>,
 }
@@ -25,7 +26,7 @@ impl Target {
     fn new(remote: Remote, options: &ClientOptions) -> Result<Self> {
         let tuning = options.tuning.clone();
         let endpoint = remote.endpoint(tuning.endpoint())?;
-        let mut target = Self { remote, endpoint, tuning, shared: None };
+        let mut target = Self { remote, endpoint, tuning, insecure: options.insecure, shared: None };
         if options.resume || options.early {
             target.shared = Some(target.config(true, options.early)?);
         }
@@ -33,7 +34,11 @@ impl Target {
     }
 
     fn config(&self, resumes: bool, early: bool) -> Result<ClientConfig> {
-        let trust = tls::ClientConfig::pinned_key(identity().spki()).alpn([ALPN]).key_log(true);
+        let trust = match self.insecure {
+            true => tls::ClientConfig::insecure(),
+            false => tls::ClientConfig::pinned_key(identity().spki()),
+        };
+        let trust = trust.alpn([ALPN]).key_log(true);
         let mut config = ClientConfig::new(trust.early_data(early))?;
         config.transport(|transport| self.tuning.apply(transport));
         if resumes && self.tuning.v2 {

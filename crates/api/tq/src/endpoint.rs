@@ -227,7 +227,7 @@ impl Endpoint {
         stats
     }
 
-    fn inner(&self) -> &Arc<Inner> {
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.0.0
     }
 }

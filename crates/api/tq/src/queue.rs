@@ -54,6 +54,12 @@ impl Queue {
         turn.extend(inbox.ready.drain(..));
     }
 
+    /// Driver: whether somebody has ended its sleep.
+    pub(crate) fn is_called(&self) -> bool {
+        let inbox = lock(&self.0);
+        inbox.called || !inbox.ready.is_empty()
+    }
+
     /// Driver: leaves its waker, unless there is something to do.
     pub(crate) fn sleep(&self, cx: &Context<'_>) -> bool {
         let mut inbox = lock(&self.0);

@@ -148,7 +148,7 @@ impl State {
                 Event::Connected => {
                     self.connected = true;
                     woken.connected = true;
-                    woken.tasks.extend(self.connecting.take());
+                    woken.completing = self.connecting.take();
                 }
                 Event::EarlyData { .. } => woken.connected = true,
                 Event::Confirmed => {
@@ -201,6 +201,8 @@ impl State {
         woken.tasks.extend(self.connecting.take());
         self.wakers.take_all(&mut woken.tasks);
         *woken = Woken {
+            any: woken.any,
+            completing: woken.completing.take(),
             tasks: std::mem::take(&mut woken.tasks),
             budget: [true; 2],
             incoming: [true; 2],
@@ -217,6 +219,11 @@ impl State {
 /// Wake-ups collected under the lock, to be fired without it. Reused.
 #[derive(Default)]
 pub(crate) struct Woken {
+    /// Somebody was woken since this was last reset who may have something to send soon. Not whoever awaits the
+    /// handshake: its last flight should be on its way when the application learns that it is complete.
+    pub(crate) any: bool,
+    /// Awaits the handshake.
+    completing: Option<Waker>,
     tasks: Vec<Waker>,
     budget: [bool; 2],
     incoming: [bool; 2],
@@ -231,13 +238,16 @@ pub(crate) struct Woken {
 impl Woken {
     /// Wakes everybody collected.
     pub(crate) fn fire(&mut self, signals: &Signals) {
-        for waker in self.tasks.drain(..) {
+        self.any |= !self.tasks.is_empty();
+        for waker in self.tasks.drain(..).chain(self.completing.take()) {
             waker.wake();
         }
         for dir in Dir::ALL.map(|dir| dir as usize) {
+            self.any |= self.budget[dir] | self.incoming[dir];
             notify(&mut self.budget[dir], &signals.budget[dir]);
             notify(&mut self.incoming[dir], &signals.incoming[dir]);
         }
+        self.any |= self.datagram;
         notify(&mut self.datagram, &signals.datagram);
         notify(&mut self.datagram_room, &signals.datagram_room);
         notify(&mut self.connected, &signals.connected);

@@ -36,7 +36,6 @@ pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result
         .map_err(|error| anyhow!("{error}"))?;
     let rounds: Vec<&[Url<'_>]> = match case {
         Case::ConnectionPerFile => urls.chunks(1).collect(),
-        Case::Resumption => vec![&urls[..1], &urls[1..]],
         _ => vec![&urls],
     };
     for urls in rounds.into_iter().filter(|urls| !urls.is_empty()) {

@@ -1,9 +1,9 @@
 //! The one task that moves an endpoint's packets.
 //!
-//! A turn is: take what the sockets have, train by train; note which deadlines passed; visit every connection
-//! that something happened to, once, and send what it has. Decides how much of each is done before the others
-//! get their turn, never what a packet says or when it may leave. Between turns it sleeps on the sockets, the
-//! timer and the [`crate::queue::Queue`].
+//! A turn is: take what the sockets have, train by train; note which deadlines passed; let the tasks run that wait
+//! for what has come; visit every connection that something happened to, once, and send what it has. Decides how
+//! much of each is done before the others get their turn, never what a packet says or when it may leave. Between
+//! turns it sleeps on the sockets, the timer and the [`crate::queue::Queue`].
 
 mod buffers;
 mod receive;
@@ -31,6 +31,8 @@ pub(crate) use self::transmit::train;
 
 /// Turns before other tasks of the thread get theirs.
 const TURNS: usize = 4;
+/// How often other tasks go first when there is news for them: those that were woken, then those that they start.
+const YIELDS: u8 = 2;
 
 /// The task. Ends when the endpoint has neither handles nor connections.
 pub(crate) struct Driver {
@@ -55,6 +57,22 @@ pub(crate) struct Driver {
     blocked: Vec<Blocked>,
     /// A socket filled up in this turn.
     filled: bool,
+    /// Where the next poll goes on.
+    stage: Stage,
+    /// The next train finds the socket full, which loopback never is.
+    #[cfg(test)]
+    refuse: bool,
+}
+
+/// How far a turn has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing is done, and nobody has been let go first.
+    Start,
+    /// Asleep. If a task has ended that, others may be about to write too.
+    Asleep,
+    /// Everything has been taken in; other tasks go first so many times more.
+    Heard(u8),
 }
 
 /// A socket's send buffer is full, and who waits for it.
@@ -80,7 +98,10 @@ impl Driver {
             woken: Woken::default(),
             cid_len,
             filled: false,
+            stage: Stage::Start,
             blocked: Vec::new(),
+            #[cfg(test)]
+            refuse: false,
         })
     }
 
@@ -117,21 +138,39 @@ impl Driver {
         Ok(self.inner.queue.sleep(cx))
     }
 
-    /// Up to [`TURNS`] turns.
+    /// Up to [`TURNS`] turns. Ends one in the middle, to go on right after all tasks that can run now, if tasks were
+    /// woken or one has woken us: what they write leaves in one train, with the acknowledgements.
     fn run(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         for _ in 0..TURNS {
-            self.inner.sockets.catch_up(&mut self.sockets);
-            self.blocked.resize_with(self.sockets.len(), Blocked::default);
-            let heard = self.receive(cx)?;
-            self.unblock(cx)?;
-            self.expire();
+            let ask = match std::mem::replace(&mut self.stage, Stage::Start) {
+                // What came while others went first has woken nobody but a driver that was about to run.
+                Stage::Heard(0) => true,
+                Stage::Heard(yields) => {
+                    self.stage = Stage::Heard(yields - 1);
+                    break;
+                }
+                before => {
+                    self.inner.sockets.catch_up(&mut self.sockets);
+                    self.blocked.resize_with(self.sockets.len(), Blocked::default);
+                    let heard = self.receive(cx)?;
+                    self.unblock(cx)?;
+                    self.expire();
+                    let called = before == Stage::Asleep && self.inner.queue.is_called();
+                    if std::mem::take(&mut self.woken.any) || called {
+                        self.stage = Stage::Heard(YIELDS - 1);
+                        break;
+                    }
+                    heard
+                }
+            };
             self.inner.queue.take(&mut self.turn);
             // A socket that has just filled up must be asked once, so that it wakes us.
             let more = self.transmit() | std::mem::take(&mut self.filled);
             if lock(&self.inner.state).finished() {
                 return Ok(Poll::Ready(()));
             }
-            if !heard && !more && self.rest(cx)? {
+            if !ask && !more && self.rest(cx)? {
+                self.stage = Stage::Asleep;
                 return Ok(Poll::Pending);
             }
         }
@@ -157,3 +196,6 @@ impl Drop for Driver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

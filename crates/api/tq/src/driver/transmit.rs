@@ -158,7 +158,11 @@ impl Driver {
             return Sent::Full(0);
         }
         let contents = self.buffers.contents(transmit);
-        match socket.get_ref().send(&train(transmit, contents)) {
+        let result = socket.get_ref().send(&train(transmit, contents));
+        #[cfg(test)]
+        let result =
+            if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
+        match result {
             Ok(()) => Sent::Gone,
             Err(SendError::WouldBlock { sent }) => {
                 blocked.full = writable(socket.get_ref()).ok();
