@@ -8,6 +8,7 @@ use crate::error::TransportError;
 
 impl Connection {
     /// The path under which we issued `cid`.
+    // MUST 9000-5.1.1-2
     #[inline]
     pub(crate) fn path_of(&self, cid: &Cid) -> Option<PathId> {
         self.cids.iter().find(|ids| ids.local.contains(cid)).map(|ids| ids.path)
@@ -28,11 +29,14 @@ impl Connection {
     }
 
     /// Issues ids until the peer has the pool or its limit, whichever is less.
+    // MUST 9000-5.1-2, 9000-5.1.1-3
     pub(crate) fn issue_cids(&mut self) {
         let pool = CID_POOL.min(self.peer.active_cid_limit);
         for ids in &mut self.cids {
             for _ in 0..ids.local.missing(pool) {
-                let cid = self.shared.new_cid();
+                let known = |cid: &Cid| ids.local.contains(cid);
+                // short ids may come up again; a few draws are enough
+                let Some(cid) = (0..8).map(|_| self.shared.new_cid()).find(|cid| !known(cid)) else { return };
                 ids.local.issue(cid, self.shared.reset_token(&cid), true);
                 self.endpoint_events.push_back(EndpointEvent::CidIssued(cid));
             }
@@ -55,6 +59,7 @@ impl Connection {
     }
 
     /// The peer issued an id, or moved on to it; tells the endpoint what a reset would look like.
+    // MUST 9000-10.3.1-2
     pub(crate) fn announce_reset_token(&mut self, ix: usize) {
         let id = self.paths[ix].id;
         let Some(ids) = self.cids.iter().find(|ids| ids.path == id) else { return };

@@ -6,7 +6,7 @@ use tq_wire::PathId;
 
 use super::{Connection, Event, RecvMeta};
 use crate::error::ConnectionError;
-use crate::path::{Learnt, Tuple};
+use crate::path::{Learnt, Proof, Tuple};
 
 /// The address before the last change and what was known of it, kept until the new one is validated.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Fallback {
 }
 
 impl Connection {
-    // MUST 9000-19.17-1
+    // MUST 9000-8.2.2-1, 9000-8.2.2-3, 9000-19.17-1
     pub(crate) fn on_path_challenge(&mut self, now: Instant, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
         // Answered on the path it came on (RFC 9000 §8.2.2). Where there is no room to remember that path there is no
         // answer, and the peer's challenge times out.
@@ -30,21 +30,33 @@ impl Connection {
         }
     }
 
+    // MUST 9000-8.2.2-4
     pub(crate) fn on_path_response(&mut self, now: Instant, data: [u8; 8]) {
         for path in &mut self.paths {
-            if path.validation.on_response(data) {
-                self.fallback = None;
-                self.last_activity = now;
+            match path.validation.on_response(now, data) {
+                Proof::None => {}
+                Proof::Address => self.last_activity = now,
+                Proof::Path => {
+                    self.fallback = None;
+                    self.last_activity = now;
+                }
             }
         }
-        if let Some(at) = self.asides.iter_mut().position(|aside| aside.validation.on_response(data)) {
-            self.last_activity = now;
-            self.on_aside_proven(now, at);
+        for at in 0..self.asides.len() {
+            let proof = self.asides[at].validation.on_response(now, data);
+            if proof != Proof::None {
+                self.last_activity = now;
+                if proof == Proof::Path {
+                    self.on_aside_proven(now, at);
+                }
+                return;
+            }
         }
     }
 
     /// The newest packet of a client, of `size` bytes, came from `tuple.remote`: follow it there, but trust the address
     /// only once it has answered. Also how a client moves without waiting for an answer.
+    // MUST 9000-9-4, 9000-9.3-1, 9000-9.3-2, 9000-9.5-2, 9000-9.6.3-2
     pub(crate) fn rebind(&mut self, now: Instant, tuple: Tuple, ix: usize, size: usize) {
         if self.is_fallback(&tuple) {
             return self.fall_back(now, ix);
@@ -78,6 +90,9 @@ impl Connection {
             ids.peer.rotate();
         }
         self.announce_reset_token(ix);
+        if proven && self.side.is_server() && ix == 0 && old.remote != tuple.remote {
+            self.probe_behind(now, old);
+        }
         self.log_path(now, ix);
     }
 
@@ -87,6 +102,7 @@ impl Connection {
     }
 
     /// The address of a path did not answer.
+    // MUST 9000-9.3.2-1
     pub(crate) fn on_validation_failed(&mut self, now: Instant, ix: usize) {
         match &self.fallback {
             Some(fallback) if fallback.path == self.paths[ix].id => {
@@ -101,8 +117,10 @@ impl Connection {
     }
 
     /// Goes back to the last address that was proven; it still is, and so is what was known of it.
+    // MUST 9000-9.3.2-1
     fn fall_back(&mut self, now: Instant, ix: usize) {
         let Some(fallback) = self.fallback.take() else { return };
+        self.forget_aside(&fallback.tuple);
         let path = &mut self.paths[ix];
         path.restore(fallback.tuple, fallback.learnt, fallback.since, now);
         path.validation.set_validated();

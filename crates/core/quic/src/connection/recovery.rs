@@ -293,7 +293,7 @@ impl Connection {
     }
 
     /// When and why path `ix` must look for losses (RFC 9002 §6.2.1, A.8).
-    // MUST 9002-6.2.1-2, 9002-6.2.1-3, 9002-6.2.1-5, 9002-6.2.2.1-1, 9002-6.2.2.1-2
+    // MUST 9000-8.1-4, 9002-6.2.1-2, 9002-6.2.1-3, 9002-6.2.1-5, 9002-6.2.2.1-1, 9002-6.2.2.1-2
     pub(crate) fn loss_timer(&self, ix: usize) -> Option<(Instant, LossTimer)> {
         let path = &self.paths[ix];
         let in_spaces = || self.spaces_on(ix).filter_map(|id| Some((id, self.space(id)?)));
@@ -348,7 +348,7 @@ impl Connection {
 
     /// A probe timeout: one or two packets go out whatever the window says, with content that may be lost if there
     /// is any (RFC 9002 §6.2.4). Nothing is declared lost.
-    // MUST 9002-6.2-1, 9002-6.2.1-4, 9002-6.2.4-1, 9002-6.2.2.1-3, 9002-6.2.2.1-4
+    // MUST 9000-8.1-4, 9000-8.1-5, 9002-6.2-1, 9002-6.2.1-4, 9002-6.2.2.1-3, 9002-6.2.2.1-4, 9002-6.2.4-1
     fn probe(&mut self, now: Instant, ix: usize, id: SpaceId) {
         self.counters.ptos += 1;
         let path = &mut self.paths[ix];

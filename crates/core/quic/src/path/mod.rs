@@ -15,7 +15,7 @@ pub(crate) use mtu::Mtu;
 use tq_cc::{Controller, Pacer, RateSampler, Rtt};
 use tq_time::Instant;
 use tq_wire::{Ecn, PathId};
-pub(crate) use validate::Validation;
+pub(crate) use validate::{Proof, Validation};
 
 use crate::config::{MIN_MTU, TransportConfig};
 use crate::connection::RecvMeta;
@@ -141,7 +141,7 @@ impl Path {
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
-    // MUST 9000-14.1-4
+    // MUST 9000-8-1, 9000-8.1-1, 9000-14.1-4
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
     }
@@ -160,6 +160,7 @@ impl Path {
 
     /// A new address behind the same path: what was learnt of the old one no longer holds (RFC 9000 §9.4), and is
     /// returned in case the address turns out to be forged. Nothing changes but the port: all of it holds.
+    // MUST 9000-9.4-2
     pub(crate) fn reset_for_new_tuple(
         &mut self,
         tuple: Tuple,

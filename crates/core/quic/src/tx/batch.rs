@@ -146,6 +146,7 @@ impl Connection {
     }
 
     /// A datagram with challenge and responses, expanded to prove the path's size (RFC 9000 §8.2.1).
+    // MUST 9000-8.2.1-1, 9000-8.2.1-2, 9000-8.2.2-2, 9000-8.2.2-5, 9000-8.2.2-6
     pub(super) fn transmit_probing(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
         let path = &self.paths[ix];
         let challenging = path.validation.wants_challenge();
@@ -165,16 +166,17 @@ impl Connection {
         }
         let budget = self.budget(now, ix)?;
         let limit = budget.total.min(usize::from(MIN_MTU));
+        let full = limit == usize::from(MIN_MTU);
         let answers =
             if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
         let mut challenge = [0; 8];
         self.shared.entropy.fill(&mut challenge);
         let fill = |c: &mut Self, p: &mut crate::payload::Payload<'_>| {
-            c.fill_validation(now, ix, challenge, answers, p)
+            c.fill_validation(now, ix, (challenge, full), answers, p)
         };
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
         // a challenge that cannot be full size is small, so that it can be repeated
-        if (challenging || answers > 1) && limit == usize::from(MIN_MTU) {
+        if (challenging || answers > 1) && full {
             self.pad(buf, &mut draft, limit);
         }
         // what goes to another address takes no room in the window of this one

@@ -9,6 +9,7 @@ use crate::connection::{Connection, End, SpaceId, Transmit};
 
 impl Connection {
     /// One datagram with CONNECTION_CLOSE, if one is due.
+    // MUST 9000-10.2.1-2, 9000-10.2.3-1
     pub(super) fn transmit_close(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         let End::Closing(closing) = &mut self.end else { return None };
         if !core::mem::take(&mut closing.pending) {
@@ -47,6 +48,9 @@ impl Connection {
         }
         if drafts.is_empty() {
             return None;
+        }
+        if let End::Closing(closing) = &mut self.end {
+            closing.on_sent(at);
         }
         Some(self.finish_datagram(now, 0, buf, drafts, at))
     }
