@@ -117,7 +117,7 @@ fn an_id_that_is_drawn_twice_is_issued_once() {
     impl Entropy for Stutter {
         fn fill(&self, out: &mut [u8]) {
             let mut said = self.1.lock().expect("no test panics in here");
-            if said.0 % 3 == 0 {
+            if said.0.is_multiple_of(3) {
                 self.0.fill(&mut said.1);
             }
             said.0 += 1;
