@@ -190,7 +190,6 @@ fn sent(client: &mut Connection, id: SpaceId, now: Instant, pn: u64, eliciting: 
         mtu_probe: false,
         tokens: Default::default(),
         rate,
-        beside: false,
     };
     client.space_mut(id).expect("the space is there").sent.record(pn, packet);
 }

@@ -100,7 +100,9 @@ impl Endpoint {
         if datagram.len() > LONGEST {
             return Route::Drop(DropReason::QueueFull);
         }
-        if dcid.len() < 8 {
+        // a client's own choice has 8 bytes at least; one that comes back with our Retry's has what we gave it
+        let short = dcid.len() < 8;
+        if short && token.is_empty() {
             return Route::Drop(DropReason::BadHeader);
         }
         let room = self.half_open.room(Prefix::of(meta.remote.ip()), &self.config);
@@ -137,6 +139,9 @@ impl Endpoint {
             [] => Verdict::Useless,
             token => self.shared.judge_token(now, token, meta.remote, (*version, dcid), lives),
         };
+        if short && !matches!(verdict, Verdict::Retry { .. }) {
+            return Route::Drop(DropReason::BadHeader);
+        }
         match verdict {
             Verdict::Retry { odcid, scid } => {
                 incoming.retry = Some((odcid, scid));

@@ -24,8 +24,9 @@ use crate::space::{AckPolicy, Space};
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
 const MAX_BACKOFF: u32 = 10;
 
-/// An unproven address with less room than this gets nothing: an ACK may not fit.
-const SMALLEST_PACKET: u64 = 64;
+/// An unproven address with less room than this gets nothing: an ACK may not fit, in a long header with two connection ids
+/// of 20 bytes.
+const SMALLEST_PACKET: u64 = 128;
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

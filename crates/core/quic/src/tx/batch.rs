@@ -3,7 +3,7 @@
 
 use smallvec::{SmallVec, smallvec};
 use tq_crypto::protect;
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 use tq_wire::Frame;
 
 use super::packet::Draft;
@@ -154,7 +154,10 @@ impl Connection {
         let most = 2 * path.cc.window();
         let few =
             path.space.sent.eliciting_in_flight() < most / u64::from(path.mtu.current()) + SMALL_ANSWERS;
-        let answer = match few && self.in_flight(ix) < most {
+        // What fills the window may be lost, and not acknowledged before the peer has its answer: one for each PTO.
+        let silent =
+            path.space.sent.last_eliciting_at().is_none_or(|at| now >= at + path.pto_base(Duration::ZERO));
+        let answer = match silent || few && self.in_flight(ix) < most {
             true => path.validation.answer_budget(path.bytes_received),
             false => 0,
         };
