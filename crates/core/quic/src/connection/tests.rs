@@ -188,6 +188,7 @@ fn sent(client: &mut Connection, id: SpaceId, now: Instant, pn: u64, eliciting: 
         in_flight: eliciting,
         ect0: false,
         mtu_probe: false,
+        beside: false,
         tokens: Default::default(),
         rate,
     };
