@@ -171,7 +171,7 @@ fn who_may_not_move_learns_why() {
     assert_eq!(pair.client(client).migrate(now, SECOND, true), Err(MigrateError::Closed));
 }
 
-// MUST 9000-9-2, 9000-9-3
+// MUST 9000-9-2, 9000-9-3, 9000-18.2-2
 #[test]
 fn a_server_that_forbids_migration_is_obeyed_but_follows_a_nat() {
     let mut forbids = TransportConfig::default();

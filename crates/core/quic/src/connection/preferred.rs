@@ -57,7 +57,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`MigrateError`].
-    // MUST 9000-9-1, 9000-9-2
+    // MUST 9000-9-1, 9000-9-2, 9000-18.2-2
     pub fn migrate(&mut self, now: Instant, local: Local, at_once: bool) -> Result<(), MigrateError> {
         if self.is_closed() {
             return Err(MigrateError::Closed);
