@@ -9,6 +9,7 @@ mod bench;
 mod check;
 mod demo;
 mod interop;
+mod lab;
 mod metadata;
 mod run;
 mod setup;
@@ -19,10 +20,13 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   check [PART...]    fmt, clippy, layers, licences, tidy, compliance, nostd; all of them when none is named
-  test [--fast]      every test of the workspace, then peers; --fast leaves peers and doc tests out
+  test [--fast]      every test of the workspace, then peers and the lab; --fast leaves these and doc tests out
   interop [--subset] [--case NAME] [--peer NAME] [--link NAME] [--seed N] [--keep] [--write]
                      other QUIC stacks only: every cell of the matrix, or those named; another seed, other losses;
                      --keep leaves all logs, --write renews docs/interop.md
+  lab [FILTER] [--report FILE] [--rounds N]
+                     scenarios whose path has FILTER in it, in network namespaces beside kernel TCP and MPTCP: medians of
+                     5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
   compliance [--write]
                      MUSTs of RFC 9000, 9001 and 9002 without owner or test, and counts; --write renews docs/compliance.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(false),
         ["test", "--fast"] => test::run(true),
         ["interop", words @ ..] => interop::command(words),
+        ["lab", words @ ..] => lab::command(words),
         ["compliance"] => check::compliance::report(&run::root(), false).map(|()| true),
         ["compliance", "--write"] => check::compliance::report(&run::root(), true).map(|()| true),
         ["bench", words @ ..] => bench::run(words).map(|()| true),

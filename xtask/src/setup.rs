@@ -50,6 +50,37 @@ pub(crate) fn python_with_aioquic() -> Result<PathBuf> {
     Ok(python)
 }
 
+/// Why no namespace lab can be made here, if none can. Changes nothing.
+pub(crate) fn no_lab() -> Option<String> {
+    if !is_root() {
+        return Some("it needs root".into());
+    }
+    // A namespace without a name, gone with the command.
+    if !run::quietly(Command::new("unshare").args(["--net", "ip", "link", "add", "probe", "type", "veth"])) {
+        return Some("there are no network namespaces here, or no `ip` (Debian's iproute2)".into());
+    }
+    None
+}
+
+/// What the lab needs beside root: `ip`, and `ping` and `iperf3` for its calibration.
+pub(crate) fn lab() -> Result<()> {
+    if !is_root() {
+        bail!("a lab needs root, for namespaces and packet sockets: run this as root");
+    }
+    for (program, package) in [("ip", "iproute2"), ("ping", "iputils-ping"), ("iperf3", "iperf3")] {
+        let there = std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
+        if !there {
+            debian(&[package], program)?;
+        }
+    }
+    no_lab().map_or(Ok(()), |why| bail!("no lab: {why}"))
+}
+
+fn is_root() -> bool {
+    run::output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0")
+}
+
 /// The version of aioquic that peers are written against.
 pub(crate) fn aioquic_version() -> Result<String> {
     let text = std::fs::read_to_string(run::root().join(REQUIREMENTS)).context(REQUIREMENTS)?;
@@ -65,8 +96,7 @@ fn has_aioquic(python: &Path, version: &str) -> bool {
 /// Installs packages, or says who has to.
 fn debian(packages: &[&str], what: &str) -> Result<()> {
     let names = packages.join(" ");
-    let root = run::output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0");
-    if !root || !run::quietly(Command::new("apt-get").arg("--version")) {
+    if !is_root() || !run::quietly(Command::new("apt-get").arg("--version")) {
         bail!("{what} is missing: install {names} (Debian's names) and run this again");
     }
     say(&format!("{what} is missing: installing {names} by apt-get"));

@@ -40,6 +40,9 @@ pub(crate) struct ServerOptions {
     /// Take orders in 0-RTT.
     #[arg(long)]
     early_data: bool,
+    /// Give no tickets, so that every handshake is a full one.
+    #[arg(long)]
+    no_tickets: bool,
     /// Show this certificate chain (PEM) instead of the raw key everybody knows; clients need --insecure.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,

@@ -93,16 +93,8 @@ impl Programs {
         let certificate = run::target_dir().join("bench");
         std::fs::create_dir_all(&certificate)?;
         let mut make = run::cargo("run");
-        make.args([
-            "--quiet",
-            "--package",
-            "tq-interop",
-            "--bin",
-            "tq-interop",
-            "--",
-            "certificate",
-            "--out",
-        ]);
+        make.args(["--quiet", "--package", "tq-interop", "--bin", "tq-interop", "--"]);
+        make.args(["certificate", "--out"]);
         run::must(make.arg(&certificate))?;
         let target = run::target_dir().join("peers");
         for peer in peers {

@@ -29,6 +29,10 @@ const ECHOES: usize = 15;
 /// A defect of quinn 0.11 that some seeds meet.
 pub(super) const QUINN_RETRY: &str = "quinn's client takes no Retry packet after one that was corrupted";
 
+/// A defect of quinn 0.11 and noq 1.4: what nobody has authenticated ends a connection.
+pub(super) const QUINN_TYPE: &str =
+    "quinn's server closes when corruption makes a Retry packet of the client's first one";
+
 /// A defect of quiche 0.30: what was on its way to the address that a client just left may never be sent again.
 pub(super) const QUICHE_MOVED: &str = "quiche's server forgets what was lost when its client moved";
 /// DATA_BLOCKED frames received since the last STREAM frame that show that the peer lives but sends no data.
@@ -271,6 +275,14 @@ pub(super) fn peers_fault(cell: Cell, relay: &Relay, client: Option<&Qlog>) -> O
         () if cell.pair.server == Stack::Quiche && moved && stuck => Some(QUICHE_MOVED),
         () => None,
     }
+}
+
+/// The same, where the last line of our client's log tells: quinn-proto 0.11 closes with PROTOCOL_VIOLATION when the
+/// type bits of a client's long header, which nothing protects, come out as those of Retry.
+pub(super) fn peers_word(cell: Cell, log: &str) -> Option<&'static str> {
+    let quinn = matches!(cell.pair.server, Stack::Quinn | Stack::Noq) && cell.corrupts();
+    let last = log.lines().last().unwrap_or_default();
+    (quinn && last.contains("PROTOCOL_VIOLATION: client sent Retry")).then_some(QUINN_TYPE)
 }
 
 /// Whether a client that failed was turned away as it may be: a server should close when a Retry token does not

@@ -273,7 +273,9 @@ impl<'a> Attempt<'a> {
     fn peers_fault(&self) -> Option<Verdict> {
         let relay = Relay::load(&self.folder.join(SUMMARY)).ok()?;
         let client = (self.cell.pair.client == Stack::Ours).then(|| self.ours("client").ok()).flatten();
-        evidence::peers_fault(self.cell, &relay, client.as_ref()).map(Verdict::PeersFault)
+        let log = fs::read_to_string(self.folder.join("client.log")).unwrap_or_default();
+        let fault = evidence::peers_fault(self.cell, &relay, client.as_ref());
+        fault.or_else(|| evidence::peers_word(self.cell, &log)).map(Verdict::PeersFault)
     }
 
     fn traces(&self) -> Result<Traces> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::evidence::{QUICHE_MOVED, QUINN_RETRY};
+use super::evidence::{QUICHE_MOVED, QUINN_RETRY, QUINN_TYPE};
 use super::matrix::{Case, Cell, Link, Named, Pair, STREAMS, Stack};
 use super::play::{Played, Verdict};
 
@@ -129,6 +129,7 @@ fn legend() -> String {
   peer's stack cannot play the case in this role:
 {lacking}- Known defects of peers, which other losses (`--seed N`) may meet:
   - {QUINN_RETRY}; nor does noq's.
+  - {QUINN_TYPE}; so does noq's.
   - {QUICHE_MOVED}: the gap stays, however often later
     packets are acknowledged.
 - Not among them: ngtcp2. Debian 12 has 0.12.1 of it, whose `gtlsclient` and `gtlsserver` speak HTTP/3 alone.

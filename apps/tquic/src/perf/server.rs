@@ -12,10 +12,13 @@ use crate::{cpu, host};
 static BLOCK: [u8; 1 << 20] = [0x5a; 1 << 20];
 
 pub(super) async fn run(options: ServerOptions) -> Result<()> {
-    let ServerOptions { listen, early_data, cert, key, tuning } = options;
+    let ServerOptions { listen, early_data, no_tickets, cert, key, tuning } = options;
     let identity = identity();
     let pin = Pin::of(&identity);
-    let settings = tls::ServerConfig::new().alpn([ALPN]).key_log(true).early_data(early_data);
+    let mut settings = tls::ServerConfig::new().alpn([ALPN]).key_log(true).early_data(early_data);
+    if no_tickets {
+        settings = settings.sessions(0);
+    }
     let mut config = ServerConfig::new(match cert.zip(key) {
         Some((cert, key)) => settings.certificate(tls::CertificateIdentity::load(cert, key)?),
         None => settings.raw_key(identity),

@@ -148,6 +148,28 @@ impl Header {
     }
 }
 
+/// What long headers of all versions have (RFC 8999 §5.1), whatever else the version says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invariants {
+    /// The version; that of Version Negotiation is 0.
+    pub version: Version,
+    /// Where the destination connection id is (0 to 255 bytes).
+    pub dcid: Range<usize>,
+    /// Where the source connection id is.
+    pub scid: Range<usize>,
+}
+
+impl Invariants {
+    /// Reads the start of `packet`; `None` if it has no long header, or not a whole one.
+    pub fn parse(packet: &[u8]) -> Option<Self> {
+        let mut r = Reader::new(packet);
+        let long = r.u8().ok()? & FORM_LONG != 0;
+        let version = Version(r.u32().ok()?);
+        let (dcid, scid) = (range(&mut r).ok()?, range(&mut r).ok()?);
+        long.then_some(Self { version, dcid, scid })
+    }
+}
+
 /// A length octet and that many bytes, as a range.
 fn range(r: &mut Reader<'_>) -> Result<Range<usize>, UnexpectedEnd> {
     let len = usize::from(r.u8()?);

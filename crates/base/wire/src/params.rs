@@ -187,7 +187,7 @@ impl TransportParameters {
     }
 
     /// Reads one value; `Err(None)` if it is cut off.
-    // MUST 9000-4.6-1, 9000-18.2-7, 9000-18.2-9
+    // MUST 9000-4.6-1, 9000-7.4-1, 9000-7.4.2-1, 9000-18.2-7, 9000-18.2-9
     fn read(&mut self, id: u64, sender: Side, v: &mut Reader<'_>) -> Result<(), Option<&'static str>> {
         let cut = |_: UnexpectedEnd| None;
         if sender.is_client() && server_only(id) {
@@ -265,6 +265,7 @@ impl TransportParameters {
 
     /// Writes what differs from the defaults. `grease` adds a reserved parameter with that number (RFC 9000 §18.1).
     /// 1024 bytes always suffice.
+    // MUST 9000-7.4-2
     pub fn encode(&self, w: &mut Writer<'_>, grease: Option<u64>) {
         let default = Self::default();
         let number = |w: &mut Writer<'_>, id: u64, value: u64, default: u64| {

@@ -34,7 +34,7 @@ pub struct TransportConfig {
     pub long_path_start: bool,
     /// RTT assumed before the first sample (RFC 9002 §6.2.2). Default 333 ms.
     pub initial_rtt: Duration,
-    /// Longest deliberate delay of our acknowledgements. Default 5 ms (decision 7).
+    /// Longest deliberate delay of our acknowledgements, in whole milliseconds, below 2^14. Default 5 ms (decision 7).
     pub max_ack_delay: Duration,
     /// Whether to ask a peer that can for fewer acknowledgements. Default true.
     pub ack_frequency: bool,

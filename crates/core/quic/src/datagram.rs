@@ -84,8 +84,8 @@ pub(crate) struct Datagrams {
     block: BytesMut,
     /// max_datagram_frame_size of the peer; 0: none.
     peer_limit: u64,
-    /// A send was refused for want of room and nobody was told since.
-    refused: bool,
+    /// Bytes of the smallest datagram refused for want of room since somebody was told that there is some.
+    refused: Option<usize>,
     dropped: u64,
     stale: u64,
 }
@@ -99,7 +99,7 @@ impl Datagrams {
             outbound: Queue::new(send_buffer),
             block: BytesMut::new(),
             peer_limit: 0,
-            refused: false,
+            refused: None,
             dropped: 0,
             stale: 0,
         }
@@ -180,7 +180,7 @@ impl Datagrams {
         }
         // one always fits, however small the queue
         if !self.outbound.items.is_empty() && !self.outbound.has_room(data.len()) {
-            self.refused = true;
+            self.refused = Some(self.refused.map_or(data.len(), |least| least.min(data.len())));
             return Err(SendDatagramError::Blocked);
         }
         self.outbound.push(data);
@@ -236,11 +236,12 @@ impl Datagrams {
         dropped
     }
 
-    /// Whether to tell the application that there is space again; says so once per refusal.
+    /// Whether to tell the application that there is space again: for what was refused, so that a send that follows the
+    /// word is not refused in turn. Says so once per refusal.
     pub(crate) fn take_space(&mut self) -> bool {
-        let space = self.refused && self.outbound.used <= self.outbound.most / 2;
-        self.refused &= !space;
-        space
+        let queue = &self.outbound;
+        let fits = |len: usize| queue.items.is_empty() || queue.used <= queue.most / 2 && queue.has_room(len);
+        self.refused.take_if(|len| fits(*len)).is_some()
     }
 
     /// Datagrams dropped because the application read too slowly.

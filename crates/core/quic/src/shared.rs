@@ -40,7 +40,7 @@ impl Shared {
     }
 
     /// A connection id nobody can guess; octet 0 names the worker (decision 4).
-    // MUST 9000-19.15-2
+    // MUST 9000-5.1-1, 9000-5.1-3, 9000-7.2-1, 9000-10.3.2-2, 9000-10.3.2-3, 9000-10.3.2-4, 9000-19.15-2
     pub(crate) fn new_cid(&self) -> Cid {
         let mut bytes = [0; Cid::MAX_LEN];
         let bytes = &mut bytes[..self.cid_len];
@@ -51,8 +51,15 @@ impl Shared {
         Cid::new(bytes).unwrap_or(Cid::EMPTY)
     }
 
+    /// Whether an id may be another worker's, who knows its connection.
+    // MUST 9000-21.11-2
+    pub(crate) fn is_elsewhere(&self, cid: &Cid) -> bool {
+        self.worker.is_some_and(|worker| cid.first() != Some(&worker))
+    }
+
     /// The stateless reset token of an id of ours: a keyed hash, so that it survives the connection's state
     /// (RFC 9000 §10.3.2).
+    // MUST 9000-10.3.2-1, 9000-10.3.2-5
     pub(crate) fn reset_token(&self, cid: &Cid) -> ResetToken {
         let mac = self.crypto.hmac_sha256(&self.reset_key, cid);
         let mut token = [0; ResetToken::LEN];

@@ -67,7 +67,7 @@ fn watch(pair: &mut Pair, mut drop: impl FnMut(&Flying, usize) -> bool + 'static
     totals
 }
 
-// MUST 9000-14.1-4
+// MUST 9000-8-1, 9000-8.1-1, 9000-14.1-4
 #[test]
 fn a_client_that_falls_silent_gets_three_times_what_it_sent_and_no_more() {
     for chain in [0, 1000, 3000, 30_000] {
@@ -81,7 +81,7 @@ fn a_client_that_falls_silent_gets_three_times_what_it_sent_and_no_more() {
     }
 }
 
-// MUST 9000-14.1-4
+// MUST 9000-8-1, 9000-8.1-1, 9000-14.1-4
 #[test]
 fn every_further_datagram_buys_three_times_its_size() {
     let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 30_000);
@@ -162,6 +162,7 @@ fn the_rule_holds_under_loss_and_the_handshake_ends_well() {
     }
 }
 
+// MUST 9000-8.1-4
 #[test]
 fn a_client_keeps_probing_while_the_server_is_blocked() {
     // the server's whole first flight is lost, and with it its budget
@@ -177,7 +178,7 @@ fn a_client_keeps_probing_while_the_server_is_blocked() {
     assert!(pair.client.has(client, &Event::Confirmed), "{:?}", pair.client.events);
 }
 
-// MUST 9002-6.2.2.1-2, 9002-6.2.2.1-3, 9002-6.2.2.1-4
+// MUST 9000-8.1-4, 9000-8.1-5, 9002-6.2.2.1-2, 9002-6.2.2.1-3, 9002-6.2.2.1-4
 #[test]
 fn a_client_that_has_nothing_to_send_probes_all_the_same() {
     // everything it sent was acknowledged; the rest of the server's flight cannot leave
@@ -219,6 +220,7 @@ fn a_lost_second_flight_of_the_client_does_not_end_in_silence() {
     }
 }
 
+// MUST 9000-10.2.1-2
 #[test]
 fn the_closing_of_a_half_open_connection_is_bounded_too() {
     let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 30_000);

@@ -235,6 +235,7 @@ fn an_unchanged_version_with_a_proof_of_another_is_refused() {
     assert!(!raw.victim().is_handshaking(), "a server that knows one version need not name it");
 }
 
+// MUST 9000-5.2.1-1
 #[test]
 fn a_version_that_was_not_offered_is_not_followed() {
     let mut raw = client_of(&[Version::V1]);

@@ -376,6 +376,7 @@ fn until_the_address_is_proven_early_data_earns_three_times_its_bytes() {
     assert!(sent <= 3 * heard, "{sent} for {heard}");
 }
 
+// MUST 9000-7.4.1-4
 #[test]
 fn datagrams_go_early_within_the_remembered_size_and_are_lost_when_rejected() {
     for rejected in [false, true] {
@@ -402,6 +403,7 @@ fn datagrams_go_early_within_the_remembered_size_and_are_lost_when_rejected() {
     assert_eq!(result, Err(SendDatagramError::Unsupported));
 }
 
+// MUST 9000-7.4.1-4, 9000-7.4.1-8
 #[test]
 fn a_client_keeps_to_the_limits_it_remembers() {
     let mut tight = TransportConfig::default();
@@ -425,6 +427,7 @@ fn a_client_keeps_to_the_limits_it_remembers() {
     assert!(early.pair.client(client).open(Dir::Uni).is_some(), "the new limit counts by now");
 }
 
+// MUST 9000-7.4.1-5, 9000-7.4.1-7
 #[test]
 fn a_server_that_grants_less_than_it_did_takes_no_early_data() {
     let mut early = Early::ready();

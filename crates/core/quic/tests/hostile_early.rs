@@ -250,7 +250,7 @@ fn early_packets_of_a_client_hold_nothing_they_must_not() {
     }
 }
 
-// MUST 9000-17.2.3-2, 9001-5.6-6
+// MUST 9000-7.4.1-9, 9000-17.2.3-2, 9001-5.6-6
 #[test]
 fn a_client_sends_no_early_data_once_it_has_1rtt_keys() {
     let mut raw = client(true);
@@ -264,6 +264,7 @@ fn a_client_sends_no_early_data_once_it_has_1rtt_keys() {
     assert!(sent.iter().all(|packet| !packet.early));
 }
 
+// MUST 9000-7.4.1-5, 9000-7.4.1-6
 #[test]
 fn a_server_that_takes_early_data_may_not_grant_less_than_before() {
     let shrunk: [fn(&mut TransportParameters); 6] = [

@@ -226,6 +226,7 @@ fn a_forger_who_changes_the_port_first_gains_nothing() {
     assert!(path.cwnd >= before, "{before} to {}", path.cwnd);
 }
 
+// MUST 9000-9.4-2
 #[test]
 fn an_address_that_answers_begins_with_a_fresh_window() {
     let mut pair = Pair::default();

@@ -263,6 +263,7 @@ fn ten_thousand_bad_tokens_are_answered_shortly_and_kept_nowhere() {
     assert!(raw.sent * 5 < raw.received, "{} for {}", raw.sent, raw.received);
 }
 
+// MUST 9000-8.1.4-5
 #[test]
 fn a_token_that_was_seen_on_the_way_proves_the_address_once() {
     // a server's token, taken from where it was sent in the clear of an Initial

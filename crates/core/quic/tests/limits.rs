@@ -64,6 +64,7 @@ fn connection_ids_may_retire_each_other_for_ever_if_the_peer_acknowledges() {
     }
 }
 
+// MUST 9000-5.1.1-4
 #[test]
 fn more_connection_ids_than_allowed_are_an_error() {
     let mut raw = Raw::server();
@@ -221,6 +222,7 @@ fn every_other_number_leaves_few_ranges_in_our_acks() {
     assert!(ack.ranges().count() <= 64, "{} ranges", ack.ranges().count());
 }
 
+// MUST 9000-7.5-2
 #[test]
 fn crypto_beyond_64_kib_is_refused_at_every_level() {
     for level in [Level::Initial, Level::Handshake, Level::OneRtt] {
@@ -357,7 +359,7 @@ fn a_peer_that_only_receives_acks_may_update_keys_again_and_again() {
     }
 }
 
-// MUST 9000-18.2-7
+// MUST 9000-7.4-1, 9000-18.2-7
 #[test]
 fn transport_parameters_that_cannot_be_close_the_handshake() {
     let bad: [TransportParameters; 3] = [
@@ -372,6 +374,7 @@ fn transport_parameters_that_cannot_be_close_the_handshake() {
     }
 }
 
+// MUST 9000-10.2.2-1, 9000-10.2.2-2
 #[test]
 fn a_close_in_the_first_packets_ends_the_attempt_quietly() {
     let mut raw = Raw::half_open_server(TransportConfig::default(), params());

@@ -50,6 +50,7 @@ fn watch(pair: &mut Pair) -> Ids {
     ids
 }
 
+// MUST 9000-9.5-1
 #[test]
 fn a_transfer_goes_on_from_another_socket() {
     for from in [Side::Client, Side::Server] {
@@ -88,6 +89,7 @@ fn an_idle_client_moves_as_well() {
     assert!(pair.server(server).stats().paths[0].validated);
 }
 
+// MUST 9000-9.4-2
 #[test]
 fn a_new_way_begins_with_a_fresh_window_and_round_trip() {
     for at_once in [false, true] {
@@ -155,6 +157,7 @@ fn a_client_moves_back_and_forth_as_often_as_it_likes() {
     flow.run(&mut pair, Duration::from_secs(30));
 }
 
+// MUST 9000-9-1
 #[test]
 fn who_may_not_move_learns_why() {
     let mut pair = pair();
@@ -168,6 +171,7 @@ fn who_may_not_move_learns_why() {
     assert_eq!(pair.client(client).migrate(now, SECOND, true), Err(MigrateError::Closed));
 }
 
+// MUST 9000-9-2, 9000-9-3, 9000-18.2-2
 #[test]
 fn a_server_that_forbids_migration_is_obeyed_but_follows_a_nat() {
     let mut forbids = TransportConfig::default();
@@ -189,6 +193,7 @@ fn a_server_that_forbids_migration_is_obeyed_but_follows_a_nat() {
     assert_eq!(pair.server(flow.server).remote(), address(ELSEWHERE));
 }
 
+// MUST 9000-9-2
 #[test]
 fn without_a_spare_id_there_is_no_move() {
     let mut raw = Raw::client_with(TransportConfig::default(), params());

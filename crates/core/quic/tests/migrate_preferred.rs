@@ -42,6 +42,7 @@ fn moved() -> Event {
     Event::Moved { remote: address(PREFERRED), socket: 0 }
 }
 
+// MUST 9000-9.5-2, 9000-9.6.2-1, 9000-9.6.2-3, 9000-9.6.3-1
 #[test]
 fn a_client_moves_to_the_preferred_address_with_a_new_id() {
     for from in [Side::Client, Side::Server] {
@@ -105,6 +106,7 @@ fn a_server_stays_until_its_own_challenge_is_answered() {
     assert!(pair.client.has(flow.client, &moved()));
 }
 
+// MUST 9000-9.6.1-1
 #[test]
 fn a_preferred_address_that_does_not_answer_is_forgotten() {
     let mut pair = pair();
@@ -161,6 +163,7 @@ fn packets_to_the_old_address_are_taken_after_the_move() {
     assert!(pair.server(server).read_datagram().is_some());
 }
 
+// MUST 9000-9.6.3-2
 #[test]
 fn a_client_that_changes_its_own_address_while_it_moves_is_followed() {
     let mut pair = pair();
@@ -211,6 +214,7 @@ fn spent_on(text: &str) -> u64 {
     raw.victim.sent_to.iter().filter(|(at, _)| *at == to).map(|(_, bytes)| bytes).sum()
 }
 
+// MUST 9000-21.5.3-1
 #[test]
 fn a_spoofed_preferred_address_gets_ten_challenges_and_no_more() {
     let bytes = spent_on("203.0.113.77:53");
@@ -272,6 +276,7 @@ fn a_reset_by_the_token_of_the_preferred_id_is_believed() {
     assert_eq!(raw.victim.closed(raw.handle), Some(&ConnectionError::Reset));
 }
 
+// MUST 9000-9-4, 9000-9.3-2
 #[test]
 fn the_first_packet_to_another_address_carries_a_challenge() {
     for probing in [true, false] {

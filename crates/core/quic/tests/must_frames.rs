@@ -118,7 +118,7 @@ fn assert_early_frames(raw: &mut Raw) -> Vec<frame::Close<'static>> {
     closes
 }
 
-// MUST 9000-12.4-1, 9000-12.5-1, 9000-12.5-2
+// MUST 9000-10.2.3-2, 9000-10.2.3-3, 9000-12.4-1, 9000-12.5-1, 9000-12.5-2
 #[test]
 fn handshake_packets_carry_frames_of_the_handshake_only() {
     let server = |raw: &mut Raw| {
@@ -280,7 +280,7 @@ fn a_client_says_nothing_that_only_servers_may() {
     assert!(params.retry_scid.is_none() && params.preferred_address.is_none());
 }
 
-// MUST 9000-4.6-1, 9000-18.2-7, 9000-18.2-9
+// MUST 9000-4.6-1, 9000-7.4-1, 9000-18.2-7, 9000-18.2-9
 #[test]
 fn parameters_against_the_rules_are_parameter_errors() {
     let token = Some(ResetToken([1; 16]));

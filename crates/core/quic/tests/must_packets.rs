@@ -328,7 +328,7 @@ fn a_path_that_does_not_carry_1200_bytes_is_not_used() {
     assert!(!pair.client.has(client, &Event::Connected) && pair.server.endpoint.connections() == 0);
 }
 
-// MUST 9000-14.1-1, 9000-14.1-2
+// MUST 9000-8.1-3, 9000-14.1-1, 9000-14.1-2
 #[test]
 fn datagrams_with_initials_that_ask_for_an_ack_are_expanded() {
     for seed in 0..10u32 {

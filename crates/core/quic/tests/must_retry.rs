@@ -49,7 +49,7 @@ fn hello_of(packets: &[Packet]) -> Vec<u8> {
     out
 }
 
-// MUST 9000-17.2.5.1-3, 9000-17.2.5.2-5, 9000-17.2.5.3-1, 9000-17.2.5.3-2
+// MUST 9000-7.2-4, 9000-8.1.2-1, 9000-17.2.5.1-3, 9000-17.2.5.2-5, 9000-17.2.5.3-1, 9000-17.2.5.3-2
 #[test]
 fn after_a_retry_the_same_hello_goes_to_the_new_id_from_the_same_one() {
     let mut raw = Raw::half_open_client(TransportConfig::default());

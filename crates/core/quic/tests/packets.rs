@@ -190,6 +190,7 @@ fn coalesced_packets_for_other_ids_are_dropped_before_anything_is_kept() {
     assert_eq!(raw.victim.endpoint.connections(), 1);
 }
 
+// MUST 9000-5.2.2-2
 #[test]
 fn long_headers_for_nobody_leave_nothing() {
     let mut raw = Raw::idle_server(TransportConfig::default(), EndpointConfig::default(), 0);
@@ -276,6 +277,7 @@ fn a_duplicate_is_dropped_and_counted() {
     assert_eq!(dropped(&mut raw, DropReason::Duplicate), 1);
 }
 
+// MUST 9000-9-5
 #[test]
 fn a_client_takes_packets_only_from_its_server() {
     let mut raw = Raw::client();
@@ -330,6 +332,7 @@ fn closing_answers_at_powers_of_two_and_ends_after_three_pto() {
     assert_eq!(raw.victim.endpoint.connections(), 0, "3 PTO are {:?}", 3 * pto);
 }
 
+// MUST 9000-10.2.2-1
 #[test]
 fn a_close_that_answers_ours_ends_the_answers() {
     let mut raw = Raw::server();

@@ -64,6 +64,7 @@ fn the_server_follows_a_download_to_another_port() {
     rebound(Side::Server, &["192.0.2.1:4001", "192.0.2.1:4002"]);
 }
 
+// MUST 9000-9.3-1, 9000-9.3-2
 #[test]
 fn the_server_follows_a_download_to_another_address() {
     rebound(Side::Server, &["198.51.100.4:9", "203.0.113.4:10"]);
@@ -95,6 +96,7 @@ fn a_lost_challenge_does_not_lose_the_client() {
     }
 }
 
+// MUST 9000-9.4-2
 #[test]
 fn a_port_change_keeps_the_window_and_an_address_change_does_not() {
     for (to, keeps) in [("192.0.2.1:4001", true), ("198.51.100.4:9", false)] {
@@ -115,6 +117,7 @@ fn a_port_change_keeps_the_window_and_an_address_change_does_not() {
     }
 }
 
+// MUST 9000-9.5-2
 #[test]
 fn a_fresh_connection_id_is_used_at_a_new_address() {
     let mut pair = Pair::default();
@@ -178,6 +181,7 @@ fn spoof(pair: &mut Pair, from: &'static str, times: usize) -> Rc<RefCell<(u64, 
     counts
 }
 
+// MUST 9000-9.3-3, 9000-9.3.2-1
 #[test]
 fn an_address_that_never_answers_is_left_again() {
     for from in [Side::Client, Side::Server] {
@@ -195,6 +199,7 @@ fn an_address_that_never_answers_is_left_again() {
     }
 }
 
+// MUST 9000-9.3-3, 9000-9.3.2-1
 #[test]
 fn an_address_that_never_answers_and_a_client_that_is_silent_end_at_the_old_one() {
     let mut raw = Raw::server();
@@ -225,6 +230,7 @@ fn probing_packets_and_old_ones_move_nothing() {
     assert_eq!(raw.victim().remote(), address(CLIENT));
 }
 
+// MUST 9000-9-4
 #[test]
 fn a_client_that_comes_back_is_believed_at_once() {
     let mut raw = Raw::server();
@@ -237,7 +243,7 @@ fn a_client_that_comes_back_is_believed_at_once() {
     assert!(path.validated, "nothing has shaken the old address");
 }
 
-// MUST 9000-19.17-1
+// MUST 9000-8.2.2-1, 9000-8.2.2-2, 9000-8.2.2-5, 9000-19.17-1
 #[test]
 fn a_challenge_is_answered_in_an_expanded_datagram() {
     for mut raw in [Raw::server(), Raw::client()] {
@@ -249,6 +255,7 @@ fn a_challenge_is_answered_in_an_expanded_datagram() {
     }
 }
 
+// MUST 9000-8.2.1-1
 #[test]
 fn a_challenge_is_repeated_until_it_is_answered() {
     let mut raw = Raw::server();

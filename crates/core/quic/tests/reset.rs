@@ -29,6 +29,7 @@ fn restart(pair: &mut Pair, config: EndpointConfig) {
     pair.server.endpoint.set_server(Some(Arc::clone(&pair.server_config)));
 }
 
+// MUST 9000-10.3.1-4
 #[test]
 fn a_client_learns_that_its_server_lost_the_connection() {
     let mut pair = pair_with_key();
@@ -53,6 +54,7 @@ fn a_reset_works_right_after_the_handshake_too() {
     assert_eq!(pair.client.closed(client), Some(&ConnectionError::Reset));
 }
 
+// MUST 9000-10.3.2-1
 #[test]
 fn a_reset_by_another_key_means_nothing() {
     let mut pair = pair_with_key();
@@ -99,6 +101,7 @@ fn stray(len: usize, n: u64) -> Vec<u8> {
     bytes
 }
 
+// MUST 9000-10.3-2, 9000-10.3-4, 9000-10.3.3-1
 #[test]
 fn resets_are_shorter_than_what_caused_them_and_nothing_small_causes_one() {
     let mut server = server_end();
@@ -160,6 +163,7 @@ fn two_endpoints_do_not_reset_each_other_for_ever() {
     }
 }
 
+// MUST 9000-11-1
 #[test]
 fn an_id_in_use_is_never_answered_with_a_reset() {
     let mut raw = Raw::server();

@@ -205,6 +205,7 @@ fn without_a_timeout_on_either_side_silence_lasts() {
     assert!(pair.client.closed(client).is_none() && pair.server.closed(server).is_none());
 }
 
+// MUST 9000-10.1-1
 #[test]
 fn no_idle_timeout_is_shorter_than_three_pto() {
     let mut pair = Pair::new(idle(20 * MS), idle(20 * MS));

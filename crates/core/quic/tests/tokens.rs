@@ -105,6 +105,7 @@ fn a_retry_with_a_wrong_tag_or_an_unbearable_token_is_ignored() {
     assert_eq!(raw.victim().stats().counters.dropped(DropReason::BadRetry), 3);
 }
 
+// MUST 9000-8.1.3-7
 #[test]
 fn a_token_from_the_last_connection_proves_the_address_of_the_next() {
     let mut pair = Pair::default();
@@ -133,6 +134,7 @@ fn a_token_is_used_once() {
     assert!(!tokens[0].is_empty() && tokens[1].is_empty(), "{tokens:?}");
 }
 
+// MUST 9000-8.1.4-3
 #[test]
 fn a_token_of_another_address_is_worth_nothing_and_no_crime() {
     let mut pair = Pair::default();
@@ -236,6 +238,7 @@ fn retried() -> (Raw, Vec<u8>) {
     (raw, retry[token].to_vec())
 }
 
+// MUST 9000-8.1.4-1, 9000-8.1.4-2
 #[test]
 fn every_bit_of_a_retry_token_counts() {
     let (mut raw, token) = retried();

@@ -109,6 +109,7 @@ fn the_servers_answer_names_its_versions_and_a_reserved_one_and_is_no_larger() {
     assert!(answer.len() < 100);
 }
 
+// MUST 9000-5.2.2-1
 #[test]
 fn a_short_datagram_of_an_unknown_version_is_not_answered() {
     let mut pair = Pair::default();
@@ -122,6 +123,7 @@ fn a_short_datagram_of_an_unknown_version_is_not_answered() {
     assert_eq!(pair.datagrams[1], 0);
 }
 
+// MUST 9000-6.2-1
 #[test]
 fn without_a_common_version_the_client_gives_up_at_once() {
     let mut pair = pair_of(&[Version::V1], &[Version::V2]);
@@ -148,6 +150,7 @@ fn version_two_works_between_ends_that_speak_it() {
     assert_eq!(pair.client(client).version(), Version::V2);
 }
 
+// MUST 9000-6.2-3
 #[test]
 fn a_negotiation_that_offers_our_own_version_is_ignored() {
     let mut pair = Pair::default();
@@ -161,6 +164,7 @@ fn a_negotiation_that_offers_our_own_version_is_ignored() {
     assert_eq!(dropped, 1);
 }
 
+// MUST 9000-6.2-2
 #[test]
 fn a_negotiation_after_a_packet_was_heard_is_ignored() {
     let mut pair = Pair::default();
@@ -175,6 +179,7 @@ fn a_negotiation_after_a_packet_was_heard_is_ignored() {
     assert_eq!(dropped, 1);
 }
 
+// MUST 9000-6.2-2
 #[test]
 fn a_second_negotiation_is_ignored() {
     let mut pair = Pair::default();

@@ -30,4 +30,5 @@ pub mod entropy;
 pub mod ledger;
 pub mod qlog;
 pub mod quic;
+pub mod random;
 pub mod session;

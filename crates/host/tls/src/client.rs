@@ -124,7 +124,7 @@ impl ClientConfig {
     ///
     /// # Errors
     /// See [`ConfigError`].
-    // MUST 9001-4.2-1, 9001-4.2-2, 9001-4.4-1, 9001-5.6-1, 9001-8.4-1
+    // MUST 9000-7-1, 9001-4.2-1, 9001-4.2-2, 9001-4.4-1, 9001-5.6-1, 9001-8.4-1
     pub fn build(self) -> Result<Arc<dyn ClientTls>, ConfigError> {
         check_alpn(&self.alpn)?;
         let provider = suited(&self.suites, self.post_quantum)?;
@@ -160,7 +160,7 @@ impl ClientConfig {
 }
 
 /// An empty or overlong protocol cannot be encoded; none at all cannot be QUIC.
-// MUST 9001-8.1-1
+// MUST 9000-7-2, 9001-8.1-1
 pub(crate) fn check_alpn(alpn: &[Vec<u8>]) -> Result<(), ConfigError> {
     if alpn.is_empty() {
         return Err(ConfigError::NoAlpn);

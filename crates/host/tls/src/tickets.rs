@@ -119,6 +119,7 @@ impl ServerView {
 }
 
 /// Whether a client that remembers `old` could do what `new` does not allow.
+// MUST 9000-7.4.1-7
 fn shrinks(old: &[u8], new: &[u8]) -> bool {
     let decode = |params| TransportParameters::decode(params, Side::Server);
     match (decode(old), decode(new)) {

@@ -282,6 +282,19 @@ fn a_quiche_that_only_says_it_is_blocked_has_forgotten_what_was_lost() {
 }
 
 #[test]
+fn a_quinn_that_takes_a_corrupted_packet_for_a_retry_says_so() {
+    let says = "client: 1 files\ntq-interop: closed by the peer's transport: PROTOCOL_VIOLATION: client sent Retry\n";
+    let mut corrupted = cell(Case::HandshakeCorruption, Link::Runner);
+    corrupted.pair = Pair { client: Stack::Ours, server: Stack::Noq };
+    assert_eq!(peers_word(corrupted, says), Some(QUINN_TYPE));
+    assert_eq!(peers_word(corrupted, "tq-interop: timed out\n"), None);
+    let lost = Cell { case: Case::HandshakeLoss, ..corrupted };
+    assert_eq!(peers_word(lost, says), None, "nothing was corrupted");
+    corrupted.pair.server = Stack::Quiche;
+    assert_eq!(peers_word(corrupted, says), None);
+}
+
+#[test]
 fn a_corrupted_retry_token_may_be_refused_and_nothing_else() {
     let refused = "client: 1 files\ntq-interop: closed by the peer's transport: INVALID_TOKEN\n";
     assert!(may_be_refused(cell(Case::Retry, Link::Corruption), refused));

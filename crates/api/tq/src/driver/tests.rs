@@ -121,11 +121,12 @@ fn a_driver_whose_socket_filled_up_is_woken_when_it_can_be_written() {
         while peer.recv(&mut datagram).is_ok() {}
         // Something to send that no call announces, as when a deadline passes.
         let shared = lock(&rig.endpoint.inner().state).connection(0).cloned().unwrap();
-        let mut state = shared.lock();
-        let now = state.at(Clock::now());
-        state.core.close(now, 0, b"");
-        state.queued = true;
-        drop(state);
+        {
+            let mut state = shared.lock();
+            let now = state.at(Clock::now());
+            state.core.close(now, 0, b"");
+            state.queued = true;
+        }
         rig.driver.turn.push_back(shared);
         rig.driver.stage = Stage::Start;
         rig.driver.refuse = true;

@@ -182,6 +182,7 @@ fn the_client_hello_of_rfc_9001_carries_these() {
     assert_eq!((params.initial_max_streams_bidi, params.initial_max_streams_uni), (16, 16));
 }
 
+// MUST 9000-7.4.2-1
 #[test]
 fn every_parameter_sent_twice_is_refused_wherever_it_stands() {
     for id in all_ids().chain([27, 31 * 7 + 27]) {
@@ -229,7 +230,7 @@ fn a_client_must_not_send_what_only_servers_know() {
     }
 }
 
-// MUST 9000-4.6-1, 9000-18.2-7
+// MUST 9000-4.6-1, 9000-7.4-1, 9000-18.2-7
 #[test]
 fn values_out_of_range_are_refused_and_the_bounds_are_not() {
     for (id, good, bad, why) in [

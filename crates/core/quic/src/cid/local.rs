@@ -43,6 +43,7 @@ impl LocalCids {
     }
 
     /// Adds an id. `announce` unless the peer knows it already (from the handshake).
+    // MUST 9000-5.1.1-1
     pub(crate) fn issue(&mut self, cid: Cid, token: ResetToken, announce: bool) {
         self.issued.push(Issued {
             seq: self.next_seq,
@@ -78,7 +79,7 @@ impl LocalCids {
     }
 
     /// The peer retires `seq`; returns the id that is free now. `carrier` is the id of the packet the frame came in.
-    // MUST 9000-19.16-1
+    // MUST 9000-5.1.1-2, 9000-19.16-1
     pub(crate) fn on_retire(&mut self, seq: u64, carrier: &Cid) -> Result<Option<Cid>, TransportError> {
         let frame = match self.path {
             PathId::ZERO => kind::RETIRE_CONNECTION_ID,

@@ -75,7 +75,7 @@ impl PeerCids {
     }
 
     /// Takes NEW_CONNECTION_ID. Says whether the active id changed.
-    // MUST 9000-19.15-3, 9000-19.15-4, 9000-19.15-7, 9000-19.15-8
+    // MUST 9000-5.1.1-4, 9000-5.1.2-1, 9000-19.15-3, 9000-19.15-4, 9000-19.15-7, 9000-19.15-8
     pub(crate) fn on_new(&mut self, f: &NewConnectionId) -> Result<bool, TransportError> {
         let frame = if f.path.is_some() { kind::PATH_NEW_CONNECTION_ID } else { kind::NEW_CONNECTION_ID };
         let fail = |code, why| Err(TransportError::new(code, frame, why));
@@ -126,7 +126,7 @@ impl PeerCids {
     }
 
     /// Moves to a fresh id and retires the one in use; `None` if there is no spare.
-    // MUST 9000-19.16-2
+    // MUST 9000-5.1.2-1, 9000-19.16-2
     pub(crate) fn rotate(&mut self) -> Option<PeerCid> {
         let at = (0..self.spare.len()).min_by_key(|at| self.spare[*at].seq)?;
         let new = self.spare.remove(at);
@@ -186,6 +186,7 @@ impl PeerCids {
         Some(old.seq)
     }
 
+    // MUST 9000-5.1.2-2
     fn retire(&mut self, seq: u64) {
         if !self.retiring.contains(&seq) && !self.unacked.contains(&seq) {
             self.retiring.push(seq);
@@ -213,11 +214,12 @@ impl PeerCids {
             .max(self.retire_prior_to)
     }
 
-    /// Whether `token` is the reset token of an id in use.
+    /// Whether `token` is the reset token of an id in use. One that was never sent to cannot have been lost.
+    // MUST 9000-10.3.1-2
     pub(crate) fn is_reset(&self, token: &ResetToken) -> bool {
-        // every id is compared, in use or not, so that timing does not tell which
-        let all = self.active.iter().chain(&self.spare).chain(&self.reserved);
-        all.filter(|id| id.token.as_ref() == Some(token)).count() > 0
+        // tokens are compared as wholes, so that timing does not tell how much of one was right
+        let used = self.active.iter().chain(&self.reserved);
+        used.filter(|id| id.token.as_ref() == Some(token)).count() > 0
     }
 
     /// Whether a RETIRE_CONNECTION_ID has to go out.
@@ -245,6 +247,7 @@ impl PeerCids {
     }
 
     /// A RETIRE_CONNECTION_ID was lost.
+    // MUST 9000-5.1.2-2
     pub(crate) fn on_lost(&mut self, seq: u64) {
         if let Some(at) = self.unacked.iter().position(|unacked| *unacked == seq) {
             self.unacked.swap_remove(at);

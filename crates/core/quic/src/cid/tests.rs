@@ -34,6 +34,7 @@ fn rotating_uses_the_lowest_spare_and_retires_the_old_id() {
     assert_eq!(payload.out.written(), [0x19, 0]);
 }
 
+// MUST 9000-5.1.2-1
 #[test]
 fn retire_prior_to_moves_on_before_the_new_id_counts() {
     let mut cids = peer();
@@ -44,6 +45,7 @@ fn retire_prior_to_moves_on_before_the_new_id_counts() {
     assert_eq!(cids.active().expect("one is left").seq, 8);
 }
 
+// MUST 9000-5.1.1-4
 #[test]
 fn one_id_too_many_is_a_limit_error() {
     let mut cids = peer();
@@ -77,6 +79,7 @@ fn a_flood_of_retirements_without_acknowledgement_is_cut_off() {
     assert!(seq < 100, "held {seq} retirements");
 }
 
+// MUST 9000-5.1.2-2
 #[test]
 fn a_lost_retirement_is_sent_again() {
     let mut cids = peer();
@@ -116,6 +119,7 @@ fn retiring_what_was_not_issued_or_what_carries_the_frame_is_a_violation() {
     assert_eq!(cids.on_retire(0, &cid(7)), Ok(None), "twice is harmless");
 }
 
+// MUST 9000-5.1.2-2
 #[test]
 fn an_id_below_the_active_one_is_given_back_and_not_kept() {
     let mut cids = peer();

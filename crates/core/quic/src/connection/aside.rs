@@ -53,6 +53,7 @@ impl Connection {
     }
 
     /// Begins to probe `tuple`; `None` if the peer has given no id for it (RFC 9000 §9.5).
+    // MUST 9000-9.5-1, 9000-9.5-2, 9000-9.6.2-3
     pub(super) fn probe_aside(&mut self, now: Instant, tuple: Tuple) -> Option<usize> {
         let seq = self.first_cids()?.peer.reserve()?;
         if self.asides.len() == MAX_ASIDES {
@@ -68,6 +69,7 @@ impl Connection {
     }
 
     /// As a client that means to move to `tuple`, and to nowhere else.
+    // MUST 9000-9.6.2-1, 9000-21.5.3-1
     pub(super) fn probe_before_moving(&mut self, now: Instant, tuple: Tuple) -> bool {
         while !self.asides.is_empty() {
             self.drop_aside(0);
@@ -90,6 +92,23 @@ impl Connection {
         Some(at)
     }
 
+    /// The way a client seems to have left is asked whether somebody is still there (RFC 9000 §9.3.3). Packets that
+    /// follow from there lead back.
+    // MUST 9000-9.3.3-1
+    pub(super) fn probe_behind(&mut self, now: Instant, tuple: Tuple) {
+        if let Some(at) = self.probe_aside(now, tuple) {
+            // it was proven
+            self.asides[at].validation.on_received(CREDIT);
+        }
+    }
+
+    /// An address is in use again, and probed no more.
+    pub(super) fn forget_aside(&mut self, tuple: &Tuple) {
+        if let Some(at) = self.asides.iter().position(|aside| aside.tuple == *tuple) {
+            self.drop_aside(at);
+        }
+    }
+
     fn drop_aside(&mut self, at: usize) {
         let aside = self.asides.remove(at);
         if let Some(ids) = self.first_cids() {
@@ -98,6 +117,7 @@ impl Connection {
     }
 
     /// Time passed.
+    // MUST 9000-9.6.1-1
     pub(super) fn tend_asides(&mut self, now: Instant) {
         let mut at = 0;
         while let Some(aside) = self.asides.get_mut(at) {
@@ -140,7 +160,7 @@ impl Connection {
             return false;
         };
         let aside = self.asides.remove(at);
-        if aside.validation.is_validated() {
+        if aside.validation.is_proven() {
             self.paths[ix].fallback = None;
         }
         self.paths[ix].validation = aside.validation;
@@ -148,6 +168,7 @@ impl Connection {
     }
 
     /// An aside answered: whoever waited for that moves.
+    // MUST 9000-9.6.2-2, 9000-9.6.3-1
     pub(super) fn on_aside_proven(&mut self, now: Instant, at: usize) {
         let Aside { tuple, wanted, .. } = self.asides[at];
         if !wanted {
@@ -163,13 +184,14 @@ impl Connection {
 
     /// The newest packet of a client came by another way. To another address of its own it is followed at once, with
     /// little trust; to another of ours only when it has answered there (RFC 9000 §9.3, §9.6.2).
+    // MUST 9000-9-3, 9000-9-4, 9000-9.3-1, 9000-9.6.2-2
     pub(crate) fn follow_client(&mut self, now: Instant, meta: &RecvMeta, ix: usize, size: usize) {
         let tuple = Tuple::of(meta);
         let back = self.is_fallback(ix, &tuple);
         let first = self.paths[ix].id == PathId::ZERO;
         if first && tuple.remote == self.paths[ix].tuple.remote && !back {
             let Some(at) = self.aside_for(now, meta) else { return };
-            if !self.asides[at].validation.is_validated() {
+            if !self.asides[at].validation.is_proven() {
                 self.asides[at].wanted = true;
                 return;
             }

@@ -9,6 +9,7 @@ use crate::error::TransportError;
 
 impl Connection {
     /// The path under which we issued `cid`.
+    // MUST 9000-5.1.1-2
     #[inline]
     pub(crate) fn path_of(&self, cid: &Cid) -> Option<PathId> {
         self.cids.iter().find(|ids| ids.local.contains(cid)).map(|ids| ids.path)
@@ -29,6 +30,7 @@ impl Connection {
     }
 
     /// Issues ids until the peer has the pool or its limit, whichever is less.
+    // MUST 9000-5.1-2, 9000-5.1.1-3
     pub(crate) fn issue_cids(&mut self) {
         let remote_max = self.multipath.remote_max;
         for ids in self.cids.iter_mut().filter(|ids| ids.leaving.is_none() && ids.path.0 <= remote_max) {
@@ -36,7 +38,9 @@ impl Connection {
             let used = self.paths.iter().any(|path| path.id == ids.path);
             let pool = if used { CID_POOL } else { CIDS_AHEAD }.min(self.peer.active_cid_limit);
             for _ in 0..ids.local.missing(pool) {
-                let cid = self.shared.new_cid();
+                let known = |cid: &Cid| ids.local.contains(cid);
+                // short ids may come up again; a few draws are enough
+                let Some(cid) = (0..8).map(|_| self.shared.new_cid()).find(|cid| !known(cid)) else { return };
                 ids.local.issue(cid, self.shared.reset_token(&cid), true);
                 self.endpoint_events.push_back(EndpointEvent::CidIssued(cid));
             }
@@ -59,6 +63,7 @@ impl Connection {
     }
 
     /// The peer issued an id, or moved on to it; tells the endpoint what a reset would look like.
+    // MUST 9000-10.3.1-2
     pub(crate) fn announce_reset_token(&mut self, ix: usize) {
         let id = self.paths[ix].id;
         let Some(ids) = self.cids.iter().find(|ids| ids.path == id) else { return };

@@ -35,6 +35,11 @@ pub(crate) struct Closing {
     pub(crate) round: Option<usize>,
     received: u64,
     answer_at: u64,
+    /// Bytes of datagrams that came since, and that answered them: whoever sent them need not be the peer.
+    brought: u64,
+    answered: u64,
+    /// Length of the datagram that closes, once it has been sent.
+    len: u64,
 }
 
 impl End {
@@ -46,7 +51,7 @@ impl End {
 
 impl Closing {
     /// The frame for a packet of `id`: an application's reason is hidden until the peer is known (RFC 9000 §10.2.3).
-    // MUST 9000-12.5-1
+    // MUST 9000-10.2.3-2, 9000-10.2.3-3, 9000-12.5-1
     pub(crate) fn frame(&self, id: SpaceId) -> Close<'_> {
         let early = !matches!(id, SpaceId::App(_));
         match (early, self.frame_type) {
@@ -55,13 +60,21 @@ impl Closing {
         }
     }
 
-    /// A packet came in: every power of two of them is answered.
-    pub(crate) fn on_packet(&mut self) {
+    /// A datagram came in: every power of two of them is answered, with no more than three times their bytes.
+    // MUST 9000-10.2.1-1, 9000-10.2.1-2
+    pub(crate) fn on_packet(&mut self, bytes: usize) {
         self.received += 1;
-        if self.received >= self.answer_at {
+        self.brought += bytes as u64;
+        if self.received >= self.answer_at && self.answered + self.len <= 3 * self.brought {
             self.answer_at *= 2;
             self.pending = true;
         }
+    }
+
+    /// A datagram that closes went out; the first ones, one on each path, answer nothing.
+    pub(crate) fn on_sent(&mut self, bytes: usize, answers: bool) {
+        self.answered += if answers { bytes as u64 } else { 0 };
+        self.len = bytes as u64;
     }
 }
 
@@ -77,6 +90,7 @@ impl Connection {
     }
 
     /// Closes because of `error`.
+    // MUST 9000-10.3-1, 9000-11.1-1
     pub(crate) fn fail(&mut self, now: Instant, error: TransportError) {
         if self.end.is_over() {
             return;
@@ -111,6 +125,9 @@ impl Connection {
             round: Some(0),
             received: 0,
             answer_at: 1,
+            brought: 0,
+            answered: 0,
+            len: 0,
         });
         self.linger(now, ConnectionState::Closing);
     }
@@ -126,6 +143,7 @@ impl Connection {
     }
 
     /// The peer has lost its state.
+    // MUST 9000-10.3.1-4
     pub(crate) fn on_stateless_reset(&mut self, now: Instant) {
         self.drain(now, ConnectionError::Reset);
     }

@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// A client's ClientHello is written: makes use of keys and limits TLS remembers.
-    // MUST 9001-5.6-1
+    // MUST 9000-7.4.1-2, 9000-7.4.1-4, 9000-7.4.1-8, 9001-5.6-1
     pub(super) fn begin_early(&mut self, now: Instant) {
         let Some(session) = &mut self.hs.session else { return };
         let Some(keys) = session.early_keys() else { return };
@@ -57,6 +57,7 @@ impl Connection {
         self.keys.early = Some(keys);
         self.streams.on_params(&params);
         self.datagrams.on_params(params.max_datagram_frame_size);
+        self.paths[0].mtu.limit(params.max_udp_payload_size);
         self.hs.early.remembered = Some(Box::new(params));
         self.hs.early.state = EarlyData::Pending;
         self.log_early_keys(now);
@@ -73,7 +74,7 @@ impl Connection {
     }
 
     /// Whether a client may send 0-RTT packets: until it has 1-RTT keys (RFC 9001 §5.6).
-    // MUST 9000-17.2.3-2, 9000-17.2.3-3, 9001-5.6-3, 9001-5.6-6
+    // MUST 9000-7.4.1-8, 9000-7.4.1-9, 9000-17.2.3-2, 9000-17.2.3-3, 9001-5.6-3, 9001-5.6-6
     pub(crate) fn may_send_early(&self) -> bool {
         self.side.is_client() && self.keys.early.is_some() && self.keys.one_rtt.is_none()
     }

@@ -9,13 +9,13 @@ use tq_wire::PathId;
 
 use super::{Connection, Event, PathEvent, RecvMeta};
 use crate::error::ConnectionError;
-use crate::path::{Fallback, Tuple};
+use crate::path::{Fallback, Proof, Tuple};
 
 /// Responses owed over all paths (decision 11).
 const MAX_RESPONSES: usize = 256;
 
 impl Connection {
-    // MUST 9000-19.17-1
+    // MUST 9000-8.2.2-1, 9000-8.2.2-3, 9000-19.17-1
     pub(crate) fn on_path_challenge(&mut self, now: Instant, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
         // Answered on the path it came on (RFC 9000 §8.2.2). Where there is no room to remember that path there is no
         // answer, and the peer's challenge times out.
@@ -38,31 +38,43 @@ impl Connection {
         self.paths[ix].validation.on_challenge(data);
     }
 
+    // MUST 9000-8.2.2-4
     pub(crate) fn on_path_response(&mut self, now: Instant, data: [u8; 8]) {
         for ix in 0..self.paths.len() {
             let path = &mut self.paths[ix];
-            let Some(sent_at) = path.validation.on_response(data) else { continue };
-            path.fallback = None;
-            if !path.rtt.has_sample() {
+            let sent_at = path.validation.challenge_sent_at(&data);
+            let proof = path.validation.on_response(now, data);
+            if proof == Proof::None {
+                continue;
+            }
+            self.last_activity = now;
+            if let Some(sent_at) = sent_at.filter(|_| !path.rtt.has_sample()) {
                 // both ways over this path: better than any guess, until an ACK says more
                 path.space.sent.on_first_rtt(now);
                 path.rtt.update(now.saturating_since(sent_at), Duration::ZERO);
             }
-            self.last_activity = now;
-            if self.paths[ix].state.is_live() && !self.paths[ix].state.is_usable() {
-                self.on_path_validated(now, ix);
+            if proof == Proof::Path {
+                path.fallback = None;
+                if path.state.is_live() && !path.state.is_usable() {
+                    self.on_path_validated(now, ix);
+                }
             }
         }
-        if let Some(at) =
-            self.asides.iter_mut().position(|aside| aside.validation.on_response(data).is_some())
-        {
-            self.last_activity = now;
-            self.on_aside_proven(now, at);
+        for at in 0..self.asides.len() {
+            let proof = self.asides[at].validation.on_response(now, data);
+            if proof != Proof::None {
+                self.last_activity = now;
+                if proof == Proof::Path {
+                    self.on_aside_proven(now, at);
+                }
+                return;
+            }
         }
     }
 
     /// The newest packet of a client, of `size` bytes, came from `tuple.remote`: follow it there, but trust the address
     /// only once it has answered. Also how a client moves without waiting for an answer.
+    // MUST 9000-9-4, 9000-9.3-1, 9000-9.3-2, 9000-9.5-2, 9000-9.6.3-2
     pub(crate) fn rebind(&mut self, now: Instant, tuple: Tuple, ix: usize, size: usize) {
         if self.is_fallback(ix, &tuple) {
             return self.fall_back(now, ix);
@@ -95,6 +107,9 @@ impl Connection {
             ids.peer.rotate();
         }
         self.announce_reset_token(ix);
+        if proven && self.side.is_server() && id == PathId::ZERO && old.remote != tuple.remote {
+            self.probe_behind(now, old);
+        }
         self.log_path(now, ix);
         self.tell_path(PathEvent::Rebound(id));
     }
@@ -105,6 +120,7 @@ impl Connection {
     }
 
     /// The address of a path did not answer.
+    // MUST 9000-9.3.2-1
     pub(crate) fn on_validation_failed(&mut self, now: Instant, ix: usize) {
         let path = &self.paths[ix];
         if path.fallback.is_some() {
@@ -123,9 +139,14 @@ impl Connection {
     }
 
     /// Goes back to the last address that was proven; it still is, and so is what was known of it.
+    // MUST 9000-9.3.2-1
     fn fall_back(&mut self, now: Instant, ix: usize) {
         let path = &mut self.paths[ix];
         let Some(fallback) = path.fallback.take() else { return };
+        if path.id == PathId::ZERO {
+            self.forget_aside(&fallback.tuple);
+        }
+        let path = &mut self.paths[ix];
         path.restore(fallback.tuple, fallback.learnt, fallback.since, now);
         path.validation.set_validated();
         let id = path.id;

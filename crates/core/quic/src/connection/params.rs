@@ -76,16 +76,17 @@ impl Connection {
         out
     }
 
-    // MUST 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
+    // MUST 9000-7.3-1, 9000-7.4-1, 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
     pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
+        let max_ack_delay = AckPolicy::within(config.max_ack_delay).max_delay;
         let mut params = TransportParameters {
             original_dcid: server.then_some(self.hs.odcid),
             max_idle_timeout: config.idle_timeout,
             stateless_reset_token: server.then(|| self.shared.reset_token(&self.hs.local_scid)),
             max_udp_payload_size: 65_527,
-            max_ack_delay: config.max_ack_delay,
+            max_ack_delay,
             active_cid_limit: CID_POOL,
             initial_scid: Some(self.hs.local_scid),
             retry_scid: self.hs.retry_scid.filter(|_| server),
@@ -96,7 +97,7 @@ impl Connection {
             max_datagram_frame_size: self.datagrams.declared(),
             initial_max_path_id: initial_max(config.max_paths),
             reset_stream_at: true,
-            min_ack_delay: (config.max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
+            min_ack_delay: (max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
             disable_active_migration: !config.allow_migration,
             preferred_address: self.preferred,
@@ -107,7 +108,7 @@ impl Connection {
     }
 
     /// Checks and applies the peer's parameters.
-    // MUST 9000-18.2-7, 9000-18.2-9
+    // MUST 9000-7.4-1, 9000-7.4.1-3, 9000-18.2-7, 9000-18.2-9
     pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
         let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
         let params = TransportParameters::decode(bytes, !self.side)
@@ -146,7 +147,7 @@ impl Connection {
     }
 
     /// Connection ids in the parameters bind them to the packets (RFC 9000 §7.3).
-    // MUST 9000-18.2-5
+    // MUST 9000-7.3-2, 9000-7.3-3, 9000-7.3-4, 9000-18.2-5
     fn check_cids(&self, params: &TransportParameters) -> Result<(), &'static str> {
         if params.initial_scid.is_none() || params.initial_scid != self.hs.remote_scid {
             return Err("initial_source_connection_id is not the one of the packets");
@@ -217,6 +218,7 @@ impl Connection {
     }
 
     /// SCID the peer must keep using in long headers (RFC 9000 §7.2).
+    // MUST 9000-7.2-3, 9000-7.2-6
     pub(crate) fn expects_scid(&self, scid: &Cid) -> bool {
         self.hs.remote_scid.is_none_or(|known| known == *scid)
     }

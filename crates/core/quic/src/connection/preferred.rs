@@ -58,6 +58,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`MigrateError`].
+    // MUST 9000-9-1, 9000-9-2, 9000-18.2-2
     pub fn migrate(&mut self, now: Instant, local: Local, at_once: bool) -> Result<(), MigrateError> {
         if self.is_closed() {
             return Err(MigrateError::Closed);
@@ -102,6 +103,7 @@ impl Connection {
     }
 
     /// The handshake is confirmed: a client tries the server's preferred address of the family in use.
+    // MUST 9000-9-1, 9000-9.6.2-1, 9000-9.6.2-4, 9000-9.6.3-1
     pub(super) fn follow_preferred(&mut self, now: Instant) {
         let Some(preferred) = self.peer.preferred_address.filter(|_| self.side.is_client()) else { return };
         let here = self.paths[0].tuple;

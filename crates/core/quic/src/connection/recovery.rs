@@ -330,7 +330,7 @@ impl Connection {
     }
 
     /// When and why path `ix` must look for losses (RFC 9002 §6.2.1, A.8).
-    // MUST 9002-6.2.1-2, 9002-6.2.1-3, 9002-6.2.1-5, 9002-6.2.2.1-1, 9002-6.2.2.1-2
+    // MUST 9000-8.1-4, 9002-6.2.1-2, 9002-6.2.1-3, 9002-6.2.1-5, 9002-6.2.2.1-1, 9002-6.2.2.1-2
     pub(crate) fn loss_timer(&self, ix: usize) -> Option<(Instant, LossTimer)> {
         let path = &self.paths[ix];
         let in_spaces = || self.spaces_on(ix).filter_map(|id| Some((id, self.space(id)?)));
@@ -360,7 +360,20 @@ impl Connection {
             let id = if self.keys.handshake.is_some() { SpaceId::Handshake } else { SpaceId::Initial };
             return Some((self.last_activity + path.pto(Duration::ZERO), LossTimer::Probe(id)));
         }
-        probe
+        probe.or_else(|| self.stranded(ix))
+    }
+
+    /// Handshake bytes were lost and wait for room in a window that 1-RTT packets fill. Those have no timer before the
+    /// handshake is confirmed, and the peer cannot acknowledge them without these bytes: after a PTO they go regardless.
+    fn stranded(&self, ix: usize) -> Option<(Instant, LossTimer)> {
+        if ix != 0 || self.hs.confirmed {
+            return None;
+        }
+        let levels = [(SpaceId::Initial, Level::Initial), (SpaceId::Handshake, Level::Handshake)];
+        let waits = |(id, level): &(SpaceId, Level)| self.space(*id).is_some() && self.crypto.wants(*level);
+        let (id, _) = levels.into_iter().find(waits)?;
+        let spaces = self.spaces_on(ix).filter_map(|id| self.space(id)?.sent.last_eliciting_at());
+        Some((spaces.max()? + self.paths[ix].pto(Duration::ZERO), LossTimer::Probe(id)))
     }
 
     /// The loss timer of path `ix` is due.
@@ -373,12 +386,17 @@ impl Connection {
 
     /// A probe timeout: one or two packets go out whatever the window says, with content that may be lost if there
     /// is any (RFC 9002 §6.2.4). Nothing is declared lost.
-    // MUST 9002-6.2-1, 9002-6.2.1-4, 9002-6.2.4-1, 9002-6.2.2.1-3, 9002-6.2.2.1-4
+    // MUST 9000-8.1-4, 9000-8.1-5, 9002-6.2-1, 9002-6.2.1-4, 9002-6.2.2.1-3, 9002-6.2.2.1-4, 9002-6.2.4-1
     fn probe(&mut self, now: Instant, ix: usize, id: SpaceId) {
         self.counters.ptos += 1;
         let path = &mut self.paths[ix];
         path.pto_count += 1;
         path.probes[id.index()] = 2;
+        if self.hs.complete && !self.hs.confirmed {
+            // The server may have no handshake keys left, nor know our address any more: only 1-RTT tells it (RFC 9002
+            // §6.2.4).
+            path.probes[SpaceId::App(ix).index()] = path.probes[SpaceId::App(ix).index()].max(1);
+        }
         if path.pto_count >= 2 {
             let ecn = path.ecn.state();
             path.ecn.on_silence();

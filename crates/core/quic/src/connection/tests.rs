@@ -188,9 +188,9 @@ fn sent(client: &mut Connection, id: SpaceId, now: Instant, pn: u64, eliciting: 
         in_flight: eliciting,
         ect0: false,
         mtu_probe: false,
+        beside: false,
         tokens: Default::default(),
         rate,
-        beside: false,
     };
     client.space_mut(id).expect("the space is there").sent.record(pn, packet);
 }
@@ -231,6 +231,8 @@ fn application_data_is_not_probed_before_the_handshake_is_confirmed() {
     let mut later = half_way();
     sent(&mut later, APP, at(1), 0, true);
     assert_eq!(probed(&later), Some(LossTimer::Probe(SpaceId::Handshake)));
+    // the ClientHello, which nobody has sent here, went with the Initial keys
+    later.initial = None;
     later.hs.peer_validated = true;
     later.hs.complete = true;
     assert_eq!(probed(&later), None);

@@ -124,6 +124,7 @@ impl Connection {
     }
 
     /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.
+    // MUST 9000-10.1-1
     pub(crate) fn arm_idle(&mut self, now: Instant) {
         if let Some(idle) = self.idle.filter(|_| self.hs.complete) {
             self.timers.set(Timer::Idle as usize, now + idle.max(self.three_pto()));

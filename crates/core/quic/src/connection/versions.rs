@@ -65,6 +65,7 @@ impl Connection {
     }
 
     /// Whether a long-header packet of `version` can be one of this connection.
+    // MUST 9000-5.2.1-1
     pub(crate) fn admits(&self, kind: LongKind, version: Version) -> bool {
         match kind {
             LongKind::ZeroRtt => version == self.hs.original,
@@ -134,6 +135,7 @@ impl Connection {
     }
 
     /// A Version Negotiation packet (RFC 9000 §6.2). `versions` is the list as sent.
+    // MUST 9000-6.2-1, 9000-6.2-2, 9000-6.2-3
     pub(crate) fn on_version_negotiation(&mut self, now: Instant, versions: &[u8]) -> Result<(), DropReason> {
         let offered =
             || versions.chunks_exact(4).map(|v| Version(u32::from_be_bytes([v[0], v[1], v[2], v[3]])));

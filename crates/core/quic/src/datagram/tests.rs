@@ -165,6 +165,20 @@ fn a_full_send_queue_refuses_and_tells_once_when_half_is_free() {
 }
 
 #[test]
+fn space_is_told_when_what_was_refused_fits() {
+    let mut a = Datagrams::new(0, 1254);
+    a.on_params(65_535);
+    let (small, large) = (Bytes::from(vec![1; 461]), Bytes::from(vec![1; 894]));
+    a.send(small, 1200).unwrap();
+    assert_eq!(a.send(large.clone(), 1200), Err(SendDatagramError::Blocked));
+    // less than half is used, but a send would be refused again, and that for ever
+    assert!(!a.take_space());
+    packet(&mut a, 1200);
+    assert!(a.take_space());
+    assert_eq!(a.send(large, 1200), Ok(()));
+}
+
+#[test]
 fn one_datagram_always_fits_into_the_send_queue() {
     let mut a = Datagrams::new(0, 10);
     a.on_params(65_535);

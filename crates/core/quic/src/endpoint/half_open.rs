@@ -32,6 +32,7 @@ impl Spent {
     }
 
     /// Spends `thing`; says whether it was fresh.
+    // MUST 9000-8.1.4-5
     pub(super) fn spend(&mut self, thing: &[u8]) -> bool {
         if self.table.is_empty() {
             self.table = vec![0; SPENT];

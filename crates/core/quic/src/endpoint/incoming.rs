@@ -74,8 +74,8 @@ pub(super) struct Recent {
 }
 
 impl Endpoint {
-    /// A long-header packet of a version with a known layout for no connection.
-    // MUST 9000-14.1-3, 9000-17.2-1, 9000-17.2.1-5
+    /// A long-header packet of a version spoken here for no connection.
+    // MUST 9000-5.2.2-2, 9000-8.1.3-7, 9000-14.1-3, 9000-17.2-1
     pub(super) fn first_datagram(
         &mut self,
         now: Instant,
@@ -101,11 +101,9 @@ impl Endpoint {
         if datagram.len() > LONGEST {
             return Route::Drop(DropReason::QueueFull);
         }
-        // before any rule of that version for its ids (RFC 9000 §17.2.1)
-        if !self.shared.versions.contains(version) {
-            return self.negotiate_version(now, meta, dcid, scid, reply);
-        }
-        if dcid.len() < 8 {
+        // a client's own choice has 8 bytes at least; one that comes back with our Retry's has what we gave it
+        let short = dcid.len() < 8;
+        if short && token.is_empty() {
             return Route::Drop(DropReason::BadHeader);
         }
         let room = self.half_open.room(Prefix::of(meta.remote.ip()), &self.config);
@@ -142,6 +140,9 @@ impl Endpoint {
             [] => Verdict::Useless,
             token => self.shared.judge_token(now, token, meta.remote, (*version, dcid), lives),
         };
+        if short && !matches!(verdict, Verdict::Retry { .. }) {
+            return Route::Drop(DropReason::BadHeader);
+        }
         match verdict {
             Verdict::Retry { odcid, scid } => {
                 incoming.retry = Some((odcid, scid));
@@ -164,6 +165,7 @@ impl Endpoint {
     }
 
     /// A long-header packet of a stranger that is no Initial: 0-RTT may have overtaken it.
+    // MUST 9000-5.2.2-2
     fn before_initial(&mut self, now: Instant, meta: &RecvMeta, header: &Header, datagram: &[u8]) -> Route {
         match header {
             Header::Long { kind: LongKind::ZeroRtt, version, dcid, .. }
@@ -207,6 +209,7 @@ impl Endpoint {
     /// # Errors
     /// There is no server configuration, or TLS cannot serve it, or the first datagram was a violation; then a close
     /// may be in `reply`.
+    // MUST 9000-7.2-5
     #[expect(clippy::result_large_err, reason = "a failed accept is rare, and its parts are wanted")]
     pub fn accept(
         &mut self,

@@ -15,11 +15,11 @@ use core::net::SocketAddr;
 pub use incoming::Incoming;
 use incoming::Recent;
 use slab::Slab;
-use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque};
+use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque, format};
 use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
 use tq_time::Instant;
-use tq_wire::header::Header;
+use tq_wire::header::{Header, Invariants};
 use tq_wire::{Cid, PathId, Side, Version};
 
 use self::early::EarlyPackets;
@@ -64,7 +64,7 @@ type Resets = BTreeMap<PathId, (SocketAddr, [u8; 16])>;
 struct Known {
     /// Where a handshake that is still going on comes from, and the ids it began with, before and after a Retry.
     half_open: Option<(Prefix, [Cid; 2])>,
-    /// Under which name a client's tokens are kept.
+    /// Under which name and port a client's tokens are kept.
     server_name: Option<String>,
     /// The reset tokens in the routing table, by path.
     resets: Resets,
@@ -137,6 +137,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// `server_name` is not a name or address TLS can use.
+    // MUST 9000-7.2-1, 9000-8.1.3-1, 9000-8.1.3-5
     pub fn connect(
         &mut self,
         now: Instant,
@@ -152,7 +153,9 @@ impl Endpoint {
         let odcid = Cid::new(&odcid).unwrap_or(Cid::EMPTY);
         let mut hs = Handshaking::new(odcid, local_cid, config.version);
         hs.client = Some((Arc::clone(&config.tls), server_name.to_string()));
-        let kept = self.tokens.get_mut(&(config.version, server_name.to_string()));
+        // another port may be another server's
+        let audience = format!("{server_name}:{}", remote.port());
+        let kept = self.tokens.get_mut(&(config.version, audience.clone()));
         hs.token = kept.and_then(VecDeque::pop_back).unwrap_or_default();
         let mut connection = Connection::new(
             now,
@@ -168,8 +171,7 @@ impl Endpoint {
             },
         );
         connection.start_client(now, &config.tls, server_name)?;
-        let known =
-            Known { half_open: None, server_name: Some(server_name.to_string()), resets: Resets::new() };
+        let known = Known { half_open: None, server_name: Some(audience), resets: Resets::new() };
         let handle = Handle(self.known.insert(known) as u32);
         self.absorb(handle, &mut connection);
         Ok((handle, connection))
@@ -190,44 +192,46 @@ impl Endpoint {
         route
     }
 
-    // MUST 9000-17.2.1-5
+    // MUST 9000-5.2.2-1, 9000-6.1-1, 9000-10.3-5, 9000-10.3.1-1, 9000-11-1, 9000-17.2.1-5
     fn route(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8], reply: &mut Vec<u8>) -> Route {
         if datagram.is_empty() {
             return Route::Drop(DropReason::Empty);
         }
-        let header = match Header::parse(datagram, self.shared.cid_len) {
-            Ok(header) => header,
-            Err(_) => return Route::Drop(DropReason::BadHeader),
-        };
+        let header = Header::parse(datagram, self.shared.cid_len);
         let dcid = match &header {
-            Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. } => {
+            Ok(Header::Long { dcid, .. } | Header::Short { dcid, .. } | Header::Retry { dcid, .. }) => {
                 Some(*dcid)
             }
-            Header::VersionNegotiation { dcid, .. } | Header::Unknown { dcid, .. } => {
+            Ok(Header::VersionNegotiation { dcid, .. } | Header::Unknown { dcid, .. }) => {
                 Cid::new(&datagram[dcid.clone()])
             }
+            Err(_) => None,
         };
         if let Some(handle) = dcid.and_then(|dcid| self.routes.by_cid(&dcid)) {
             return Route::Connection(handle);
         }
-        match header {
-            Header::Short { .. } => {
-                if let Some(handle) = self.routes.by_reset(meta.remote, datagram) {
-                    return Route::Connection(handle);
-                }
-                self.stateless_reset(now, meta, datagram, reply)
-            }
-            Header::Unknown { dcid, scid, .. } => {
-                if self.server.is_none() || datagram.len() < usize::from(MIN_MTU) {
-                    return Route::Drop(DropReason::UnknownVersion);
-                }
-                self.negotiate_version(now, meta, &datagram[dcid], &datagram[scid], reply)
-            }
-            Header::Long { .. } => self.first_datagram(now, meta, &header, datagram, reply),
-            Header::Retry { .. } | Header::VersionNegotiation { .. } => {
-                Route::Drop(DropReason::UnknownConnection)
-            }
+        // whatever it looks like: other versions may reset with long headers (RFC 9000 §10.3)
+        if let Some(handle) = self.routes.by_reset(meta.remote, datagram) {
+            return Route::Connection(handle);
         }
+        // A version that is not spoken here is judged by nothing but the invariants (RFC 8999 §5).
+        if let Some(long) = Invariants::parse(datagram).filter(|long| self.is_foreign(long.version)) {
+            if self.server.is_none() || datagram.len() < usize::from(MIN_MTU) {
+                return Route::Drop(DropReason::UnknownVersion);
+            }
+            return self.negotiate_version(now, meta, &datagram[long.dcid], &datagram[long.scid], reply);
+        }
+        match header {
+            Ok(Header::Short { .. }) => self.stateless_reset(now, meta, datagram, reply),
+            Ok(header @ Header::Long { .. }) => self.first_datagram(now, meta, &header, datagram, reply),
+            Ok(_) => Route::Drop(DropReason::UnknownConnection),
+            Err(_) => Route::Drop(DropReason::BadHeader),
+        }
+    }
+
+    /// Whether a long header is of a version not spoken here. Version Negotiation is none (RFC 9000 §6.1).
+    fn is_foreign(&self, version: Version) -> bool {
+        version != Version::NEGOTIATION && !self.shared.versions.contains(&version)
     }
 
     /// Learns what a connection has to say.

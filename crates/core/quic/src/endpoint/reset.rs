@@ -37,6 +37,7 @@ impl ResetLimiter {
 
 impl Endpoint {
     /// Tells the sender of a short-header packet that we do not know its connection.
+    // MUST 9000-10.3-2, 9000-10.3-4, 9000-10.3.2-2, 9000-10.3.3-1, 9000-11-1, 9000-21.11-2
     pub(super) fn stateless_reset(
         &mut self,
         now: Instant,
@@ -47,7 +48,9 @@ impl Endpoint {
         let Ok(Header::Short { dcid, .. }) = Header::parse(datagram, self.shared.cid_len) else {
             return Route::Drop(DropReason::BadHeader);
         };
-        if self.server.is_none() || datagram.len() < SMALLEST_TRIGGER || !self.resets.allow(now) {
+        // who shares our key knows the connections of ids that are not ours (RFC 9000 §21.11)
+        let ours = self.server.is_some() && !self.shared.is_elsewhere(&dcid);
+        if !ours || datagram.len() < SMALLEST_TRIGGER || !self.resets.allow(now) {
             return Route::Drop(DropReason::UnknownConnection);
         }
         // Shorter than the trigger, as long as a small packet otherwise, all but the token unpredictable.

@@ -107,6 +107,7 @@ impl Token {
 
 impl Shared {
     /// A token as bytes.
+    // MUST 9000-8.1.1-1, 9000-8.1.3-3, 9000-8.1.3-4, 9000-8.1.4-1, 9000-8.1.4-2
     pub(crate) fn seal_token(&self, token: &Token) -> Vec<u8> {
         let mut out = vec![0; MAX_LEN];
         self.entropy.fill(&mut out[1..HEAD]);
@@ -124,6 +125,7 @@ impl Shared {
 
     /// What a token from `remote` is worth. `dcid` is where the Initial went, in which version: a token is good for the
     /// version it was given in (RFC 9369 §5).
+    // MUST 9000-8.1.1-1, 9000-8.1.3-7, 9000-8.1.4-3, 9000-8.1.4-4
     pub(crate) fn judge_token(
         &self,
         now: Instant,

@@ -28,7 +28,7 @@ struct CryptoStream {
 
 impl CryptoStreams {
     /// Takes a frame's bytes. TLS reads at `current`; levels before it bring nothing new.
-    // MUST 9001-4.1.3-1, 9001-4.1.3-2
+    // MUST 9000-7.5-1, 9000-7.5-2, 9001-4.1.3-1, 9001-4.1.3-2
     pub(crate) fn on_frame(
         &mut self,
         level: Level,

@@ -4,6 +4,7 @@ use tq_wire::TransportParameters;
 
 /// A limit of `now` that is below what a client `remembered`; `None` if every one of them still holds. A server that
 /// finds one must not accept 0-RTT; a client whose 0-RTT was accepted all the same must close.
+// MUST 9000-7.4.1-5, 9000-7.4.1-6
 pub fn limits_shrink(remembered: &TransportParameters, now: &TransportParameters) -> Option<&'static str> {
     let pairs = [
         ("active_connection_id_limit", remembered.active_cid_limit, now.active_cid_limit),

@@ -23,7 +23,7 @@ use tq_buf::mem::{Box, VecDeque};
 use tq_cc::{Controller, Pacer, RateSampler, Rtt};
 use tq_time::Instant;
 use tq_wire::{Ecn, PathId};
-pub(crate) use validate::Validation;
+pub(crate) use validate::{Proof, Validation};
 
 use crate::config::{MIN_MTU, TransportConfig};
 use crate::connection::RecvMeta;
@@ -38,8 +38,9 @@ const LONGEST_PTO: Duration = Duration::from_secs(2);
 /// Probe timeouts in a row after which a path counts as silent.
 const SILENT_AFTER: u32 = 2;
 
-/// An unproven address with less room than this gets nothing: an ACK may not fit.
-const SMALLEST_PACKET: u64 = 64;
+/// An unproven address with less room than this gets nothing: an ACK may not fit, in a long header with two connection ids
+/// of 20 bytes.
+const SMALLEST_PACKET: u64 = 128;
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,7 +196,7 @@ impl Path {
     }
 
     /// Bytes a peer's address may still be sent before it is validated (RFC 9000 §8.1).
-    // MUST 9000-14.1-4
+    // MUST 9000-8-1, 9000-8.1-1, 9000-14.1-4
     pub(crate) fn amplification_budget(&self) -> u64 {
         self.validation.budget()
     }
@@ -214,6 +215,7 @@ impl Path {
 
     /// A new address behind the same path: what was learnt of the old one no longer holds (RFC 9000 §9.4), and is
     /// returned in case the address turns out to be forged. Nothing changes but the port: all of it holds.
+    // MUST 9000-9.4-2
     pub(crate) fn reset_for_new_tuple(
         &mut self,
         tuple: Tuple,

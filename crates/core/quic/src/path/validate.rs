@@ -33,11 +33,43 @@ pub(crate) struct Validation {
 struct Challenge {
     /// Every copy has bytes of its own; any answer counts.
     sent: [([u8; 8], Instant); 4],
+    /// Which of them left in a datagram of full size.
+    full: [bool; 4],
     count: usize,
     pending: bool,
     resend_at: Option<Instant>,
     interval: Duration,
     give_up_at: Instant,
+    /// The first interval and how long it lasts, if it has to be done again.
+    first: Duration,
+    patience: Duration,
+}
+
+/// What an answer to a challenge proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Nothing.
+    None,
+    /// That the address is the peer's; whether it carries 1200 bytes is still asked.
+    Address,
+    /// All.
+    Path,
+}
+
+impl Challenge {
+    fn new(now: Instant, first: Duration, patience: Duration) -> Self {
+        Self {
+            sent: [([0; 8], now); 4],
+            full: [false; 4],
+            count: 0,
+            pending: true,
+            resend_at: None,
+            interval: first,
+            give_up_at: now + patience,
+            first,
+            patience,
+        }
+    }
 }
 
 impl Validation {
@@ -91,6 +123,11 @@ impl Validation {
         self.validated
     }
 
+    /// Whether it is proven and carries 1200 bytes, as far as anybody has asked.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.validated && self.challenge.is_none()
+    }
+
     pub(crate) fn on_received(&mut self, bytes: usize) {
         self.received += bytes as u64;
     }
@@ -100,6 +137,7 @@ impl Validation {
     }
 
     /// Bytes that may be sent: three times what was received.
+    // MUST 9000-8-1, 9000-8.1-1, 9000-9.3-3
     pub(crate) fn budget(&self) -> u64 {
         if self.validated || !self.limited { u64::MAX } else { (3 * self.received).saturating_sub(self.sent) }
     }
@@ -107,14 +145,8 @@ impl Validation {
     /// Starts to challenge; the first repetition comes after three round trips, or early if they are not known. Gives
     /// up after `patience`, but not before three seconds.
     pub(crate) fn challenge(&mut self, now: Instant, srtt: Option<Duration>, patience: Duration) {
-        self.challenge = Some(Challenge {
-            sent: [([0; 8], now); 4],
-            count: 0,
-            pending: true,
-            resend_at: None,
-            interval: srtt.map_or(FIRST_INTERVAL, |srtt| (3 * srtt).max(MIN_INTERVAL)),
-            give_up_at: now + patience.max(Duration::from_secs(3)),
-        });
+        let first = srtt.map_or(FIRST_INTERVAL, |srtt| (3 * srtt).max(MIN_INTERVAL));
+        self.challenge = Some(Challenge::new(now, first, patience.max(Duration::from_secs(3))));
     }
 
     pub(crate) fn is_challenging(&self) -> bool {
@@ -125,10 +157,11 @@ impl Validation {
         self.challenge.as_ref().is_some_and(|challenge| challenge.pending)
     }
 
-    /// A challenge with these fresh bytes goes out.
-    pub(crate) fn on_challenge_sent(&mut self, now: Instant, data: [u8; 8]) {
+    /// A challenge with these fresh bytes goes out, `full` if in a datagram of 1200 bytes.
+    pub(crate) fn on_challenge_sent(&mut self, now: Instant, data: [u8; 8], full: bool) {
         if let Some(challenge) = &mut self.challenge {
             challenge.sent[challenge.count % 4] = (data, now);
+            challenge.full[challenge.count % 4] = full;
             challenge.count += 1;
             challenge.pending = false;
             challenge.resend_at = Some(now + challenge.interval);
@@ -136,13 +169,30 @@ impl Validation {
         }
     }
 
-    /// When the challenge of ours was sent that `data` answers; if there is one the address is validated.
-    pub(crate) fn on_response(&mut self, data: [u8; 8]) -> Option<Instant> {
+    /// When the challenge went out that `data` answers.
+    pub(crate) fn challenge_sent_at(&self, data: &[u8; 8]) -> Option<Instant> {
         let challenge = self.challenge.as_ref()?;
         let sent = &challenge.sent[..challenge.count.min(4)];
-        let (_, at) = *sent.iter().find(|(sent, _)| *sent == data)?;
-        self.set_validated();
-        Some(at)
+        sent.iter().find(|(sent, _)| sent == data).map(|(_, at)| *at)
+    }
+
+    /// What `data` proves. If it answers a challenge of ours the address is validated; another challenge follows if that
+    /// one was too small to say that datagrams of 1200 bytes pass (RFC 9000 §8.2.1).
+    // MUST 9000-8.2.1-3, 9000-8.2.3-1
+    pub(crate) fn on_response(&mut self, now: Instant, data: [u8; 8]) -> Proof {
+        let Some(challenge) = &self.challenge else { return Proof::None };
+        let Some(at) = challenge.sent[..challenge.count.min(4)].iter().position(|(sent, _)| *sent == data)
+        else {
+            return Proof::None;
+        };
+        if challenge.full[at] {
+            self.set_validated();
+            return Proof::Path;
+        }
+        let again = Challenge::new(now, challenge.first, challenge.patience);
+        self.validated = true;
+        self.challenge = Some(again);
+        Proof::Address
     }
 
     /// A PATH_CHALLENGE arrived on this path.
@@ -164,6 +214,7 @@ impl Validation {
         self.answered += bytes as u64;
     }
 
+    // MUST 9000-8.2.2-7
     pub(crate) fn next_response(&mut self) -> Option<[u8; 8]> {
         self.responses.pop_front()
     }

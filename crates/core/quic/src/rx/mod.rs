@@ -56,11 +56,12 @@ impl Connection {
         self.counters.drop_packet(DropReason::Closing);
         self.watch_for_close(now, datagram);
         if let End::Closing(closing) = &mut self.end {
-            closing.on_packet();
+            closing.on_packet(datagram.len());
         }
     }
 
     /// Whether a server of ours is at this address: nobody else may speak for it (RFC 9000 §9).
+    // MUST 9000-9-5
     fn is_known(&self, now: Instant, meta: &RecvMeta) -> bool {
         let from = (meta.remote.ip(), meta.remote.port());
         let asides = self.asides.iter().map(|aside| aside.tuple.remote);
@@ -70,6 +71,7 @@ impl Connection {
     }
 
     /// Counts bytes for the path they are for, opened or not (RFC 9000 §8.1), and says which that is.
+    // MUST 9000-8.1-2
     fn attribute(&mut self, meta: &RecvMeta, datagram: &[u8]) -> Option<usize> {
         let len = datagram.len();
         self.heard = len as u64;
@@ -95,7 +97,7 @@ impl Connection {
     }
 
     /// Walks coalesced packets. One for another connection id is dropped before anything is kept (RFC 9000 §12.2).
-    // MUST 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
+    // MUST 9000-10.3-5, 9000-10.3.1-1, 9000-12.2-1, 9000-12.2-3, 9000-12.2-4
     fn split(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
         let mut first: Option<Cid> = None;
         let (mut at, whole) = (0, datagram.len());
@@ -106,7 +108,7 @@ impl Connection {
             let rest = &mut datagram[at..];
             let header = match Header::parse(rest, self.shared.cid_len) {
                 Ok(header) => header,
-                Err(_) => return self.drop_packet(now, DropReason::BadHeader, rest.len()),
+                Err(_) => return self.unreadable(now, at, datagram),
             };
             let len = match &header {
                 Header::Long { end, .. } => *end,
@@ -122,10 +124,16 @@ impl Connection {
                 return self.drop_packet(now, DropReason::OtherConnection, rest.len());
             }
             first = first.or(dcid);
+            let (short, opened) = (matches!(header, Header::Short { .. }), self.counters.packets_received);
             if let Err(reason) = self.check_initial(&header, whole) {
                 self.drop_packet(now, reason, len);
             } else {
                 self.packet(now, meta, header, &mut rest[..len]);
+            }
+            // short ones have been looked at where they failed
+            let failed = at == 0 && !short && self.counters.packets_received == opened;
+            if failed && self.is_stateless_reset(datagram) {
+                return self.on_stateless_reset(now);
             }
             if self.end.is_over() {
                 return;
@@ -136,7 +144,7 @@ impl Connection {
 
     /// What an Initial must be like, in a datagram of `whole` bytes: expanded if a client sent it (RFC 9000 §14.1),
     /// without a token if a server did (§17.2.2).
-    // MUST 9000-14-4, 9000-14.1-3, 9000-17.2.2-2
+    // MUST 9000-8.2.1-4, 9000-14-4, 9000-14.1-3, 9000-17.2.2-2
     fn check_initial(&self, header: &Header, whole: usize) -> Result<(), DropReason> {
         match header {
             Header::Long { kind: LongKind::Initial, .. }
@@ -191,7 +199,7 @@ impl Connection {
         }
     }
 
-    // MUST 9001-4.6.2-1, 9001-5.6-4, 9001-5.6-5
+    // MUST 9000-7.2-2, 9000-7.2-3, 9000-7.2-4, 9000-7.2-6, 9001-4.6.2-1, 9001-5.6-4, 9001-5.6-5
     fn long(
         &mut self,
         now: Instant,
@@ -283,7 +291,16 @@ impl Connection {
         }
     }
 
+    /// The rest of a datagram has no header that can be read: a stateless reset, if it is the whole (RFC 9000 §10.3.1).
+    fn unreadable(&mut self, now: Instant, at: usize, datagram: &[u8]) {
+        if at == 0 && self.is_stateless_reset(datagram) {
+            return self.on_stateless_reset(now);
+        }
+        self.drop_packet(now, DropReason::BadHeader, datagram.len() - at);
+    }
+
     /// A short-header packet that does not open may be a stateless reset (RFC 9000 §10.3.1).
+    // MUST 9000-10.3.1-1
     fn undecryptable(&mut self, now: Instant, reason: DropReason, packet: &[u8]) {
         if reason != DropReason::Duplicate && self.is_stateless_reset(packet) {
             return self.on_stateless_reset(now);
@@ -292,6 +309,7 @@ impl Connection {
     }
 
     /// Whether a datagram ends in the reset token of an id we send with.
+    // MUST 9000-10.3-3
     pub(crate) fn is_stateless_reset(&self, datagram: &[u8]) -> bool {
         let Some(tail) = datagram.last_chunk::<16>().filter(|_| datagram.len() >= 21) else { return false };
         let token = tq_wire::ResetToken(*tail);
@@ -322,7 +340,7 @@ impl Connection {
     }
 
     /// Frames and what follows from the packet as a whole.
-    // MUST 9000-13.1-1
+    // MUST 9000-5.2-1, 9000-10.3-1, 9000-11.1-1, 9000-13.1-1
     fn process(&mut self, now: Instant, meta: &RecvMeta, opened: &Opened, packet: &[u8]) {
         self.counters.packets_received += 1;
         let payload = &packet[opened.payload.0..opened.payload.1];
@@ -334,7 +352,7 @@ impl Connection {
         }
     }
 
-    // MUST 9001-4.9.1-2
+    // MUST 9000-9-3, 9001-4.9.1-2
     fn after_packet(
         &mut self,
         now: Instant,

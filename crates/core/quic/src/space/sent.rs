@@ -204,6 +204,7 @@ impl Sent {
         self.elsewhere = Some((from, to));
     }
 
+    // MUST 9000-9.4-1
     fn went_elsewhere(&self, packet: &SentPacket) -> bool {
         packet.beside || self.elsewhere.is_some_and(|(from, to)| from <= packet.at && packet.at < to)
     }

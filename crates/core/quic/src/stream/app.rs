@@ -135,6 +135,7 @@ impl Streams {
 
     /// Gives up the sending part with a code for the peer's application, below 2^62. No effect if the peer has
     /// everything already, or after another reset.
+    // MUST 9000-11.2-1
     pub(crate) fn reset(&mut self, id: StreamId, code: u64) -> Result<(), ClosedStream> {
         let key = self.lookup(id).ok_or(ClosedStream)?;
         if self.table.get(key).is_none_or(|stream| stream.send.is_none()) {

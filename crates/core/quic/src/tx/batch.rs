@@ -3,7 +3,7 @@
 
 use smallvec::{SmallVec, smallvec};
 use tq_crypto::protect;
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 use tq_wire::Frame;
 
 use super::packet::Draft;
@@ -163,6 +163,7 @@ impl Connection {
     }
 
     /// A datagram with challenge and responses, expanded to prove the path's size (RFC 9000 §8.2.1).
+    // MUST 9000-8.2.1-1, 9000-8.2.1-2, 9000-8.2.2-2, 9000-8.2.2-5, 9000-8.2.2-6
     pub(super) fn transmit_probing(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
         let path = &self.paths[ix];
         let challenging = path.validation.wants_challenge();
@@ -170,7 +171,10 @@ impl Connection {
         let most = 2 * path.cc.window();
         let few =
             path.space.sent.eliciting_in_flight() < most / u64::from(path.mtu.current()) + SMALL_ANSWERS;
-        let answer = match few && self.in_flight(ix) < most {
+        // What fills the window may be lost, and not acknowledged before the peer has its answer: one for each PTO.
+        let silent =
+            path.space.sent.last_eliciting_at().is_none_or(|at| now >= at + path.pto_base(Duration::ZERO));
+        let answer = match silent || few && self.in_flight(ix) < most {
             true => path.validation.answer_budget(path.bytes_received),
             false => 0,
         };
@@ -179,16 +183,17 @@ impl Connection {
         }
         let budget = self.budget(now, ix)?;
         let limit = budget.total.min(usize::from(MIN_MTU));
+        let full = limit == usize::from(MIN_MTU);
         let answers =
             if answer >= limit as u64 { usize::MAX } else { usize::from(answer >= SMALLEST_ANSWER) };
         let mut challenge = [0; 8];
         self.shared.entropy.fill(&mut challenge);
         let fill = |c: &mut Self, p: &mut crate::payload::Payload<'_>| {
-            c.fill_validation(now, ix, challenge, answers, p)
+            c.fill_validation(now, ix, (challenge, full), answers, p)
         };
         let mut draft = self.draft(SpaceId::App(ix), ix, buf, 0, limit, fill)?;
         // a challenge that cannot be full size is small, so that it can be repeated
-        if (challenging || answers > 1) && limit == usize::from(MIN_MTU) {
+        if (challenging || answers > 1) && full {
             self.pad(buf, &mut draft, limit);
         }
         // what goes to another address takes no room in the window of this one

@@ -9,7 +9,9 @@ use crate::connection::{Connection, End, SpaceId, Transmit};
 
 impl Connection {
     /// One datagram with CONNECTION_CLOSE, if one is due.
+    // MUST 9000-10.2.1-2, 9000-10.2.3-1
     pub(super) fn transmit_close(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let first = matches!(&self.end, End::Closing(closing) if closing.round.is_some());
         let ix = self.next_to_close()?;
         let total = usize::try_from(self.paths[ix].amplification_budget()).unwrap_or(usize::MAX);
         let limit = total.min(usize::from(MIN_MTU));
@@ -44,6 +46,9 @@ impl Connection {
         }
         if drafts.is_empty() {
             return None;
+        }
+        if let End::Closing(closing) = &mut self.end {
+            closing.on_sent(at, !first);
         }
         Some(self.finish_datagram(now, ix, buf, drafts, at))
     }

@@ -11,7 +11,8 @@ use crate::handshake::Level;
 
 impl Connection {
     /// One datagram while Initial or Handshake keys are in use; `None` if neither they nor 0-RTT have something to send.
-    // MUST 9000-12.2-2, 9000-14-1, 9000-14.1-1, 9000-14.1-2, 9001-4.9.1-1, 9001-9.3-1, 9002-7-2
+    // MUST 9000-8.1-3, 9000-8.1-5, 9000-12.2-2, 9000-14-1, 9000-14.1-1, 9000-14.1-2, 9001-4.9.1-1, 9001-9.3-1
+    // MUST 9002-7-2
     pub(super) fn transmit_coalesced(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         if self.paths[0].is_blocked() {
             return None;

@@ -169,7 +169,7 @@ impl Connection {
         &mut self,
         now: Instant,
         ix: usize,
-        challenge: [u8; 8],
+        (challenge, full): ([u8; 8], bool),
         answers: usize,
         payload: &mut Payload<'_>,
     ) {
@@ -178,7 +178,7 @@ impl Connection {
         if path.validation.wants_challenge()
             && payload.frame(&Frame::PathChallenge(challenge), Some(Token::PathChallenge(id)))
         {
-            path.validation.on_challenge_sent(now, challenge);
+            path.validation.on_challenge_sent(now, challenge, full);
         }
         for _ in 0..answers {
             if payload.room() < 9 {

@@ -27,6 +27,7 @@ const LEFT_TO_CLOSE: u64 = 1024;
 impl Connection {
     /// Fills `buf` with datagrams for one path: one, or up to `max_segments` of equal size. `None`: nothing may or
     /// need be sent now. `buf` has at least [`TRANSMIT_BUFFER`] bytes. Call until `None`.
+    // MUST 9000-10.2.2-1, 9000-10.2.2-2
     pub fn transmit(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         let transmit = match &self.end {
             End::None => self.transmit_open(now, buf, max_segments.max(1)),
@@ -76,6 +77,7 @@ impl Connection {
 
     /// A probe of an address beside the one in use, or an answer to one. For that one datagram it takes the place of the
     /// first path's.
+    // MUST 9000-8.2.2-3, 9000-21.5.3-1
     fn transmit_aside(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
         let count = self.asides.len();
         (0..count).find_map(|at| {

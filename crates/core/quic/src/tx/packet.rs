@@ -94,7 +94,7 @@ impl Connection {
 
     /// Writes one packet into `buf[start..limit]`; `fill` adds the frames. `None`, with nothing consumed, if no frame
     /// was written or there is no room.
-    // MUST 9000-12.4-1, 9000-17.2.2-1
+    // MUST 9000-8.1.2-1, 9000-8.1.3-1, 9000-12.4-1, 9000-17.2.2-1
     pub(super) fn draft(
         &mut self,
         id: SpaceId,

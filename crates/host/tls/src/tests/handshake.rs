@@ -5,7 +5,7 @@ use tq_quic::handshake::{Level, PeerIdentity};
 
 use super::*;
 
-// MUST 9001-8.2-1
+// MUST 9000-7-1, 9001-8.2-1
 #[test]
 fn an_x509_handshake_completes_and_both_ends_know_what_was_agreed() {
     for version in [Version::V1, Version::V2] {
@@ -125,7 +125,7 @@ fn no_certificate_type_in_common_is_alert_43() {
     assert_eq!(refused(&*client(by_pin.alpn(["hq-interop"])), &*server(x509_server)).alert(), 43);
 }
 
-// MUST 9001-8.1-2, 9001-8.1-5
+// MUST 9000-7-2, 9001-8.1-2, 9001-8.1-5
 #[test]
 fn alpn_without_overlap_is_alert_120() {
     let (ours, theirs) = x509();
@@ -140,7 +140,7 @@ fn the_servers_order_of_protocols_decides() {
     assert_eq!(client_end.tls.alpn(), Some(&b"hq-interop"[..]));
 }
 
-// MUST 9001-4.4-1
+// MUST 9000-7-1, 9001-4.4-1
 #[test]
 fn another_name_or_another_root_is_not_believed() {
     let (_, theirs) = x509();

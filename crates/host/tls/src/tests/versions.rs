@@ -118,6 +118,7 @@ fn a_ticket_serves_the_version_that_was_spoken_when_it_came() {
     assert_eq!(client.tls.early_accepted(), Some(true));
 }
 
+// MUST 9000-7.4.1-5, 9000-7.4.1-6, 9000-7.4.1-7
 #[test]
 fn a_server_that_grants_less_gives_a_full_handshake() {
     let (ours, theirs) = x509();

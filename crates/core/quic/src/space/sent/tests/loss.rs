@@ -280,6 +280,7 @@ fn a_spurious_loss_breaks_the_span() {
     assert_eq!(bench.lost.span, None);
 }
 
+// MUST 9000-9.4-1
 #[test]
 fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
     let mut bench = Bench::with(0..4, at(0));
@@ -297,6 +298,7 @@ fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
     assert_eq!(bench.sent.bytes_in_flight(), 0);
 }
 
+// MUST 9000-9.4-1
 #[test]
 fn what_was_sent_before_a_move_gives_no_sample_after_it() {
     let mut bench = Bench::with(0..10, at(0));

@@ -1,0 +1,41 @@
+use super::*;
+
+fn run(goodput: f64, holds: bool) -> Run {
+    Run {
+        verdict: if holds { "pass" } else { "fail" }.into(),
+        reasons: Vec::new(),
+        figures: Figures { goodput_bps: goodput * 1e6, gap_s: 0.1, completion_s: None },
+        bars: vec![Bar {
+            bar: "use >= 0.9".into(),
+            measured: Some(format!("{goodput}")),
+            value: Some(goodput),
+            holds: Some(holds),
+        }],
+        health: Health { cpu: 0.5, load: 1.0, late_ms: [0.0; 3] },
+    }
+}
+
+#[test]
+fn the_run_in_the_middle_decides_about_a_bar() {
+    let runs: Vec<_> = [1.0, 9.0, 8.0, 7.0, 2.0].iter().map(|rate| run(*rate, *rate > 6.0)).collect();
+    let result = sum(VARIANTS[0], &runs, &[]);
+    assert_eq!((result.verdict, result.goodput_mbps), ("pass", Some(7.0)));
+    assert_eq!(result.bars[0].median.as_deref(), Some("7"));
+    let result = sum(VARIANTS[0], &runs[..1], &runs[1..2]);
+    assert_eq!((result.verdict, result.valid, result.invalid), ("fail", 1, 1));
+}
+
+#[test]
+fn without_a_valid_run_there_is_nothing_to_say() {
+    let result = sum(VARIANTS[1], &[], &[run(1.0, true)]);
+    assert_eq!((result.verdict, result.goodput_mbps), ("skipped", None));
+}
+
+#[test]
+fn options_are_told_apart_from_the_filter() {
+    let options = Options::parse(&["single/", "--report", "lab.json", "--rounds", "7"]).unwrap();
+    assert_eq!((options.filter.as_deref(), options.rounds), (Some("single/"), Some(7)));
+    assert!(Options::parse(&["a", "b"]).is_err());
+    assert!(Options::parse(&["--rounds", "0"]).is_err());
+    assert!(Options::parse(&["--fast"]).is_err());
+}
