@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use pair::flow::Flow;
 use pair::multi::{connected, delay, info, link, open, pair as paths_pair, paths};
-use pair::{Pair, SERVER};
+use pair::Pair;
 use tq_quic::sched::Kind;
 use tq_quic::time::Duration;
 use tq_quic::wire::{PathId, Side};
