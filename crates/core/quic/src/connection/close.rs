@@ -163,7 +163,7 @@ impl Connection {
     /// Three PTO from now the state goes (RFC 9000 §10.2).
     fn linger(&mut self, now: Instant, state: ConnectionState) {
         let until = now + self.three_pto();
-        for timer in [Timer::Idle, Timer::Handshake, Timer::OldKeys, Timer::KeepAlive] {
+        for timer in [Timer::Idle, Timer::Handshake, Timer::OldKeys, Timer::KeepAlive, Timer::Silence] {
             self.timers.clear(timer as usize);
         }
         self.timers.set(Timer::Close as usize, until);

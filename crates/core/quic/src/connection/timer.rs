@@ -26,12 +26,21 @@ pub(crate) enum Timer {
     KeepAlive = 4,
     /// A server's 0-RTT keys may go.
     EarlyKeys = 5,
+    /// A client that was being sent to hears nothing any more.
+    Silence = 6,
 }
 
 impl Timer {
-    pub(crate) const COUNT: usize = 6;
-    const ALL: [Self; Self::COUNT] =
-        [Self::Idle, Self::Handshake, Self::Close, Self::OldKeys, Self::KeepAlive, Self::EarlyKeys];
+    pub(crate) const COUNT: usize = 7;
+    const ALL: [Self; Self::COUNT] = [
+        Self::Idle,
+        Self::Handshake,
+        Self::Close,
+        Self::OldKeys,
+        Self::KeepAlive,
+        Self::EarlyKeys,
+        Self::Silence,
+    ];
 }
 
 impl Connection {
@@ -102,6 +111,10 @@ impl Connection {
             Timer::Close => self.drained(now),
             Timer::OldKeys => self.drop_old_keys(now),
             Timer::EarlyKeys => self.drop_early_keys(now),
+            Timer::Silence if self.streams.awaits() => {
+                self.paths.iter_mut().filter(|path| path.state.is_usable()).for_each(|path| path.ping = true);
+            }
+            Timer::Silence => {}
             Timer::KeepAlive => {
                 // on every path, so that NATs keep it
                 self.paths.iter_mut().filter(|path| path.state.is_usable()).for_each(|path| path.ping = true);
@@ -132,6 +145,14 @@ impl Connection {
             self.timers.clear(Timer::Idle as usize);
         }
         self.arm_keep_alive(now);
+    }
+
+    /// A client that only receives owes nothing when packets stop coming. If a NAT has forgotten it, the server sends to a
+    /// closed door until the client says something, so it asks once after three PTO; the PING's own PTO does the rest.
+    pub(crate) fn arm_silence(&mut self, now: Instant) {
+        if self.side.is_client() && self.hs.confirmed {
+            self.timers.set(Timer::Silence as usize, now + self.three_pto());
+        }
     }
 
     fn arm_keep_alive(&mut self, now: Instant) {

@@ -373,6 +373,9 @@ impl Connection {
             self.last_activity = now;
             self.idle_armed_by_send = false;
             self.arm_idle(now);
+            if outcome.eliciting {
+                self.arm_silence(now);
+            }
         }
         if opened.space == SpaceId::Handshake && self.side.is_server() && self.initial.is_some() {
             // The client's address is proven, and it has the Handshake keys (RFC 9001 §4.9.1).

@@ -164,6 +164,11 @@ impl Streams {
         self.clock.srtt = Some(srtt);
     }
 
+    /// Whether more is to come on a stream that was opened.
+    pub(crate) fn awaits(&self) -> bool {
+        self.table.awaits()
+    }
+
     /// Bytes waiting to be sent for the first time or again, allowed by flow control or not.
     pub(crate) const fn backlog(&self) -> u64 {
         self.held.unsent + self.held.lost

@@ -67,6 +67,12 @@ impl RecvPart {
         }
     }
 
+    /// Whether the peer has something left to send that was asked for.
+    pub(super) fn awaits(&self) -> bool {
+        let all = self.final_size.is_some_and(|size| self.buffer.received() >= size);
+        !(all || self.over || self.reset.is_some() || self.stop != Stop::No)
+    }
+
     /// Checks bytes up to `end`; gives how many of them count as new for the connection's flow control.
     // MUST 9000-4.1-2, 9000-19.10-4
     pub(super) fn check(&self, end: u64, fin: bool) -> Result<u64, Fault> {

@@ -177,6 +177,11 @@ impl Table {
         keys.into_iter().map(|(_, key)| key).collect()
     }
 
+    /// Whether a stream is in the middle of being received. For rare walks.
+    pub(super) fn awaits(&self) -> bool {
+        self.slots.iter().any(|(_, stream)| stream.recv.as_ref().is_some_and(RecvPart::awaits))
+    }
+
     /// Streams open now, those without state included.
     pub(super) fn len(&self) -> usize {
         self.ids.len()
