@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use pair::Pair;
 use pair::flow::Flow;
 use pair::multi::{connected, delay, info, link, open, pair as paths_pair, paths};
-use pair::Pair;
 use tq_quic::sched::Kind;
 use tq_quic::time::Duration;
 use tq_quic::wire::{PathId, Side};
