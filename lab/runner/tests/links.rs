@@ -81,9 +81,9 @@ fn used(name: &str, from: f64, length: f64, least: f64) {
 /// Two connections that begin together: what the second moves over what the first does in all runs, and Jain's index of
 /// a run on average. The runs have seeds counting up from the scenario's.
 ///
-/// Where nothing is random but connection ids, two flows over one drop-tail queue fall into step with it for many
-/// round trips (traffic phase effects: Floyd and Jacobson, On Traffic Phase Effects in Packet-Switched Gateways, 1991),
-/// and CUBIC takes tens of seconds to converge: one short run says little, so the bytes of several are added.
+/// One run says little: single runs are as uneven as 0.1, and what makes them so is not known (random jitter on the link
+/// does not cure it). How long links are watched and how often was chosen with the results in sight; docs/simulator.md
+/// lists the choices under which the bound was missed. Read it as a guard against change, not as a proof.
 fn fair(name: &str, from: f64, length: f64, runs: u64) {
     let mut scenario = load(name);
     window(&mut scenario, from, length);

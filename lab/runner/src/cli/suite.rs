@@ -141,8 +141,7 @@ fn explanation(item: &Item, entry: &Entry) -> String {
         if let (Some(bound), Some(bytes)) = (bound, bytes) {
             let seconds = bytes as f64 / (bound * 125_000.0);
             words.push(format!(
-                "every loss counts as congestion: theory gives {bound:.2} Mbit/s, {seconds:.0} s, at this loss; \
-                 theirs leaves out losses below a rate"
+                "every loss counts as congestion: theory gives {bound:.2} Mbit/s, {seconds:.0} s, at this loss"
             ));
         } else if entry.completion_s.is_none() {
             words.push("did not complete".to_owned());
@@ -156,7 +155,7 @@ fn explanation(item: &Item, entry: &Entry) -> String {
             && let Some(best) = fluid::single(links[0], load, plain).and_then(|single| single.completion_s)
         {
             words.push(format!(
-                "jitter hides how closely packets of a train arrive, so slow start does not jump; without that the ceiling \
+                "jitter probably hides how closely packets of a train arrive, so that slow start does not jump; without that the ceiling \
                  is {best:.2} s"
             ));
         }
