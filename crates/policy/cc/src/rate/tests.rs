@@ -109,7 +109,7 @@ fn samples_say_that_the_application_held_back_until_its_bubble_has_passed() {
     };
     assert_eq!(app_limited(50, 0, &before), Some(false));
     assert_eq!(app_limited(60, 10, &bubble), Some(true));
-    assert!(!sampler.on_sent(at(70), 0).app_limited);
+    assert!(!sampler.on_sent(at(70), 0).app_limited());
 }
 
 #[test]
