@@ -193,8 +193,8 @@ impl Bbr {
 
     /// A packet leaves (draft §5.4.1).
     pub(crate) fn on_sent(&mut self, now: Instant, bytes: u16, in_flight_before: u64) {
-        let in_flight = in_flight_before + u64::from(bytes);
-        self.round.full |= in_flight + self.mtu > self.cwnd;
+        let in_flight = in_flight_before.saturating_add(bytes.into());
+        self.round.full |= in_flight.saturating_add(self.mtu) > self.cwnd;
         if in_flight_before == 0 && self.delivered > 0 {
             self.idle_restart = true;
             self.model.aggregation.restart(now);
@@ -242,13 +242,13 @@ impl Bbr {
         let (rate, volume) = ack.delivered.map_or((0, 0), |sample| (sample.rate, sample.delivered));
         Some(Sample {
             now,
-            acked: ack.bytes,
+            acked: ack.bytes.min(LARGEST),
             in_flight: ack.in_flight,
             rate: rate.min(LARGEST),
-            volume,
+            volume: volume.min(LARGEST),
             before: flight.delivered_before,
             delivered: flight.delivered,
-            sent_in_flight: flight.in_flight + self.mtu,
+            sent_in_flight: flight.in_flight.min(LARGEST) + self.mtu,
             lost: flight.lost,
             app_limited: flight.app_limited || self.probe_rtt.limits(flight.delivered_before),
             rtt: ack.rtt.has_sample().then(|| nanos(ack.rtt.latest())),

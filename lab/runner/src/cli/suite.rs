@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Everything random comes from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this congestion control; both if left out.
+    /// Only this congestion control; all if left out.
     #[arg(long)]
     cc: Option<Control>,
     /// A JSON document instead of a table.
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         let scenario = path.exists().then(|| tq_scenario::load(&path)).transpose()?;
         match scenario.filter(|scenario| case.runs == Runs::SinglePath && is_judged(&case, scenario)) {
             Some(scenario) => {
-                for control in [Control::Cubic, Control::Reno] {
+                for control in [Control::Cubic, Control::Reno, Control::Bbr] {
                     if args.cc.is_none_or(|only| only == control) {
                         items.push(Item { case: case.clone(), scenario: scenario.clone(), control });
                     }
@@ -136,6 +136,8 @@ fn explanation(item: &Item, entry: &Entry) -> String {
         let bound = ceiling.and_then(|ceiling| match item.control {
             Control::Cubic => ceiling.cubic_mbps,
             Control::Reno => ceiling.reno_mbps,
+            // It does not answer each loss: there is no formula.
+            Control::Bbr => None,
         });
         let bytes = item.case.load.and_then(suite::Load::bytes);
         if let (Some(bound), Some(bytes)) = (bound, bytes) {

@@ -5,7 +5,7 @@
 
 use tq_time::{Duration, Instant};
 
-use super::{Bbr, EVEN_GAIN, Sample, State, UNBOUNDED};
+use super::{Bbr, EVEN_GAIN, LARGEST, Sample, State, UNBOUNDED};
 
 /// Least time between probes; up to a second more is drawn.
 const PROBE_WAIT: Duration = Duration::from_secs(2);
@@ -182,8 +182,8 @@ impl Bbr {
         }
         self.cycle.acked += sample.acked;
         let packets = self.cycle.acked / self.cycle.per_packet.max(1);
-        self.cycle.acked -= packets * self.cycle.per_packet;
-        self.model.inflight_longterm = self.model.inflight_longterm.saturating_add(packets * self.mtu);
+        self.cycle.acked %= self.cycle.per_packet.max(1);
+        self.model.inflight_longterm = (self.model.inflight_longterm + packets * self.mtu).min(LARGEST);
         if self.round.began {
             self.raise_slope();
         }

@@ -7,7 +7,7 @@
 use tq_time::Instant;
 
 use super::model::scaled;
-use super::{Bbr, Sample, State, UNBOUNDED};
+use super::{Bbr, LARGEST, Sample, State, UNBOUNDED};
 use crate::controller::Lost;
 use crate::rtt::nanos;
 
@@ -46,7 +46,7 @@ struct Undo {
 
 impl Losses {
     pub(super) fn on_ack(&mut self, sample: &Sample) {
-        self.acked = self.acked.saturating_add(sample.acked);
+        self.acked = (self.acked + sample.acked).min(LARGEST);
         self.round_began = sample.before >= self.ends;
         if self.round_began {
             self.ends = sample.delivered;
@@ -62,16 +62,17 @@ impl Bbr {
     /// Packets were lost.
     pub(crate) fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
         self.note_loss();
-        self.losses.lost = self.losses.lost.saturating_add(lost.bytes);
+        let bytes = lost.bytes.min(LARGEST);
+        self.losses.lost = (self.losses.lost + bytes).min(LARGEST);
         self.losses.ranges = self.losses.ranges.saturating_add(lost.ranges);
         if lost.rtt.has_sample() && self.is_dry(nanos(lost.rtt.latest())) {
-            self.losses.dry = self.losses.dry.saturating_add(lost.bytes);
-            self.learn_dry_loss(lost.bytes);
+            self.losses.dry = (self.losses.dry + bytes).min(LARGEST);
+            self.learn_dry_loss(bytes);
         }
         let flight = &lost.flight;
-        let sent = flight.in_flight + self.mtu;
-        if self.cycle.judging && self.is_too_high(flight.lost, sent) {
-            let bound = self.inflight_at_loss(flight.in_flight, flight.lost.saturating_sub(lost.bytes));
+        let before = flight.in_flight.min(LARGEST);
+        if self.cycle.judging && self.is_too_high(flight.lost, before + self.mtu) {
+            let bound = self.inflight_at_loss(before, flight.lost.saturating_sub(bytes));
             self.on_too_high(now, bound, flight.app_limited);
         }
     }
@@ -178,7 +179,7 @@ impl Bbr {
     /// beyond what a probe may lose.
     fn is_congested(&self) -> bool {
         let losses = &self.losses;
-        let sent = losses.acked.saturating_add(losses.lost);
+        let sent = losses.acked + losses.lost;
         let chance = match losses.lost > losses.dry {
             true => self.noise.expected(sent, self.mtu),
             false => self.noise.limit(sent, self.mtu),

@@ -45,33 +45,32 @@ impl Noise {
     }
 
     fn learn(&mut self, acked: u64, lost: u64, mtu: u64) {
-        self.acked = self.acked.saturating_add(acked);
-        self.lost = self.lost.saturating_add(lost);
-        if self.acked.saturating_add(self.lost) > MEMORY * mtu {
+        self.acked += acked;
+        self.lost += lost;
+        if self.acked + self.lost > MEMORY * mtu {
             (self.acked, self.lost) = (self.acked / 2, self.lost / 2);
         }
     }
 
     /// The path's own loss rate, per mille.
     pub(super) fn rate(&self, mtu: u64) -> u64 {
-        let all = self.acked.saturating_add(self.lost).saturating_add(DOUBT * mtu);
-        match self.lost.saturating_mul(1000) / all.max(1) {
+        match self.lost * 1000 / (self.acked + self.lost + DOUBT * mtu) {
             rate if rate < LEAST => 0,
             rate => rate.min(MOST),
         }
     }
 
-    /// Bytes of `sent` whose loss is by chance: what the rate explains, and twice the deviation of that.
+    /// Bytes of `sent` (2^41 at most) whose loss is by chance: what the rate explains, and twice the deviation of that.
     pub(super) fn expected(&self, sent: u64, mtu: u64) -> u64 {
-        let mean = sent.saturating_mul(self.rate(mtu)) / 1000;
-        mean + 2 * mean.saturating_mul(mtu).isqrt()
+        let mean = sent * self.rate(mtu) / 1000;
+        mean + 2 * (mean * mtu).isqrt()
     }
 
     /// Bytes of `sent` beyond whose loss there was too much in flight.
     pub(super) fn limit(&self, sent: u64, mtu: u64) -> u64 {
-        let own = sent.saturating_mul(self.rate(mtu)) / 1000;
+        let own = sent * self.rate(mtu) / 1000;
         let most = (own + own / 2).max(self.expected(sent, mtu));
-        let least = sent.saturating_mul(LOSS_THRESH) / 1000;
+        let least = sent * LOSS_THRESH / 1000;
         if own == 0 { least } else { least.max(most + sent / 100) }
     }
 }

@@ -92,7 +92,7 @@ impl Bbr {
     fn lost_much(&self) -> bool {
         let losses = &self.losses;
         let whole = losses.recovering.is_some() && self.round.count > losses.recovering_since;
-        let sent = losses.acked.saturating_add(losses.lost);
+        let sent = losses.acked + losses.lost;
         losses.round_began
             && whole
             && losses.ranges >= LOST_RANGES

@@ -190,6 +190,8 @@ impl Link {
     }
 
     fn send(&mut self, flow: usize, mut probe: bool) {
+        // What may leave at once: a burst, or a train.
+        let mut credit = 0;
         loop {
             let now = self.now;
             let this = &mut self.flows[flow];
@@ -203,12 +205,16 @@ impl Link {
             }
             let rate = this.controller.pacing_rate(&this.rtt);
             let departure = this.pacer.departure(now, rate);
-            if departure > now && !probe {
+            if departure <= now && credit == 0 {
+                credit = this.pacer.burst(rate, PACKET as u16).max(this.controller.train()) as u64;
+            }
+            if departure > now && credit < PACKET && !probe {
                 this.send_due = departure;
                 self.at(departure, Event::Send(flow));
                 return;
             }
             probe = false;
+            credit = credit.saturating_sub(PACKET);
             this.app_limited = false;
             let state = this.sampler.on_sent(now, this.in_flight);
             this.controller.on_sent(now, PACKET as u16, this.in_flight, this.next_pn);
