@@ -4,8 +4,10 @@
 //! without losing too much. A state machine sends a little more now and then to see whether there is more, and less
 //! to let queues drain. Everything happens per acknowledgement, in the order of [`Bbr::on_ack`]; nothing is set by a
 //! timer. What departs from the draft: loss of a path that has no queue is told from that of a full one
-//! ([`noise`]); ProbeRTT is put off while samples confirm what the last one found ([`probe_rtt`]); long paths may start
-//! with the help of packet trains, as they do with CUBIC; and a mark (CE) counts as a loss beyond the threshold.
+//! ([`noise`]); ProbeRTT is put off while samples confirm what the last one found ([`probe_rtt`]), and long paths drain
+//! before they probe again; a probe that lost too much leaves less behind ([`loss`]) and may fill a larger window, so
+//! that flows become even sooner; long paths may start with the help of packet trains, as they do with CUBIC; and a
+//! mark (CE) counts as a loss beyond the threshold.
 
 use tq_time::{Duration, Instant};
 
@@ -42,7 +44,8 @@ const UP_GAIN: u64 = 125;
 const EVEN_GAIN: u64 = 100;
 /// Window gains in hundredths.
 const CWND_GAIN: u64 = 200;
-const UP_CWND_GAIN: u64 = 225;
+/// The draft has 225. The window is what divides a link whose queue is deep, and a small flow must be able to grow.
+const UP_CWND_GAIN: u64 = 250;
 const PROBE_RTT_CWND_GAIN: u64 = 50;
 
 /// Where the flow is in the draft's state machine (§5.1).

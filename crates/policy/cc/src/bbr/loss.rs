@@ -7,7 +7,7 @@
 use tq_time::Instant;
 
 use super::model::scaled;
-use super::{Bbr, LARGEST, Sample, State, UNBOUNDED};
+use super::{Bbr, EVEN_GAIN, LARGEST, Sample, State, UNBOUNDED};
 use crate::controller::Lost;
 use crate::rtt::nanos;
 
@@ -146,12 +146,14 @@ impl Bbr {
         before + u64::try_from(more).unwrap_or(0).min(before)
     }
 
-    /// A probe lost too much with `bound` in flight; once per probe.
+    /// A probe lost too much with `bound` in flight; once per probe. The draft makes that the bound; here half of what
+    /// stood in the queue comes off, or two flows that take turns in losing keep whatever shares they have.
     fn on_too_high(&mut self, now: Instant, bound: u64, app_limited: bool) {
         self.cycle.too_high = true;
         self.cycle.judging = false;
         if !app_limited {
-            self.model.inflight_longterm = bound.max(scaled(self.target(), BETA));
+            let queued = bound.saturating_sub(self.bdp(EVEN_GAIN));
+            self.model.inflight_longterm = (bound - queued / 2).max(scaled(self.target(), BETA));
         }
         if self.state == State::Up {
             self.losses.undo_state = Some(State::Up);

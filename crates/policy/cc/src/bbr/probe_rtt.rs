@@ -4,7 +4,7 @@
 //! The draft goes there every five seconds unless a lower sample came. On a path that is otherwise empty that finds what
 //! was known, and costs a path of 600 ms a tenth of its rate. So after a ProbeRTT samples within 1/64 of the least
 //! renew it, for half a minute; in Startup they do as well, for the pipe is not full yet. Where others keep a queue
-//! standing no such samples come, and everything is as in the draft.
+//! standing no such samples come, and everything is as in the draft. Beyond 312 ms the interval is 16 round trips.
 
 use tq_time::{Duration, Instant};
 
@@ -12,27 +12,30 @@ use super::model::volume;
 use super::{Bbr, PROBE_RTT_CWND_GAIN, Sample, State, UNBOUNDED};
 use crate::bbr::cycle::Acks;
 
-/// ProbeRTTInterval.
+/// ProbeRTTInterval; MinRTTFilterLen is twice that.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// MinRTTFilterLen.
-const FILTER: Duration = Duration::from_secs(10);
 /// ProbeRTTDuration.
 const DURATION: Duration = Duration::from_millis(200);
 /// How long samples near the least renew it after a ProbeRTT.
 const CONFIRMED: Duration = Duration::from_secs(30);
 /// How near, as a fraction of it.
 const NEAR: u64 = 64;
+/// Least interval in round trips: what a probe for bandwidth put into the queue takes as long to drain.
+const INTERVAL_ROUNDS: u32 = 16;
+
+/// Longest round trip an interval is made longer for, ns.
+const LONGEST: u64 = 2_000_000_000;
 
 /// Two filters: one for when to look, one for what was found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MinRtt {
-    /// Least time of ten seconds, ns; [`UNBOUNDED`] before there is one.
+    /// Least time of two intervals, ns; [`UNBOUNDED`] before there is one.
     pub(super) min: u64,
     at: Instant,
-    /// Least time of five seconds.
+    /// Least time of one.
     recent: u64,
     recent_at: Instant,
-    /// That was not renewed for five seconds.
+    /// That was not renewed for as long.
     expired: bool,
     /// Samples near the least renew it until then.
     confirmed_until: Instant,
@@ -56,11 +59,12 @@ impl MinRtt {
             (self.at, self.recent_at) = (now, now);
             self.recent = self.recent.min(self.min);
         }
-        self.expired = now > self.recent_at + INTERVAL;
+        let interval = INTERVAL.max(Duration::from_nanos(self.recent.min(LONGEST)) * INTERVAL_ROUNDS);
+        self.expired = now > self.recent_at + interval;
         if rtt < self.recent || self.expired {
             (self.recent, self.recent_at) = (rtt, now);
         }
-        if self.recent < self.min || now > self.at + FILTER {
+        if self.recent < self.min || now > self.at + 2 * interval {
             (self.min, self.at) = (self.recent, self.recent_at);
         }
     }

@@ -249,7 +249,9 @@ impl Link {
         let now = self.now;
         let this = &mut self.flows[flow];
         this.heard_at = now;
-        let Some(packet) = this.flight.iter_mut().find(|packet| packet.pn == pn && packet.open) else { return };
+        let Some(packet) = this.flight.iter_mut().find(|packet| packet.pn == pn && packet.open) else {
+            return;
+        };
         packet.open = false;
         let packet = *packet;
         this.in_flight -= PACKET;
