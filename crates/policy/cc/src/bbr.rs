@@ -213,6 +213,12 @@ impl Bbr {
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
         self.leave_recovery(ack.largest_sent_at);
         let Some(sample) = self.sample(now, ack) else { return };
+        if sample.delivered < self.delivered {
+            // Counting began anew: the path went back to an address it had left.
+            self.round.ends = 0;
+            self.losses.recount();
+            self.probe_rtt.recount();
+        }
         self.delivered = sample.delivered;
         self.begin_round(&sample);
         self.losses.on_ack(&sample);

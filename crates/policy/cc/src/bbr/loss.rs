@@ -53,6 +53,11 @@ impl Losses {
         }
     }
 
+    /// Bytes delivered are counted from zero again.
+    pub(super) fn recount(&mut self) {
+        self.ends = 0;
+    }
+
     pub(super) fn next_round(&mut self) {
         (self.acked, self.lost, self.dry, self.ranges, self.marked) = (0, 0, 0, 0, false);
     }

@@ -81,6 +81,11 @@ pub(super) struct ProbeRtt {
 }
 
 impl ProbeRtt {
+    /// Bytes delivered are counted from zero again.
+    pub(super) fn recount(&mut self) {
+        self.limited = (0, 0);
+    }
+
     /// Whether a packet that left after `delivered` bytes were delivered is one of it.
     pub(super) fn limits(&self, delivered: u64) -> bool {
         self.limited.0 <= delivered && delivered < self.limited.1

@@ -364,6 +364,18 @@ fn a_blackout_of_ten_seconds_is_over_when_it_is_over() {
     assert!(link.shares(5 * SECOND)[0] > 0.9);
 }
 
+#[test]
+fn counts_that_begin_anew_stop_nothing() {
+    let mut link = link(40 * MS, 200);
+    let flow = link.add(Bbr, 1);
+    link.run(20 * SECOND);
+    let rounds = bbr(&link, flow).round.count;
+    link.recount(flow);
+    link.run(5 * SECOND);
+    assert!(bbr(&link, flow).round.count > rounds + 50);
+    assert!(link.shares(5 * SECOND)[0] > 0.9);
+}
+
 /// Anything a connection can report.
 #[derive(Clone, Debug)]
 enum Report {

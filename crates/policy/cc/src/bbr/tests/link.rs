@@ -125,6 +125,14 @@ impl Link {
         flow
     }
 
+    /// A sender's counts begin anew, as when a path goes back to an address it had left.
+    pub(super) fn recount(&mut self, flow: usize) {
+        self.flows[flow].sampler = RateSampler::new();
+        self.flows[flow].flight.clear();
+        self.flows[flow].in_flight = 0;
+        self.send(flow, false);
+    }
+
     /// Hands `bytes` to a sender.
     pub(super) fn hand_in(&mut self, flow: usize, bytes: u64) {
         self.flows[flow].waiting = self.flows[flow].waiting.saturating_add(bytes);
@@ -198,6 +206,7 @@ impl Link {
             if this.waiting == 0 {
                 this.app_limited = this.in_flight + PACKET < this.controller.window();
                 this.sampler.on_app_limited(this.in_flight);
+                this.pacer.rest();
                 return;
             }
             if this.in_flight + PACKET > this.controller.window() && !probe {
