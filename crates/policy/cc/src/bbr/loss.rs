@@ -123,10 +123,12 @@ impl Bbr {
         self.losses.undo_state = None;
     }
 
-    /// The first loss of a round trip: what it changes can be taken back.
+    /// Something was lost. What follows from the first loss of a recovery on can be taken back.
     fn note_loss(&mut self) {
         if !self.losses.in_round {
             self.losses.ends = self.delivered;
+        }
+        if self.losses.recovering.is_none() {
             self.save_cwnd();
             self.losses.undo_state = None;
             self.losses.undo = Some(Undo {
@@ -151,14 +153,14 @@ impl Bbr {
         before + u64::try_from(more).unwrap_or(0).min(before)
     }
 
-    /// A probe lost too much with `bound` in flight; once per probe. The draft makes that the bound; here half of what
-    /// stood in the queue comes off, or two flows that take turns in losing keep whatever shares they have.
+    /// A probe lost too much with `bound` in flight; once per probe. The draft makes that the bound; here a quarter of
+    /// what stood in the queue comes off, or two flows that take turns in losing keep whatever shares they have.
     fn on_too_high(&mut self, now: Instant, bound: u64, app_limited: bool) {
         self.cycle.too_high = true;
         self.cycle.judging = false;
         if !app_limited {
             let queued = bound.saturating_sub(self.bdp(EVEN_GAIN));
-            self.model.inflight_longterm = (bound - queued / 2).max(scaled(self.target(), BETA));
+            self.model.inflight_longterm = (bound - queued / 4).max(scaled(self.target(), BETA));
         }
         if self.state == State::Up {
             self.losses.undo_state = Some(State::Up);

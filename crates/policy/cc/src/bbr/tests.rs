@@ -59,6 +59,18 @@ fn a_queue_of_a_tenth_of_the_path_is_enough() {
 }
 
 #[test]
+fn acknowledgements_that_come_in_clumps_cost_little() {
+    for (ms, queue, clump) in [(20, 100, 5), (40, 50, 5), (40, 100, 20), (5, 100, 2)] {
+        let mut link = link(ms * MS, queue);
+        link.clump = clump * MS;
+        link.add(Bbr, 1);
+        link.run(5 * SECOND);
+        let share = link.shares(30 * SECOND)[0];
+        assert!(share >= 0.9, "{ms} ms, {clump} ms apart: {share}");
+    }
+}
+
+#[test]
 fn random_loss_of_one_or_two_percent_costs_less_than_a_tenth() {
     for (ms, queue, loss) in
         [(40, 100, 10_000), (40, 100, 20_000), (10, 100, 20_000), (100, 100, 20_000), (600, 100, 15_625)]
@@ -138,7 +150,7 @@ fn two_flows_share_a_link_evenly() {
         }
         let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
         assert!((0.8..=1.25).contains(&mean), "{ms} ms, {queue} %: {ratios:.2?}");
-        assert!(ratios.iter().all(|ratio| (0.7..=1.4).contains(ratio)), "{ms} ms, {queue} %: {ratios:.2?}");
+        assert!(ratios.iter().all(|ratio| (0.7..=1.5).contains(ratio)), "{ms} ms, {queue} %: {ratios:.2?}");
     }
 }
 
