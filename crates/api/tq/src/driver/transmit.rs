@@ -94,7 +94,7 @@ impl Driver {
                 Sent::Gone => {}
                 Sent::TooBig(size) => {
                     let now = state.at(Clock::now());
-                    state.core.on_too_big(now, size);
+                    state.core.on_too_big(now, transmit.socket, transmit.remote, size);
                 }
                 Sent::Full(sent) => {
                     state.held = Some(self.buffers.hold(transmit, sent));

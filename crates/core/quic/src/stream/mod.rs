@@ -174,6 +174,11 @@ impl Streams {
         self.held.unsent + self.held.lost
     }
 
+    /// Bytes waiting to be sent again.
+    pub(crate) const fn lost_bytes(&self) -> u64 {
+        self.held.lost
+    }
+
     /// Streams open now.
     pub(crate) fn len(&self) -> usize {
         self.table.len()

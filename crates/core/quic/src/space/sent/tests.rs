@@ -3,6 +3,7 @@
 mod acks;
 mod loss;
 mod model;
+mod wait;
 
 use core::ops::RangeInclusive;
 
