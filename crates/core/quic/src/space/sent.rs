@@ -45,6 +45,8 @@ pub(crate) struct SentPacket {
     pub(crate) mtu_probe: bool,
     /// Whether it went to an address that is only probed: it says nothing of the one in use (RFC 9000 §9.4).
     pub(crate) beside: bool,
+    /// Whether what it carries went again elsewhere though it was not lost.
+    pub(crate) copied: bool,
     /// What it carried.
     pub(crate) tokens: Tokens,
     /// Delivery rate sampler's state when it left.
@@ -454,6 +456,7 @@ impl Slot {
             ect0: false,
             mtu_probe: false,
             beside: false,
+            copied: false,
             tokens: Tokens::new(),
             rate: SentState::default(),
         };

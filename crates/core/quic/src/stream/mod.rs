@@ -179,6 +179,11 @@ impl Streams {
         self.held.lost
     }
 
+    /// Bytes written and not acknowledged.
+    pub(crate) const fn unacked_bytes(&self) -> u64 {
+        self.held.unacked
+    }
+
     /// Streams open now.
     pub(crate) fn len(&self) -> usize {
         self.table.len()

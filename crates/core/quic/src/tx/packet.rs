@@ -223,6 +223,7 @@ impl Connection {
             ect0: ecn == Ecn::Ect0,
             mtu_probe: draft.mtu_probe,
             beside: self.beside,
+            copied: false,
             tokens: draft.tokens,
             rate,
         };

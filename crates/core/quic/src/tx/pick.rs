@@ -4,9 +4,9 @@
 //! here. Health is `connection/health.rs`, the routes of acknowledgements `connection/ways.rs`.
 
 use smallvec::SmallVec;
-use tq_sched::{Demand, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window};
-use tq_time::Instant;
-use tq_wire::Code;
+use tq_sched::{Demand, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic};
+use tq_time::{Duration, Instant};
+use tq_wire::{Code, PathId};
 
 use crate::connection::{Connection, Transmit, nanos};
 use crate::error::TransportError;
@@ -14,6 +14,9 @@ use crate::path::{Path, PathState};
 
 /// Bytes of a path that go again on a faster one at a time.
 const REINJECTION: u64 = 16 << 10;
+
+/// A copy that arrives no earlier than this before the original is not worth it.
+const LEAST_GAIN: Duration = Duration::from_millis(5);
 
 /// Views of all paths that may carry data.
 type Views = SmallVec<[PathView; MAX_PATHS]>;
@@ -74,11 +77,12 @@ impl Connection {
             return Some(transmit);
         }
         self.pick_again = None;
-        let on = match self.pick(now)? {
+        let (pick, since) = self.pick(now)?;
+        let on = match pick {
             Pick::Send(id) => id,
             Pick::Reinject { on, from } => {
-                let from = self.paths.iter().position(|path| path.id.0 == from)?;
-                self.resend_from(from, REINJECTION);
+                let ix = self.paths.iter().position(|path| path.id.0 == from)?;
+                self.reinject(ix, since, REINJECTION);
                 on
             }
             Pick::Duplicate(paths) => {
@@ -126,26 +130,38 @@ impl Connection {
         self.transmit_picked(now, on, buf, max)
     }
 
-    /// The scheduler's answer; `None` if there is nothing to ask.
-    fn pick(&mut self, now: Instant) -> Option<Pick> {
+    /// The scheduler's answer; `None` if there is nothing to ask. With it, when what is to be sent again left, at the
+    /// earliest.
+    fn pick(&mut self, now: Instant) -> Option<(Pick, Instant)> {
         let wanted = self.wants_shared();
-        let held = self.oldest_data();
-        if !wanted && (held.is_none() || !self.scheduler.kind().reinjects()) {
+        if !wanted && !(self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0) {
             return None;
         }
         let views = self.views(now);
+        let held = self.late_data(now, &views);
         let backlog = self.streams.backlog() + self.datagrams.backlog();
-        let blocking = held.map(|(ix, sent_at, bytes)| {
-            let path = self.paths[ix].id.0;
-            Outstanding { path, sent_at, bytes }
-        });
         let demand = Demand {
             backlog: if wanted { backlog.max(1) } else { 0 },
-            blocking,
+            blocking: held.map(|(held, _)| held),
             resend_budget: self.multipath.ways.as_ref().map_or(0, |ways| ways.budget.available()),
             ..Demand::default()
         };
-        Some(self.scheduler.pick(now, &views, &demand))
+        let since = held.map_or(now, |(_, since)| since);
+        Some((self.scheduler.pick(now, &views, &demand), since))
+    }
+
+    /// The data under way that would gain most from a copy on the fastest path with room: the newest on the path that is
+    /// slowest. With it, from when on what left there would gain at all.
+    fn late_data(&self, now: Instant, views: &[PathView]) -> Option<(Outstanding, Instant)> {
+        let able = views.iter().filter(|view| view.fits(&Demand::default()));
+        let best = able.min_by_key(|view| eta_optimistic(view))?;
+        let slowest = views.iter().max_by_key(|view| eta_optimistic(view)).filter(|view| view.id != best.id)?;
+        let ahead = u64::try_from(eta_optimistic(slowest) - eta_optimistic(best)).ok()?;
+        let lead = Duration::from_nanos(ahead).checked_sub(LEAST_GAIN)?;
+        let ix = self.path_index(PathId(slowest.id))?;
+        let (sent_at, bytes) = self.newest_data(ix)?;
+        let since = Instant::from_nanos(now.as_nanos().saturating_sub(nanos(lead)));
+        (sent_at > since).then_some((Outstanding { path: slowest.id, sent_at, bytes }, since))
     }
 
     fn views(&mut self, now: Instant) -> Views {
@@ -182,7 +198,7 @@ impl Connection {
         let half = i64::try_from(nanos(min) / 2).unwrap_or(i64::MAX);
         let window = Window {
             cwnd: path.cc.window(),
-            srtt: if sampled { srtt } else { core::time::Duration::ZERO },
+            srtt: if sampled { srtt } else { Duration::ZERO },
             slow_start: path.cc.in_slow_start(),
             profile: 0,
         };

@@ -39,6 +39,7 @@ fn data(at: Instant, pn: u64) -> SentPacket {
         ect0: false,
         mtu_probe: false,
         beside: false,
+        copied: false,
         tokens: smallvec![token(pn)],
         rate: SentState { delivered: pn, ..SentState::default() },
     }

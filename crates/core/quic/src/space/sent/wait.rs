@@ -42,18 +42,25 @@ impl Sent {
         Some((self.base + at as u64, slot.packet.at, u64::from(slot.packet.size)))
     }
 
+    /// When the newest waiting packet left that `matters`, and its bytes.
+    pub(crate) fn newest_waiting(&self, matters: impl Fn(&SentPacket) -> bool) -> Option<(Instant, u64)> {
+        let slots = self.ring.iter().skip(self.index(self.eldest)).rev();
+        let slot = slots.into_iter().find(|slot| slot.waits() && matters(&slot.packet))?;
+        Some((slot.packet.at, u64::from(slot.packet.size)))
+    }
+
     /// Hands out copies of the tokens of packet `pn` if it is outstanding: another path takes them. It stays in flight.
-    pub(crate) fn copy_tokens(&self, pn: u64, out: &mut Vec<Token>) {
-        let slot = pn.checked_sub(self.base).and_then(|at| self.ring.get(usize::try_from(at).ok()?));
+    pub(crate) fn copy_tokens(&mut self, pn: u64, out: &mut Vec<Token>) {
+        let slot = pn.checked_sub(self.base).and_then(|at| self.ring.get_mut(usize::try_from(at).ok()?));
         if let Some(slot) = slot.filter(|slot| slot.state == State::Out) {
             out.extend(slot.packet.tokens.iter().cloned());
+            slot.packet.copied = true;
         }
     }
 
-    /// Takes what is outstanding below `below` out of flight. Tokens of packets numbered `from` and up are handed out to go
-    /// elsewhere; those of the others went before. Packets are remembered like lost ones: what arrives after all is
-    /// spurious.
-    pub(crate) fn take_out(&mut self, from: u64, below: u64, out: &mut Vec<Token>) -> TakenOut {
+    /// Takes what is outstanding below `below` out of flight. Tokens are handed out to go elsewhere, unless copies of them
+    /// did before. Packets are remembered like lost ones: what arrives after all is spurious.
+    pub(crate) fn take_out(&mut self, below: u64, out: &mut Vec<Token>) -> TakenOut {
         let mut taken = TakenOut::default();
         let first = self.index(self.open);
         let base = self.base;
@@ -66,11 +73,10 @@ impl Sent {
                 continue;
             }
             let packet = &mut slot.packet;
-            if pn >= from {
+            if !packet.copied {
                 out.extend(packet.tokens.drain(..));
-            } else {
-                packet.tokens.clear();
             }
+            packet.tokens.clear();
             slot.state = if packet.counts() { State::Lost } else { State::Void(1) };
             taken.packets += u64::from(packet.counts());
             if packet.in_flight {

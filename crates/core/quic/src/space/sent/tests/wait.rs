@@ -32,6 +32,10 @@ fn copies_leave_the_packet_in_flight() {
     (0..10).for_each(|pn| bench.sent.copy_tokens(pn, &mut out));
     assert_eq!(out, [token(0), token(2), token(3)]);
     assert_eq!(bench.sent.bytes_in_flight(), before);
+    bench.send(4..5, at(7));
+    assert_eq!(bench.sent.next_waiting(0, |packet| !packet.copied), Some((4, at(7), 1200)));
+    assert_eq!(bench.sent.newest_waiting(|packet| packet.copied), Some((at(0), 1200)));
+    assert_eq!(bench.sent.newest_waiting(|packet| packet.size == 1), None);
 }
 
 #[test]
@@ -39,7 +43,9 @@ fn what_is_taken_out_counts_nowhere_and_is_recognised_when_it_arrives() {
     let mut bench = Bench::with(0..6, at(0));
     bench.send(6..8, at(9));
     let mut out = Vec::new();
-    let taken = bench.sent.take_out(2, 7, &mut out);
+    (0..2).for_each(|pn| bench.sent.copy_tokens(pn, &mut out));
+    out.clear();
+    let taken = bench.sent.take_out(7, &mut out);
     assert_eq!(taken, TakenOut { packets: 7, bytes: 7 * 1200, newest: Some(at(9)) });
     assert_eq!(out, [token(2), token(3), token(4), token(5), token(6)], "0 and 1 went before");
     assert_eq!((bench.sent.bytes_in_flight(), bench.sent.eliciting_in_flight()), (1200, 1));
@@ -47,5 +53,5 @@ fn what_is_taken_out_counts_nowhere_and_is_recognised_when_it_arrives() {
     assert_eq!(bench.hear(at(80), &[4..=7]), []);
     assert_eq!((bench.acked.packets, bench.acked.spurious), (1, 3));
     assert_eq!((bench.sent.bytes_in_flight(), bench.sent.oldest_waiting()), (0, None));
-    assert_eq!(bench.sent.take_out(0, 100, &mut out), TakenOut::default());
+    assert_eq!(bench.sent.take_out(100, &mut out), TakenOut::default());
 }
