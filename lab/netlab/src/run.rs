@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tq_linkmodel::{Direction, Duration, Instant};
 use tq_packet::Namespace;
-use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario, Window};
+use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario};
 use tq_udp::Clock;
 
 use crate::bars::{Facts, Figures, Judged, Measured};
@@ -183,13 +183,7 @@ pub fn cannot(scenario: &Scenario, peer: Peer) -> Vec<String> {
 fn adapted(file: &Path, options: &Options) -> Result<Scenario> {
     let mut scenario = tq_scenario::load(file)?;
     if let Some(time) = options.download {
-        scenario.traffic.truncate(1);
-        let traffic = scenario.traffic.first_mut().context("no traffic")?;
-        traffic.kind = Kind::Bulk { bytes: None, streams: 1, sequential: false };
-        (traffic.direction, traffic.start, traffic.stop) = (Flow::Down, Duration::ZERO, None);
-        scenario.measure.window = Window::Cold;
-        scenario.time = time;
-        scenario.bars.clear();
+        scenario.make_download(time);
     }
     Ok(scenario)
 }

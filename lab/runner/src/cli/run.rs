@@ -11,7 +11,7 @@ use tq_runner::run::{self as runner, Outcome, Plan, tell};
 use tq_runner::svg::{Mark, Plot, Series};
 use tq_scenario::Scenario;
 use tq_sim::qlog::{LogId, Qlog};
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 
 use super::{Control, jobs};
 
@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// Congestion control of both ends instead of the scenario's.
     #[arg(long)]
     cc: Option<Control>,
+    /// Instead of the scenario's traffic and bars: one download for so many seconds, as `tq-netlab run --download`.
+    #[arg(long, value_name = "SECONDS")]
+    download: Option<f64>,
     /// A JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -43,7 +46,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<bool> {
-    let scenario = tq_scenario::load(&args.file)?;
+    let mut scenario = tq_scenario::load(&args.file)?;
+    if let Some(time) = args.download {
+        scenario.make_download(Duration::from_secs_f64(time));
+    }
     for folder in [&args.pcap, &args.qlog].into_iter().flatten() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }

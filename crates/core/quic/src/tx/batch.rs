@@ -162,6 +162,7 @@ impl Connection {
             let path = &mut self.paths[ix];
             path.app_limited = in_flight + u64::from(path.mtu.current()) < path.cc.window();
             path.rates.on_app_limited(in_flight);
+            path.pacer.rest();
         }
     }
 
