@@ -24,6 +24,8 @@ pub(crate) use self::timer::Timer;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use smallvec::SmallVec;
+
 use self::multipath::{Leaving, Multipath};
 pub use early::EarlyData;
 pub use paths::{ClosePathError, OpenPathError, PathEvent, PathInfo};
@@ -201,6 +203,8 @@ pub struct Connection {
     pub(crate) scheduler: Scheduler,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
+    /// Sockets of the host's that take nothing at the moment.
+    pub(crate) full: SmallVec<[u32; 2]>,
     /// Addresses probed beside the one in use by path 0.
     pub(crate) asides: Vec<Aside>,
     /// The packet being written goes to one of them.
@@ -267,6 +271,7 @@ impl Connection {
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
+            full: SmallVec::new(),
             asides: Vec::new(),
             beside: false,
             heard: 0,

@@ -98,6 +98,7 @@ impl Connection {
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
+            blocked: self.full.contains(&path.tuple.socket),
             status: if path.state == PathState::Standby { Status::Backup } else { Status::Available },
             health: if path.is_silent() && !all_silent { Health::Out } else { Health::Good },
             validated: true,
