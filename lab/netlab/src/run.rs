@@ -142,7 +142,7 @@ pub fn beyond(scenario: &Scenario) -> Option<String> {
 }
 
 /// What of a scenario cannot be played. Empty: all can.
-pub fn cannot(scenario: &Scenario, peer: Peer) -> Vec<String> {
+pub fn cannot(scenario: &Scenario) -> Vec<String> {
     let mut found = Vec::new();
     for traffic in &scenario.traffic {
         match &traffic.kind {
@@ -205,7 +205,7 @@ fn wants_alone(scenario: &Scenario, options: &Options) -> bool {
 pub fn run(name: &LabName, file: &Path, options: &Options) -> Result<Report> {
     lab::may()?;
     let scenario = adapted(file, options)?;
-    let mut cannot = cannot(&scenario, options.peer);
+    let mut cannot = cannot(&scenario);
     cannot.extend(beyond(&scenario).filter(|_| !options.any_rate));
     if !cannot.is_empty() {
         return Err(CannotPlay { name: scenario.name, peer: options.peer, what: cannot }.into());
