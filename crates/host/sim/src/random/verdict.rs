@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use tq_quic::ConnectionError;
+use tq_quic::{ConnectionError, TransportError};
 use tq_time::{Duration, Instant};
 use tq_wire::Code;
 
@@ -115,7 +115,9 @@ pub(super) fn lingering(plan: &Plan) -> Duration {
 fn storm(plan: &Plan, seconds: f64) -> u64 {
     let m = measure(plan);
     let streams = plan.items.iter().filter(|item| item.verb == Verb::Open).count() as f64;
-    (3000.0 + m.bytes / 50.0 + 100.0 * streams + 40.0 * m.bytes / m.window + 60.0 * seconds) as u64
+    let links = plan.links() as f64;
+    let each = 3000.0 + m.bytes / 50.0 + 60.0 * seconds;
+    (each * links + 100.0 * streams + 40.0 * m.bytes / m.window) as u64
 }
 
 pub(super) fn judge(scene: &Scene<'_>, complete: bool) -> Result<(), Failure> {
@@ -215,6 +217,11 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
             let lost = scene.traffic.lost_within(death.at, Duration::from_secs(30));
             let gone = board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
             is(lost >= EXPLAINS || gone || moved(scene.plan, death), "the network lost next to nothing")
+        }
+        // each end gave the other's last path up at the same time
+        ConnectionError::Violation(TransportError { code: Code::NO_VIABLE_PATH, .. })
+        | ConnectionError::PeerTransport { code: Code::NO_VIABLE_PATH, .. } => {
+            is(board.paths.iter().all(|paths| paths.dropped > 0), "an end gave no path up")
         }
         _ => Err("never between two ends of ours".to_string()),
     }
