@@ -13,7 +13,7 @@ use tq_scenario::Scenario;
 
 fn load(name: &str) -> Scenario {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
-    tq_scenario::load(&folder.join(name)).expect("a scenario")
+    tq_scenario::load(folder.join(name)).expect("a scenario")
 }
 
 fn parse(text: &str) -> Scenario {

@@ -64,11 +64,19 @@ pub(super) struct Paths {
     over: BTreeSet<u32>,
     /// Given up by this end: asked for by its program, or because an address did not answer.
     pub(super) dropped: usize,
-    /// Paths that were seen validated.
-    pub(super) validated: usize,
+    /// Given up by either end.
+    pub(super) given_up: usize,
 }
 
 impl Paths {
+    /// Whether paths were given up and none is left that ever was validated.
+    pub(super) fn is_stranded(&self) -> bool {
+        let proven = |(id, known): (&u32, &Known)| {
+            known.abandoned.is_none() && known.seen.is_some() && (known.validated || *id == 0)
+        };
+        self.given_up > 0 && !self.known.iter().any(proven)
+    }
+
     /// The end tells its program something.
     pub(super) fn hear(&mut self, now: Instant, event: PathEvent) -> Result<(), String> {
         let (PathEvent::Opened(id)
@@ -90,7 +98,6 @@ impl Paths {
         let right = match event {
             PathEvent::Opened(_) => !std::mem::replace(&mut known.opened, true) && known.abandoned.is_none(),
             PathEvent::Validated(_) => {
-                self.validated += 1;
                 there && known.abandoned.is_none() && !std::mem::replace(&mut known.validated, true)
             }
             PathEvent::Rebound(_) => there && known.abandoned.is_none(),
@@ -100,6 +107,7 @@ impl Paths {
             // ids that no path was made of can be given up too
             PathEvent::Abandoned { local, .. } => {
                 self.dropped += usize::from(local);
+                self.given_up += 1;
                 known.abandoned.replace(now).is_none()
             }
             PathEvent::Status { status, .. } => {

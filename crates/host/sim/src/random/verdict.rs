@@ -206,6 +206,8 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
             let gone = board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
             is(gone, "the peer still had its state")
         }
+        // what was left when the others were given up never answered
+        ConnectionError::IdleTimeout if stranded(scene, death) => Ok(()),
         ConnectionError::IdleTimeout => silence(scene, side, death, board.idle),
         // a token is good for the address it was given to, and for 15 s
         ConnectionError::PeerTransport { code: Code::INVALID_TOKEN, .. } => {
@@ -227,6 +229,12 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
     }
 }
 
+/// Whether an end had given up all paths that ever worked: a new one that does not answer in its time ends the connection.
+fn stranded(scene: &Scene<'_>, death: &Death) -> bool {
+    let lost = scene.traffic.lost_within(death.at, Duration::from_secs(60));
+    lost > 0 && scene.board.paths.iter().any(super::paths::Paths::is_stranded)
+}
+
 /// Whether the client's address changed before a death; until the handshake is done nobody need follow it (RFC 9000 §9).
 fn moved(plan: &Plan, death: &Death) -> bool {
     let moves = [Verb::Nat, Verb::NatAddress, Verb::Move];
@@ -236,11 +244,14 @@ fn moved(plan: &Plan, death: &Death) -> bool {
 
 /// Whether a silence of `idle` before a death is the network's doing, or there was nothing to say.
 fn silence(scene: &Scene<'_>, side: usize, death: &Death, idle: Duration) -> Result<(), String> {
+    let board = &scene.board;
     let heard = scene.traffic.heard(side, death.at).unwrap_or_default();
     let gone = scene.board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
     let connected = scene.board.connected[0] && scene.board.connected[1];
     // a late handshake packet or a copy of an old one comes in and counts for nothing, hence the eighth
-    if connected && !gone && death.at - heard < idle - idle / 8 {
+    // and what comes on a path that this end has given up counts for nothing either
+    let deaf = board.paths[side].given_up > 0;
+    if connected && !gone && !deaf && death.at - heard < idle - idle / 8 {
         let quiet = (death.at - heard).as_millis();
         return Err(format!("a datagram came in {quiet} ms before, the idle timeout is {idle:?}"));
     }
