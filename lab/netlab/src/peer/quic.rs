@@ -46,7 +46,7 @@ pub fn tuning(
 ) -> Result<(impl Fn(&mut TransportConfig) + Clone + Send + use<>, Vec<String>)> {
     let algorithm: Algorithm = cc
         .parse()
-        .map_err(|_| anyhow!("our QUIC has no congestion control {cc:?}; it has cubic and newreno"))?;
+        .map_err(|_| anyhow!("our QUIC has no congestion control {cc:?}; it has cubic, newreno and bbr"))?;
     let mut without = Vec::new();
     for (name, given) in [
         ("stream_window", options.stream_window.is_some()),
