@@ -122,8 +122,8 @@ pub(super) struct Qlog {
 struct Reading {
     client: bool,
     open: BTreeSet<u64>,
-    /// An address was assigned; and another one, to which nothing was sent yet.
-    placed: bool,
+    /// There was a packet, so that addresses are new from now on; and one is, to which nothing was sent yet.
+    begun: bool,
     moved: bool,
     /// How far the server's Handshake CRYPTO data goes.
     flight: u64,
@@ -169,8 +169,7 @@ impl Qlog {
                     }
                 }
                 Some("quic:tuple_assigned") => {
-                    reading.moved = reading.placed;
-                    reading.placed = true;
+                    reading.moved = reading.begun;
                     self.moves += usize::from(reading.moved);
                 }
                 Some("quic:packet_sent") => self.packet(data, true, &mut reading),
@@ -186,6 +185,7 @@ impl Qlog {
         if data["ecn"] == "ECT(0)" {
             *if sent { &mut self.marked_sent } else { &mut self.marked_received } += 1;
         }
+        reading.begun = true;
         let frames = || data["frames"].as_array().into_iter().flatten();
         if sent && reading.moved {
             reading.moved = false;

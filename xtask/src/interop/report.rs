@@ -109,10 +109,10 @@ pub(super) fn word(verdict: &Verdict) -> &'static str {
 /// Why peers lack what they lack.
 const LACKING: [&str; 6] = [
     "aioquic neither marks packets nor counts marks",
-    "s2n-quic has no way to ask for a key update, another version, early data or a move; with rustls it carries no tickets",
+    "s2n-quic has no way to ask for a key update, another version, early data or a move; with rustls it carries no\n    tickets",
     "quiche neither marks nor counts marks, leaves suites to BoringSSL, and cannot be asked for a key update",
     "quinn, noq, s2n-quic and quiche only speak version 1",
-    "quinn's and noq's clients take note of a preferred address and never go there; s2n-quic reads it and offers no way to\n    use or to name one; quiche ignores and never sends it; aioquic's server has no setting for it",
+    "quinn's and noq's clients take note of a preferred address and never go there; s2n-quic reads it and offers no way\n    to use or to name one; quiche ignores and never sends it; aioquic's server has no setting for it",
     "ngtcp2's programs have no DATAGRAM frames, and know version 2 by the number of a draft (0x709a50c4)",
 ];
 
@@ -137,7 +137,7 @@ fn legend() -> String {
   - {QUICHE_MOVED}: the gap stays, however often later
     packets are acknowledged.
 - ngtcp2's programs speak HTTP/3 and nothing else. Against them `tq-interop` speaks as much of it as sending files
-  takes (`lab/interop/src/h3.rs`): the product has no HTTP/3, so the public runner's case `http3` is not played.
+  takes (`lab/interop/src/h3.rs`): the product has no HTTP/3, so the public runner's case `http3` is missing here.
 
 Loopback: time limit 20 s, on an impaired link 30 s.
 

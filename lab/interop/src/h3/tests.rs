@@ -31,7 +31,7 @@ fn huffman_codes_of_file_names_are_known() {
 #[test]
 fn a_peers_request_may_come_in_every_form_without_a_dynamic_table() {
     // a frame nobody knows; then :method GET, a name of its own, user-agent by name, :path by name, both packed
-    let path = [0x51, 0x82, 0x60, 0xff];
+    let path = [0x51, 0x82, 0x60, 0x1f];
     let section =
         [&[0, 0, 0xd1, 0x23, b'x', b'-', b'y', 0x01, b'z', 0x5f, 0x50, 0x01, b'q'][..], &path].concat();
     let stream = [&[0x21, 1, 9][..], &frame(HEADERS, &section)].concat();
