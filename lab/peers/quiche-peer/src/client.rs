@@ -16,6 +16,8 @@ use crate::{config, log_keys, pump, random_id};
 const RESERVED_VERSION: u32 = 0x2a3a_4a5a;
 /// How long a ticket is waited for.
 const TICKET: Duration = Duration::from_secs(2);
+/// How often a connection that closes may send and wait.
+const TURNS: usize = 20;
 
 pub(crate) fn run(options: &peer_common::Client, case: Case) -> Result<()> {
     let urls = one_server(&options.urls)?;
@@ -207,7 +209,11 @@ impl Client {
         pump::send(&self.socket, self.local, &mut self.connection)?;
         // Whoever answers may still hear that it is over.
         let end = Instant::now() + GOODBYE;
-        while Instant::now() < end && self.turn().is_ok() {}
+        for _ in 0..TURNS {
+            if Instant::now() >= end || self.turn().is_err() {
+                break;
+            }
+        }
         Ok(())
     }
 }
