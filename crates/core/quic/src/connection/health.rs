@@ -268,10 +268,8 @@ impl Connection {
         (path.rescued, path.resend) = (below, None);
         path.mtu.abandon_probe();
         if let Some(newest) = taken.newest {
-            let before = path.cc.window();
-            path.cc.on_congestion(now, newest, taken.bytes, 0, false, false);
-            let reduced = path.cc.window() < before;
-            path.lost_in_event = if reduced { taken.packets } else { path.lost_in_event + taken.packets };
+            let began = path.cc.on_congestion(now, newest, taken.bytes, 0, false, false);
+            path.lost_in_event = if began { taken.packets } else { path.lost_in_event + taken.packets };
         }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;

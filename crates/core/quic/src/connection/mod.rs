@@ -28,6 +28,8 @@ pub(crate) use self::ways::nanos;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use smallvec::SmallVec;
+
 use self::multipath::{Leaving, Multipath};
 pub use early::EarlyData;
 pub use paths::{ClosePathError, OpenPathError, PathEvent, PathInfo};
@@ -211,6 +213,8 @@ pub struct Connection {
     pub(crate) copies: Option<Copies>,
     /// Links over which the handshake is raced, until one answers.
     pub(crate) race: Option<Box<race::Race>>,
+    /// Sockets of the host's that take nothing at the moment.
+    pub(crate) full: SmallVec<[u32; 2]>,
     /// Addresses probed beside the one in use by path 0.
     pub(crate) asides: Vec<Aside>,
     /// The packet being written goes to one of them.
@@ -279,6 +283,7 @@ impl Connection {
             pick_again: None,
             copies: None,
             race: None,
+            full: SmallVec::new(),
             asides: Vec::new(),
             beside: false,
             heard: 0,

@@ -149,6 +149,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`OpenPathError`]: who is at fault and what to wait for.
+    // MUST mp21-3.1-3
     pub fn open_path(
         &mut self,
         now: Instant,
@@ -172,6 +173,7 @@ impl Connection {
     }
 
     /// The smallest id a path can be opened under now.
+    // MUST mp21-3.1-1
     fn next_path_id(&mut self) -> Result<PathId, OpenPathError> {
         if self.side.is_server() {
             return Err(OpenPathError::NotClient);
@@ -269,6 +271,7 @@ impl Connection {
     }
 
     /// On a server: the first packet of a path, of `size` bytes, opened.
+    // MUST mp21-3.1-4
     pub(crate) fn on_path_opened(&mut self, now: Instant, ix: usize, size: usize) {
         self.set_up_path(now, ix);
         let path = &mut self.paths[ix];
@@ -335,6 +338,7 @@ impl Connection {
 
     /// Ends a path id: nothing goes there any more, what was outstanding goes elsewhere, late packets are acknowledged
     /// for three PTO (multipath §3.4).
+    // MUST mp21-3.4-1, mp21-3.4-2
     pub(crate) fn abandon(&mut self, now: Instant, id: PathId, code: u64, local: bool) {
         let until = now + self.three_pto();
         self.leave(id, code, until);
@@ -356,6 +360,7 @@ impl Connection {
     }
 
     /// Nothing is sent on a path any more; what it carried goes elsewhere.
+    // MUST mp21-3.4.3-1
     fn silence_path(&mut self, ix: usize) {
         let path = &mut self.paths[ix];
         path.validation.stop();
@@ -426,7 +431,8 @@ impl Connection {
         }
     }
 
-    /// The address of a new path did not answer: it fails, if others are left (multipath §3.1.3).
+    /// The address of a new path did not answer: it fails, if others are left (multipath §3.1).
+    // MUST mp21-3.1-8
     pub(crate) fn on_path_failed(&mut self, now: Instant, ix: usize) {
         let id = self.paths[ix].id;
         self.tell_path(PathEvent::Failed(id));

@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use tq_cc::Ack as CcAck;
+use tq_cc::{Ack as CcAck, Lost as CcLost};
 use tq_event::LossTrigger;
 use tq_time::Instant;
 use tq_wire::frame::{Ack, kind};
@@ -102,6 +102,7 @@ impl Connection {
                     in_flight,
                     app_limited,
                     delivered,
+                    flight: path.rates.flight(),
                 },
             );
             if matches!(id, SpaceId::App(_)) {
@@ -133,9 +134,8 @@ impl Connection {
         if acked.new_largest && path.ecn.on_ack(id.index(), acked.ect0, ack.ecn) {
             self.counters.ecn_ce += 1;
             let at = acked.largest.map_or(now, |(_, at)| at);
-            let before = path.cc.window();
-            path.cc.on_congestion(now, at, 0, in_flight, false, true);
-            self.counters.congestion_events += u64::from(path.cc.window() < before);
+            let began = path.cc.on_congestion(now, at, 0, in_flight, false, true);
+            self.counters.congestion_events += u64::from(began);
         }
         self.log_ecn(now, ix, ecn);
     }
@@ -260,11 +260,12 @@ impl Connection {
             let bound = path.rtt.persistent_span(ack_delay);
             let persistent = path.rtt.has_sample()
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);
-            let before = path.cc.window();
-            path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
-            let reduced = path.cc.window() < before;
-            self.counters.congestion_events += u64::from(reduced);
-            path.lost_in_event = if reduced { lost.packets } else { path.lost_in_event + lost.packets };
+            let ranges = lost.ranges();
+            let flight = path.rates.on_lost(lost.bytes, &lost.rate);
+            path.cc.on_lost(now, &CcLost { bytes: lost.bytes, ranges, flight, rtt: &path.rtt });
+            let began = path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
+            self.counters.congestion_events += u64::from(began);
+            path.lost_in_event = if began { lost.packets } else { path.lost_in_event + lost.packets };
             if persistent {
                 // RFC 9002 §5.2: the path may have changed under us
                 path.rtt.restart_min();

@@ -84,6 +84,11 @@ pub struct PathStats {
 }
 
 impl Connection {
+    /// Changes of paths that were refused: bugs, or a peer that asks for what cannot be.
+    pub fn path_changes_refused(&self) -> u64 {
+        self.multipath.refused
+    }
+
     /// The numbers as they are now.
     pub fn stats(&self) -> Stats {
         let paths = (0..self.paths.len()).map(|ix| self.path_stats_at(ix)).collect();

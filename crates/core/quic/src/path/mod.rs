@@ -172,7 +172,9 @@ impl Path {
             rtt: Rtt::new(config.initial_rtt),
             rtt_slow: None,
             cc: Controller::new(config.congestion, now, mtu.current())
-                .with_long_start(config.long_path_start),
+                .with_long_start(config.long_path_start)
+                // Half of it: when a path probes must not tell which numbers are left out.
+                .with_seed(skip_seed >> 32),
             pacer: Pacer::new(),
             rates: RateSampler::new(),
             mtu,

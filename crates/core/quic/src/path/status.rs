@@ -37,6 +37,7 @@ pub(crate) struct Statuses {
 
 impl Statuses {
     /// Sets ours, to be told to the peer.
+    // MUST mp21-4.3-1
     pub(crate) fn set(&mut self, status: Status) {
         self.local = status;
         self.next_seq += 1;
@@ -53,6 +54,7 @@ impl Statuses {
     }
 
     /// The peer's; says whether the frame is the newest.
+    // MUST mp21-4.3-2
     pub(crate) fn on_frame(&mut self, status: Status, seq: u64) -> bool {
         let newest = self.remote_seq.is_none_or(|known| seq > known);
         if newest {

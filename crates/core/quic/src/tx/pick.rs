@@ -208,6 +208,7 @@ impl Connection {
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
+            blocked: self.full.contains(&path.tuple.socket),
             status: if path.state == PathState::Standby { Status::Backup } else { Status::Available },
             health: path.health(),
             validated: true,

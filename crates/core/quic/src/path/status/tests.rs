@@ -14,6 +14,7 @@ fn written(statuses: &mut Statuses) -> Vec<u8> {
 
 use tq_buf::mem::Vec;
 
+// MUST mp21-4.3-2
 #[test]
 fn an_older_or_equal_frame_is_ignored() {
     let mut statuses = Statuses::default();
@@ -35,6 +36,7 @@ fn either_end_puts_a_path_on_standby() {
     assert_eq!((statuses.agreed(), statuses.local()), (Status::Backup, Status::Available));
 }
 
+// MUST mp21-4.3-1
 #[test]
 fn only_the_newest_goes_again_when_lost() {
     let mut statuses = Statuses::default();
