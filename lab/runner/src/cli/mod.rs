@@ -59,6 +59,8 @@ enum Control {
     Cubic,
     /// RFC 9002.
     Reno,
+    /// BBRv3, draft-ietf-ccwg-bbr-06.
+    Bbr,
 }
 
 impl Control {
@@ -66,6 +68,7 @@ impl Control {
         match self {
             Self::Cubic => Cc::Cubic,
             Self::Reno => Cc::Reno,
+            Self::Bbr => Cc::Bbr,
         }
     }
 }

@@ -13,7 +13,7 @@ use tq_runner::run::{self as runner, Outcome, Plan, compare, tell};
 use tq_runner::svg::{Mark, Plot, Series};
 use tq_scenario::{Metric, Scenario};
 use tq_sim::qlog::{LogId, Qlog};
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 
 use super::{Control, jobs};
 
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Congestion control of both ends instead of the scenario's.
     #[arg(long)]
     cc: Option<Control>,
+    /// Instead of the scenario's traffic and bars: one download for so many seconds, as `tq-netlab run --download`.
+    #[arg(long, value_name = "SECONDS")]
+    download: Option<f64>,
     /// Scheduler of both ends instead of the scenario's: aggregate, minrtt, roundrobin, weighted, blest, ecf.
     #[arg(long, value_parser = super::scheduler)]
     scheduler: Option<Scheduler>,
@@ -56,6 +59,9 @@ type Item = (Option<usize>, u64);
 
 pub(super) fn run(args: Args) -> Result<bool> {
     let mut scenario = tq_scenario::load(&args.file)?;
+    if let Some(time) = args.download {
+        scenario.make_download(Duration::from_secs_f64(time));
+    }
     scenario.measure.runs = args.runs.unwrap_or(scenario.measure.runs).max(1);
     for folder in [&args.pcap, &args.qlog].into_iter().flatten() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

@@ -16,6 +16,7 @@ pub fn algorithm(cc: Cc) -> (Algorithm, Option<String>) {
     match cc {
         Cc::Auto | Cc::Cubic => (Algorithm::Cubic, None),
         Cc::Reno => (Algorithm::NewReno, None),
+        Cc::Bbr => (Algorithm::Bbr, None),
         other => {
             (Algorithm::Cubic, Some(format!("congestion control {} is not there yet: cubic", other.name())))
         }

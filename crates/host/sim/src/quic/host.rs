@@ -327,16 +327,14 @@ impl Process for QuicHost {
     fn on_notice(&mut self, cx: &mut Context<'_>, notice: &Notice) {
         let now = cx.now();
         let too_big = match *notice {
-            Notice::TooBig { socket: _, remote, mtu } => Some((remote, mtu)),
+            Notice::TooBig { socket, remote, mtu } => Some((socket, remote, mtu)),
             _ => None,
         };
         for slot in self.slots.iter_mut().flatten() {
-            if let Some((remote, mtu)) = too_big
-                && slot.connection.paths().any(|path| path.remote == remote)
-            {
+            if let Some((socket, remote, mtu)) = too_big {
                 // the core is told what did not fit, the network tells what would have
                 let first = usize::from(mtu).saturating_sub(overhead(remote)) + 1;
-                slot.connection.on_too_big(now, first);
+                slot.connection.on_too_big(now, socket, remote, first);
             }
             slot.on_notice(now, notice);
         }
