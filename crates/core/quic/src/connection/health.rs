@@ -282,7 +282,8 @@ impl Connection {
             // What is known to have arrived by another way leaves nothing to send: the next in line may.
             while self.streams.lost_bytes() == 0 {
                 let path = &self.paths[ix];
-                let Some((pn, ..)) = path.space.sent.next_waiting(path.rescued, |packet| !packet.copied) else {
+                let Some((pn, ..)) = path.space.sent.next_waiting(path.rescued, |packet| !packet.copied)
+                else {
                     self.paths[ix].resend = None;
                     break;
                 };

@@ -413,7 +413,9 @@ impl Connection {
     pub(crate) fn tell_path(&mut self, event: PathEvent) {
         let stands_for = |old: &Event| match (old, event) {
             (Event::Path(PathEvent::Status { path: of, .. }), PathEvent::Status { path, .. })
-            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => *of == path,
+            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => {
+                *of == path
+            }
             _ => false,
         };
         if let Some(old) = self.events.iter_mut().rev().find(|old| stands_for(old)) {
