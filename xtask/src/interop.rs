@@ -26,7 +26,7 @@ mod report;
 mod tests;
 
 /// Cells played at the same time: most of them wait for a link.
-const PARALLEL: usize = 4;
+const PARALLEL: usize = 6;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -4,10 +4,12 @@
 use core::net::SocketAddr;
 
 use tq_buf::Ranges;
+use tq_buf::mem::Box;
 use tq_time::Instant;
 use tq_wire::frame::{NewConnectionId, PathStatus, kind};
 use tq_wire::{Code, Frame, PathId};
 
+use super::ways::Ways;
 use super::{Connection, PathCids, PathEvent};
 use crate::error::TransportError;
 use crate::path::Status;
@@ -46,6 +48,8 @@ pub(crate) struct Multipath {
     pub(crate) told_may_open: bool,
     /// Changes of paths that no arrow of the state table allows.
     pub(crate) refused: u64,
+    /// What is known across paths, while multipath is in force.
+    pub(crate) ways: Option<Box<Ways>>,
 }
 
 /// The end of a path id.
@@ -109,6 +113,7 @@ impl Connection {
         multipath.remote_max = theirs.0;
         multipath.remote_first = theirs.0;
         multipath.handshake_remote = Some(self.paths[0].tuple.remote);
+        multipath.ways = Some(Box::default());
         self.make_slots();
     }
 
@@ -202,6 +207,9 @@ impl Connection {
         if ids.status.on_frame(status, f.seq) && status != before {
             self.apply_status(now, f.path);
             self.tell_path(PathEvent::Status { path: f.path, status });
+            if let Some(ix) = self.path_index(f.path).filter(|_| f.backup) {
+                self.on_demoted(ix);
+            }
         }
         Ok(())
     }
@@ -321,6 +329,9 @@ impl Connection {
 
     // MUST mp21-3.4-4
     fn forget_path(&mut self, path: PathId) {
+        if let Some(ways) = &mut self.multipath.ways {
+            ways.forget(path);
+        }
         self.cids.retain(|ids| ids.path != path);
         if self.multipath.over.insert_one(u64::from(path.0)) {
             self.multipath.over_count += 1;

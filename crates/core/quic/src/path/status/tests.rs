@@ -50,3 +50,22 @@ fn only_the_newest_goes_again_when_lost() {
     statuses.on_lost(1);
     assert_eq!(written(&mut statuses), [0x7e, 0x77, 1, 1]);
 }
+
+#[test]
+fn a_lost_link_is_told_twice_and_taken_back_once() {
+    let mut statuses = Statuses::default();
+    statuses.set(Status::Available);
+    let wanted = written(&mut statuses);
+    statuses.set_down(false);
+    assert!(!statuses.wants(), "nothing changed");
+    statuses.set_down(true);
+    let down = written(&mut statuses);
+    assert_eq!(written(&mut statuses), down);
+    assert!(written(&mut statuses).is_empty());
+    assert_ne!(down[..2], wanted[..2], "another frame");
+    assert_eq!((statuses.local(), statuses.agreed()), (Status::Available, Status::Available));
+    statuses.set_down(false);
+    let up = written(&mut statuses);
+    assert_eq!(up[..up.len() - 1], wanted[..wanted.len() - 1]);
+    assert!(!statuses.wants());
+}
