@@ -14,6 +14,8 @@ use self::programs::Programs;
 use crate::run::{self, Watch, say};
 use crate::summary::Summary;
 
+pub(crate) use self::programs::PEERS;
+
 mod evidence;
 mod matrix;
 mod play;

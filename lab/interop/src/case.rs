@@ -85,6 +85,9 @@ impl Case {
     /// Transport settings of either end.
     pub fn transport(self, transport: &mut tq::TransportConfig) {
         transport.ecn = self == Self::Ecn;
+        // Stacks that do not know the parameter must not mind it, nor those that have multipath switched off. Between
+        // two of ours it is agreed, and path 0 the only one.
+        transport.max_paths = (self == Self::Plain).then_some(4);
     }
 
     /// Settings of either endpoint.

@@ -15,7 +15,7 @@ use crate::run::{self, say};
 use crate::setup;
 
 /// The peers' workspace.
-const PEERS: &str = "lab/peers";
+pub(crate) const PEERS: &str = "lab/peers";
 
 /// Certificates of the amplification case, as in the public runner.
 const CHAIN: u8 = 9;

@@ -150,6 +150,8 @@ Loopback: time limit 20 s, on an impaired link 30 s.
   token was corrupted may be refused with INVALID_TOKEN (RFC 9000 section 8.1.3); the next one takes its turn.
 - `transfer`: one file of {transfer} KiB. `multiplexing`: {STREAMS} files of 20,000 bytes; our qlog must show 100 streams
   open at once (clean link).
+- In these and every other case about the network alone our end offers multipath (initial_max_path_id 3). The peers do
+  not know it, or have it switched off, and must not mind; between two of ours it is agreed and path 0 the only one.
 - `chacha20`: {chacha20} KiB; our end offers and accepts ChaCha20-Poly1305 alone. `keyupdate`: {keyupdate} KiB; our qlog
   must show an update by the client.
 - `datagram`: 20 DATAGRAM frames of 500 bytes echoed; at least 15 must come back unchanged (four clients in turn

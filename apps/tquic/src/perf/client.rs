@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use tq::{ClientConfig, Connecting, Connection, Endpoint, Version, tls};
+use tq::{ClientConfig, Connecting, Connection, Endpoint, SocketId, Version, tls};
 
 use super::protocol::{ALPN, Order};
-use super::report::{Common, Report};
-use super::{ClientOptions, Tuning, bulk, handshakes, identity, requests};
+use super::report::{Common, PathReport, Report};
+use super::{ClientOptions, PATHS, Tuning, bulk, handshakes, identity, requests};
 use crate::cpu;
+use crate::link::{self, Link, Used};
 use crate::remote::Remote;
 
 /// Everything needed to connect, as often as wanted.
@@ -16,6 +17,9 @@ use crate::remote::Remote;
 pub(super) struct Target {
     remote: Remote,
     endpoint: Endpoint,
+    links: Vec<Link>,
+    /// One for each link.
+    sockets: Vec<SocketId>,
     tuning: Tuning,
     insecure: bool,
     /// One for all connections, if sessions are to be resumed.
@@ -25,8 +29,13 @@ pub(super) struct Target {
 impl Target {
     fn new(remote: Remote, options: &ClientOptions) -> Result<Self> {
         let tuning = options.tuning.clone();
-        let endpoint = remote.endpoint(tuning.endpoint())?;
-        let mut target = Self { remote, endpoint, tuning, insecure: options.insecure, shared: None };
+        let links = options.links.clone();
+        let (endpoint, sockets) = match links[..] {
+            [] => (remote.endpoint(tuning.endpoint())?, Vec::new()),
+            _ => link::endpoint(tuning.endpoint(), &links, remote.addr)?,
+        };
+        let insecure = options.insecure;
+        let mut target = Self { remote, endpoint, links, sockets, tuning, insecure, shared: None };
         if options.resume || options.early {
             target.shared = Some(target.config(true, options.early)?);
         }
@@ -41,6 +50,9 @@ impl Target {
         let trust = trust.alpn([ALPN]).key_log(true);
         let mut config = ClientConfig::new(trust.early_data(early))?;
         config.transport(|transport| self.tuning.apply(transport));
+        if self.links.len() > 1 {
+            config.max_paths(PATHS);
+        }
         if resumes && self.tuning.v2 {
             // tickets are of the version that is spoken in the end
             config.version(Version::V2);
@@ -73,7 +85,8 @@ pub(super) async fn run(options: ClientOptions) -> Result<()> {
     let remote = Remote::resolve(&options.addr).await?;
     let target = Target::new(remote, &options)?;
     let connection = target.connect().await?;
-    let meter = Meter::start(&connection).await?;
+    let used = link::open(&connection, &target.links, &target.sockets).await?;
+    let meter = Meter::start(&connection, used).await?;
     let report = if options.handshakes {
         let done = handshakes::run(&target, options.duration, options.outstanding).await?;
         Report::Handshakes(done.report(meter.stop().await?))
@@ -98,20 +111,23 @@ pub(super) async fn run(options: ClientOptions) -> Result<()> {
 /// CPU time of both processes over a measurement.
 struct Meter<'a> {
     connection: &'a Connection,
+    links: Vec<Used>,
     own: Duration,
     peer: Duration,
 }
 
 impl<'a> Meter<'a> {
-    async fn start(connection: &'a Connection) -> Result<Self> {
+    async fn start(connection: &'a Connection, links: Vec<Used>) -> Result<Self> {
         let peer = peer_cpu(connection).await?;
-        Ok(Self { connection, own: cpu::time(), peer })
+        Ok(Self { connection, links, own: cpu::time(), peer })
     }
 
     async fn stop(self) -> Result<Common> {
         let client = cpu::time().saturating_sub(self.own);
+        // The paths first: some may go while the question is on its way.
+        let paths = self.links.iter().map(PathReport::new).collect();
         let server = peer_cpu(self.connection).await?.saturating_sub(self.peer);
-        Ok(Common::new(client, server, &self.connection.stats()))
+        Ok(Common::new(client, server, &self.connection.stats(), paths))
     }
 }
 

@@ -295,7 +295,7 @@ impl Connection {
     }
 
     /// Waits until `attempt` has a value. What is there is handed out even if the connection has ended.
-    async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &self,
         signal: impl Fn(&Shared) -> &Notify,
         mut attempt: impl FnMut(&mut State) -> Option<T>,

@@ -66,9 +66,38 @@ impl Connection {
         }
         for of in 0..self.paths.len() {
             let owed = &self.paths[of].space.owed;
-            if (owed.pending() || owed.wants(now)) && self.ack_carrier(of) == Some(ix) {
-                self.fill_ack(now, SpaceId::App(of), false, payload);
+            let (due, news) = (owed.pending() || owed.wants(now), of == ix && owed.has_news());
+            if !due && !news {
+                continue;
             }
+            if due && self.ack_carrier(of) == Some(ix) {
+                self.fill_ack(now, SpaceId::App(of), false, payload);
+                self.note_ack_on(now, of, ix);
+            } else if news {
+                self.fill_ack_copy(now, ix, payload);
+            }
+        }
+    }
+
+    /// An acknowledgement of path `ix` on itself while another one carries what is due.
+    fn fill_ack_copy(&mut self, now: Instant, ix: usize, payload: &mut Payload<'_>) {
+        let path = &self.paths[ix];
+        let id = path.id;
+        if let Some(largest) = path.space.owed.write_copy(now, &mut payload.out, Some(id), 3) {
+            payload.tokens.push(Token::Ack { path: Some(id), largest });
+            self.counters.acks_sent += 1;
+            self.note_ack_on(now, ix, ix);
+        }
+    }
+
+    /// An acknowledgement of path `of` goes on path `on`.
+    fn note_ack_on(&mut self, now: Instant, of: usize, on: usize) {
+        let (of_id, on_id) = (self.paths[of].id, self.paths[on].id);
+        if of == on {
+            self.paths[of].space.owed.on_own_path();
+        }
+        if let Some(ways) = &mut self.multipath.ways {
+            ways.on_ack_sent(now, of_id, on_id);
         }
     }
 

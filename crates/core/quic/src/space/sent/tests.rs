@@ -3,6 +3,7 @@
 mod acks;
 mod loss;
 mod model;
+mod wait;
 
 use core::ops::RangeInclusive;
 
@@ -38,6 +39,7 @@ fn data(at: Instant, pn: u64) -> SentPacket {
         ect0: false,
         mtu_probe: false,
         beside: false,
+        copied: false,
         tokens: smallvec![token(pn)],
         rate: SentState { delivered: pn, ..SentState::default() },
     }
