@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::evidence::{QUICHE_MOVED, QUINN_RETRY, QUINN_TYPE};
+use super::evidence::{QUICHE_MOVED, QUICHE_REST, QUINN_RETRY, QUINN_TYPE};
 use super::matrix::{Case, Cell, Link, Named, Pair, STREAMS, Stack};
 use super::play::{Played, Verdict};
 
@@ -136,6 +136,9 @@ fn legend() -> String {
   - {QUINN_TYPE}; so does noq's.
   - {QUICHE_MOVED}: the gap stays, however often later
     packets are acknowledged.
+  - {QUICHE_REST}: a client
+    that lost HANDSHAKE_DONE repeats its last flight with 1-RTT packets behind it, and is not heard until quiche's own
+    probes, which have backed off, get through, or the connection idles out.
 - ngtcp2's programs speak HTTP/3 and nothing else. Against them `tq-interop` speaks as much of it as sending files
   takes (`lab/interop/src/h3.rs`): the product has no HTTP/3, so the public runner's case `http3` is missing here.
 
