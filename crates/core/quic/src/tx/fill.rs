@@ -85,6 +85,9 @@ impl Connection {
         let id = path.id;
         if let Some(largest) = path.space.owed.write_copy(now, &mut payload.out, Some(id), 3) {
             payload.tokens.push(Token::Ack { path: Some(id), largest });
+            if let Some(keys) = &mut self.keys.one_rtt {
+                keys.on_ack_written();
+            }
             self.counters.acks_sent += 1;
             self.note_ack_on(now, ix, ix);
         }

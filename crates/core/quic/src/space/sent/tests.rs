@@ -41,7 +41,7 @@ fn data(at: Instant, pn: u64) -> SentPacket {
         beside: false,
         copied: false,
         tokens: smallvec![token(pn)],
-        rate: SentState { delivered: pn, ..SentState::default() },
+        rate: sent_after(pn),
     }
 }
 
@@ -117,4 +117,11 @@ impl Bench {
         assert_eq!(self.ack(now, ranges), Ok(()));
         self.detect(now).to_vec()
     }
+}
+
+/// The state of a packet sent when so many bytes had been delivered.
+fn sent_after(delivered: u64) -> SentState {
+    let mut state = SentState::default();
+    state.delivered = delivered;
+    state
 }
