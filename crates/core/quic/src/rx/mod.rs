@@ -365,6 +365,7 @@ impl Connection {
             return;
         }
         self.heard_on = self.paths[opened.ix].id;
+        self.streams.on_packet_end();
         let Some(space) = self.space_mut(opened.space) else { return };
         let highest = space.owed.largest().is_none_or(|largest| opened.pn > largest);
         space.owed.on_packet(now, opened.pn, outcome.eliciting, meta.ecn);
