@@ -13,6 +13,7 @@ use tq_time::{Duration, Instant};
 use tq_udp::{Clock, SendError};
 
 use super::Driver;
+use super::together::Together;
 use crate::endpoint::Inner;
 use crate::lock;
 use crate::reactor::writable;
@@ -49,9 +50,10 @@ impl Driver {
     /// Visits the connections on the list; true if some are left.
     pub(super) fn transmit(&mut self) -> bool {
         for _ in 0..VISITS {
-            let Some(shared) = self.turn.pop_front() else { return false };
+            let Some(shared) = self.turn.pop_front() else { break };
             self.visit(shared);
         }
+        self.depart();
         !self.turn.is_empty()
     }
 
@@ -80,14 +82,14 @@ impl Driver {
             if drain_endpoint_events(&self.inner, &shared, &mut state) {
                 self.wheel.remove(shared.key.0);
                 drop(state);
-                return self.woken.fire(&shared.signals);
+                return self.woken.signal(&shared.signals);
             }
             let now = state.at(Clock::now());
             let Some(transmit) = self.prepare(&mut state, now) else {
                 return self.leave(&shared, state);
             };
             drop(state);
-            self.woken.fire(&shared.signals);
+            self.woken.signal(&shared.signals);
             let sent = self.send(&transmit);
             state = shared.lock();
             match sent {
@@ -134,7 +136,7 @@ impl Driver {
         };
         state.queued = false;
         drop(state);
-        self.woken.fire(&shared.signals);
+        self.woken.signal(&shared.signals);
         // A deadline that moved away is found out when the old one comes.
         if let Some(at) = at
             && self.wheel.at(shared.key.0).is_none_or(|set| at < set)
@@ -148,8 +150,20 @@ impl Driver {
         self.sockets.iter().map(|socket| socket.get_ref().max_segments()).min().unwrap_or(1)
     }
 
-    /// Sends the train in the buffer.
+    /// Sends the train in the buffer, or lets it wait for others of this turn.
     fn send(&mut self, transmit: &Transmit) -> Sent {
+        if Together::suits(transmit) {
+            let max_segments = self.max_segments();
+            for _ in 0..2 {
+                let contents = self.buffers.contents(transmit);
+                if self.together.join(transmit, contents, max_segments) {
+                    return Sent::Gone;
+                }
+                self.depart();
+            }
+        }
+        // Nothing overtakes what came before it.
+        self.depart();
         let index = transmit.socket as usize;
         let Some((socket, blocked)) = self.sockets.get(index).zip(self.blocked.get_mut(index)) else {
             return Sent::Gone;
@@ -174,6 +188,37 @@ impl Driver {
             Err(_) => {
                 lock(&self.inner.state).stats.send_errors += 1;
                 Sent::Gone
+            }
+        }
+    }
+
+    /// Lets go what waits together. What a full socket does not take goes on waiting, before anything else.
+    fn depart(&mut self) {
+        let Some((transmit, contents)) = self.together.train() else { return };
+        let index = transmit.socket as usize;
+        let Some((socket, blocked)) = self.sockets.get(index).zip(self.blocked.get_mut(index)) else {
+            return self.together.left(transmit.len);
+        };
+        if blocked.full.is_some() {
+            return;
+        }
+        #[cfg(test)]
+        if std::mem::take(&mut self.refuse) {
+            blocked.full = writable(socket.get_ref()).ok();
+            self.filled = true;
+            return;
+        }
+        match socket.get_ref().send(&train(&transmit, contents)) {
+            Ok(()) => self.together.left(transmit.len),
+            Err(SendError::WouldBlock { sent }) => {
+                blocked.full = writable(socket.get_ref()).ok();
+                self.filled = true;
+                let kept = blocked.full.is_some();
+                self.together.left(if kept { sent } else { transmit.len });
+            }
+            Err(_) => {
+                lock(&self.inner.state).stats.send_errors += 1;
+                self.together.left(transmit.len);
             }
         }
     }
