@@ -6,6 +6,7 @@
 mod bulk;
 mod client;
 mod handshakes;
+mod latency;
 mod protocol;
 mod report;
 mod requests;
@@ -107,6 +108,9 @@ pub(crate) struct Tuning {
     /// Largest UDP payload to try, bytes: 1472 for Ethernet over IPv4, 8952 for jumbo frames.
     #[arg(long, value_name = "BYTES", default_value_t = 1452, value_parser = clap::value_parser!(u16).range(1200..=65507))]
     mtu: u16,
+    /// Take the path to carry datagrams of that size, without asking it.
+    #[arg(long)]
+    fixed_mtu: bool,
     /// Speak version 2 (RFC 9369) if the other end does: a client offers it, a server chooses it.
     #[arg(long)]
     v2: bool,
@@ -124,6 +128,10 @@ impl Tuning {
     fn apply(&self, transport: &mut TransportConfig) {
         transport.congestion = self.cc;
         transport.max_mtu = self.mtu;
+        if self.fixed_mtu {
+            transport.initial_mtu = self.mtu;
+            transport.mtu_discovery = false;
+        }
         transport.stream.max_bidi = 10_000;
     }
 }

@@ -19,10 +19,12 @@ fn rates_are_per_gigabyte_of_payload() {
 
 #[test]
 fn nothing_measured_is_zero_and_no_nonsense() {
-    let report = Report::Requests(RateReport::new(Some(32), 1, 0, Duration::ZERO, COMMON));
+    let report = Report::Requests(RateReport::new(Some(32), 1, &Latencies::new(), Duration::ZERO, COMMON));
     let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
     assert_eq!((&json["per_s"], &json["client_cpu_ms"]), (&0.0.into(), &0.0.into()));
     assert_eq!(json["size"], 32);
-    let handshakes = Report::Handshakes(RateReport::new(None, 1, 1, Duration::from_secs(1), COMMON));
+    let mut one = Latencies::new();
+    one.add(Duration::from_millis(1));
+    let handshakes = Report::Handshakes(RateReport::new(None, 1, &one, Duration::from_secs(1), COMMON));
     assert!(!handshakes.json().unwrap().contains("size"));
 }
