@@ -14,6 +14,8 @@ use self::programs::Programs;
 use crate::run::{self, Watch, say};
 use crate::summary::Summary;
 
+pub(crate) use self::programs::PEERS;
+
 mod evidence;
 mod matrix;
 mod play;
@@ -24,7 +26,7 @@ mod report;
 mod tests;
 
 /// Cells played at the same time: most of them wait for a link.
-const PARALLEL: usize = 4;
+const PARALLEL: usize = 6;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -33,9 +33,10 @@ struct Variant {
     several: bool,
 }
 
-/// Ours first; the kernel's beside it, pinned.
-const VARIANTS: [Variant; 5] = [
+/// Ours first, over all links and over the first; the kernel's beside it, pinned.
+const VARIANTS: [Variant; 6] = [
     Variant { peer: "tq", cc: "cubic", several: false },
+    Variant { peer: "tq-one", cc: "cubic", several: true },
     Variant { peer: "tcp", cc: "cubic", several: false },
     Variant { peer: "tcp", cc: "bbr", several: false },
     Variant { peer: "mptcp", cc: "cubic", several: true },
@@ -331,7 +332,7 @@ pub(crate) fn smoke() -> Summary {
     let (tool, file) = (run::target_dir().join("debug/tq-netlab"), run::root().join(SMOKE));
     say("lab: three transports over two links");
     let mut sum = Summary::default();
-    for variant in [VARIANTS[0], VARIANTS[1], VARIANTS[3]] {
+    for variant in [VARIANTS[0], VARIANTS[2], VARIANTS[4]] {
         let ended = once(&tool, &file, variant);
         let (word, text) = match &ended {
             Ok(Ended::Valid(run)) if run.verdict == "pass" => ("pass", String::new()),

@@ -28,7 +28,8 @@ cargo xtask COMMAND
                      scenarios whose path has FILTER in it, in network namespaces beside kernel TCP and MPTCP: medians of
                      5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
   compliance [--write]
-                     MUSTs of RFC 9000, 9001 and 9002 without owner or test, and counts; --write renews docs/compliance.md
+                     MUSTs of RFC 9000, 9001, 9002 and the multipath draft without owner or test, and counts; --write
+                     renews docs/compliance.md and docs/multipath-compliance.md
   demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
   bench [--json] [--bulk] [--rounds N] [--seconds N] [--peer NAME]
                      downloads, handshakes and requests beside other QUIC stacks, seven rounds of four seconds in

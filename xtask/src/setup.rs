@@ -29,6 +29,24 @@ pub(crate) fn boringssl_tools() -> Result<()> {
     Ok(())
 }
 
+/// ngtcp2's examples, as Debian packs them, and a Python that spells their command lines.
+pub(crate) fn ngtcp2() -> Result<()> {
+    let there = |program: &str, option: &str| run::quietly(Command::new(program).arg(option));
+    if !["gtlsclient", "gtlsserver"].iter().all(|program| there(program, "--help")) {
+        debian(&["ngtcp2-client", "ngtcp2-server"], "ngtcp2's client and server")?;
+    }
+    if !there("python3", "--version") {
+        debian(&["python3"], "Python")?;
+    }
+    Ok(())
+}
+
+/// The version of Debian's package; nothing where it is not installed.
+pub(crate) fn ngtcp2_version() -> String {
+    let version = run::output(Command::new("dpkg-query").args(["-W", "-f=${Version}", "ngtcp2-client"]));
+    version.unwrap_or_default().split('+').next().unwrap_or_default().to_owned()
+}
+
 /// A Python that has aioquic, in a virtual environment under `target`; made if it is not there.
 pub(crate) fn python_with_aioquic() -> Result<PathBuf> {
     let version = aioquic_version()?;

@@ -18,7 +18,9 @@ pub(crate) fn run(fast: bool) -> Result<bool> {
         say("peers: left out (--fast)");
         Summary { skipped: 1, ..Summary::default() }
     } else {
-        interop::subset()
+        let mut sum = pairs()?;
+        sum += interop::subset();
+        sum
     };
     sum += if fast {
         say("lab: left out (--fast)");
@@ -38,8 +40,21 @@ fn cargo_test(fast: bool) -> Result<Summary> {
         command.args(["--lib", "--bins", "--tests"]);
         command.env("PROPTEST_CASES", "32");
     }
-    say(&run::shown(&command));
-    let (mut sum, succeeded) = tee(&mut command)?;
+    counted(&mut command)
+}
+
+/// Our core and others' in one process, on virtual time: what of them is multipath.
+fn pairs() -> Result<Summary> {
+    let manifest = run::root().join(interop::PEERS).join("Cargo.toml");
+    let mut command = run::cargo("test");
+    command.args(["--package", "noq-pair", "--no-fail-fast", "--manifest-path"]).arg(manifest);
+    counted(command.env("CARGO_TARGET_DIR", run::target_dir()))
+}
+
+/// Runs tests and counts them.
+fn counted(command: &mut Command) -> Result<Summary> {
+    say(&run::shown(command));
+    let (mut sum, succeeded) = tee(command)?;
     if !succeeded && sum.failed == 0 {
         // It did not build, or a test binary died before it could say so.
         sum.failed = 1;

@@ -9,6 +9,7 @@ mod exit;
 mod files;
 mod get;
 mod host;
+mod link;
 mod perf;
 mod pin;
 mod progress;

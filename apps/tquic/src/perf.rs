@@ -19,9 +19,14 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use tq::quic::cc::Algorithm;
+use tq::quic::sched::Kind as Scheduler;
 use tq::tls::RawIdentity;
 use tq::{EndpointConfig, TransportConfig, Version};
 
+use crate::link::Link;
+
+/// Paths a client may have at a time.
+const PATHS: u32 = 8;
 /// Seed of the key pair everybody knows.
 const SEED: [u8; 32] = *b"tq-perf measures, nothing secret";
 
@@ -44,6 +49,9 @@ pub(crate) struct ServerOptions {
     /// Give no tickets, so that every handshake is a full one.
     #[arg(long)]
     no_tickets: bool,
+    /// Paths a client may have at a time; 0: no multipath.
+    #[arg(long, value_name = "N", default_value_t = PATHS, value_parser = clap::value_parser!(u32).range(0..=16))]
+    paths: u32,
     /// Show this certificate chain (PEM) instead of the raw key everybody knows; clients need --insecure.
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -89,6 +97,10 @@ pub(crate) struct ClientOptions {
     /// Take any certificate.
     #[arg(long)]
     insecure: bool,
+    /// Use this link too: a network device, with the address to use there or without, or only an address (`=ADDR`). Several
+    /// share one connection, a path over each; the handshake goes over the first.
+    #[arg(long = "link", value_name = "DEV[=ADDR]", conflicts_with = "handshakes")]
+    links: Vec<Link>,
     /// Handshakes or requests under way at a time.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     outstanding: u32,
@@ -102,7 +114,7 @@ pub(crate) struct ClientOptions {
 /// Transport settings worth trying, of this end.
 #[derive(Args, Clone)]
 pub(crate) struct Tuning {
-    /// Congestion control: cubic or newreno.
+    /// Congestion control: cubic, newreno or bbr.
     #[arg(long, value_name = "NAME", default_value = "cubic", value_parser = algorithm)]
     cc: Algorithm,
     /// Largest UDP payload to try, bytes: 1472 for Ethernet over IPv4, 8952 for jumbo frames.
@@ -111,6 +123,9 @@ pub(crate) struct Tuning {
     /// Take the path to carry datagrams of that size, without asking it.
     #[arg(long)]
     fixed_mtu: bool,
+    /// Which path gets what this end sends, if there are several: aggregate, minrtt, roundrobin, weighted, blest or ecf.
+    #[arg(long, value_name = "NAME", default_value = "minrtt", value_parser = scheduler)]
+    scheduler: Scheduler,
     /// Speak version 2 (RFC 9369) if the other end does: a client offers it, a server chooses it.
     #[arg(long)]
     v2: bool,
@@ -132,6 +147,7 @@ impl Tuning {
             transport.initial_mtu = self.mtu;
             transport.mtu_discovery = false;
         }
+        transport.scheduler = self.scheduler;
         transport.stream.max_bidi = 10_000;
     }
 }
@@ -145,7 +161,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
-    name.parse().map_err(|_| "known are cubic and newreno".into())
+    name.parse().map_err(|_| "known are cubic, newreno and bbr".into())
+}
+
+fn scheduler(name: &str) -> Result<Scheduler, String> {
+    name.parse().map_err(|error: tq::UnknownScheduler| error.to_string())
 }
 
 /// The key pair of every server.

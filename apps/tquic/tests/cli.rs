@@ -141,6 +141,9 @@ fn wrong_use_is_exit_code_2() {
         &["perf", "client", "127.0.0.1:1", "--upload", "--download"],
         &["perf", "client", "127.0.0.1:1", "--cc", "fastest"],
         &["perf", "client", "127.0.0.1:1", "--duration", "0"],
+        &["perf", "client", "127.0.0.1:1", "--scheduler", "fastest"],
+        &["perf", "client", "127.0.0.1:1", "--link", "lo=here"],
+        &["perf", "client", "127.0.0.1:1", "--link", "lo", "--handshakes"],
         &["nothing"],
     ] {
         let done = tquic(args).output().unwrap();
@@ -172,4 +175,68 @@ fn every_measurement_has_its_figures() {
             assert_eq!(json["bytes"], 20_000_000);
         }
     }
+}
+
+#[test]
+fn several_links_share_one_connection() {
+    let server = Server::start(&["perf", "server", "--listen", "0.0.0.0:0", "--scheduler", "roundrobin"]);
+    let addr = server.addr.replace("0.0.0.0", "127.0.0.1");
+    let links = ["--link", "lo=127.0.0.1", "--link", "lo=127.0.0.2", "--link", "lo=127.0.0.3"];
+    for way in ["--download", "--upload"] {
+        let mut run =
+            tquic(&["perf", "client", &addr, way, "--bytes", "30000000", "--scheduler", "roundrobin"]);
+        let done = run.arg("--json").args(links).output().unwrap();
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(json["bytes"], 30_000_000);
+        let paths = json["paths"].as_array().unwrap();
+        assert_eq!(paths.len(), 3, "{json}");
+        for (path, link) in paths.iter().zip(links.iter().skip(1).step_by(2)) {
+            let figure = if way == "--upload" { "bytes_sent" } else { "bytes_received" };
+            assert!(path[figure].as_u64().unwrap() > 5_000_000, "{json}");
+            assert!(path["link"] == *link && path["state"] == "active", "{json}");
+            assert!(
+                path["rtt_ms"].as_f64().unwrap() > 0.0 && path["mtu"].as_u64().unwrap() >= 1200,
+                "{json}"
+            );
+            assert!(path["local"].as_str().unwrap().starts_with(&link[3..]), "{json}");
+        }
+    }
+    let done = tquic(&["perf", "client", &addr, "--bytes", "1000000"]).args(links).output().unwrap();
+    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    // Paths are opened all at once: which number a link gets is left to chance.
+    let told = |path: u32| text.contains(&format!("link lo=127.0.0.2: path {path} active, "));
+    assert!(told(1) || told(2), "{text}");
+}
+
+#[test]
+fn a_link_that_cannot_be_used_is_named_with_what_helps() {
+    for (link, says) in [
+        ("nosuch0", "there is no network device \"nosuch0\" here; there are "),
+        ("=192.0.2.99", "192.0.2.99 is not an address of this host"),
+    ] {
+        let done = tquic(&["perf", "client", "127.0.0.1:1", "--link", link]).output().unwrap();
+        assert_eq!(done.status.code(), Some(1));
+        let told = stderr(&done);
+        assert!(told.contains(&format!("link {link}")) && told.contains(says), "{told}");
+    }
+}
+
+#[test]
+fn a_server_without_multipath_is_used_over_the_first_link() {
+    let server = Server::start(&["perf", "server", "--listen", "127.0.0.1:0", "--paths", "0"]);
+    let links = ["--link", "=127.0.0.1", "--link", "=127.0.0.2"];
+    let mut run = tquic(&["perf", "client", &server.addr, "--bytes", "1000000", "--json"]);
+    let done = run.args(links).output().unwrap();
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(
+        stderr(&done).contains("link =127.0.0.2 is not used: multipath is not in force"),
+        "{}",
+        stderr(&done)
+    );
+    let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(
+        (&json["paths"][0]["state"], &json["paths"][1]["state"]),
+        (&"active".into(), &"unused".into())
+    );
 }

@@ -320,7 +320,10 @@ fn end(raw: &mut Raw, a: u8, b: u8) {
         2 => drop(connection.finish(id)),
         3 => drop(connection.set_priority(id, i32::from(a))),
         4 => drop(connection.update_keys(now)),
-        5 => connection.on_too_big(now, 1000 + usize::from(b) * 4),
+        5 => {
+            let remote = connection.remote();
+            connection.on_too_big(now, 0, remote, 1000 + usize::from(b) * 4);
+        }
         6 => connection.ping(),
         _ => connection.close(now, 1, &[b; 20]),
     }

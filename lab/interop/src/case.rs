@@ -29,7 +29,9 @@ pub enum Case {
     Resumption,
     /// The second connection sends its requests in 0-RTT.
     ZeroRtt,
-    /// The client moves to the server's preferred address, or to another port if there is none.
+    /// The client moves to the server's preferred address.
+    Preferred,
+    /// The client moves to another port of its own.
     Migration,
     /// Datagrams come back.
     Datagram,
@@ -61,7 +63,8 @@ const NAMES: &[(&str, Case)] = &[
     ("ipv6", Case::Plain),
     ("goodput", Case::Plain),
     ("crosstraffic", Case::Plain),
-    ("connectionmigration", Case::Migration),
+    ("connectionmigration", Case::Preferred),
+    ("migration", Case::Migration),
     ("datagram", Case::Datagram),
 ];
 
@@ -82,6 +85,9 @@ impl Case {
     /// Transport settings of either end.
     pub fn transport(self, transport: &mut tq::TransportConfig) {
         transport.ecn = self == Self::Ecn;
+        // Stacks that do not know the parameter must not mind it, nor those that have multipath switched off. Between
+        // two of ours it is agreed, and path 0 the only one.
+        transport.max_paths = (self == Self::Plain).then_some(4);
     }
 
     /// Settings of either endpoint.
@@ -94,14 +100,14 @@ impl Case {
     }
 
     /// TLS settings of a client that believes `roots`, or anybody.
-    pub fn client_tls(self, roots: Option<tls::Roots>) -> tls::ClientConfig {
+    pub fn client_tls(self, roots: Option<tls::Roots>, alpn: &str) -> tls::ClientConfig {
         let trust = roots.map_or_else(tls::ClientConfig::insecure, tls::ClientConfig::with_roots);
-        trust.alpn([crate::hq::ALPN]).suites(self.suites()).key_log(true).early_data(self == Self::ZeroRtt)
+        trust.alpn([alpn]).suites(self.suites()).key_log(true).early_data(self == Self::ZeroRtt)
     }
 
     /// TLS settings of a server with this certificate.
-    pub fn server_tls(self, identity: tls::CertificateIdentity) -> tls::ServerConfig {
-        let settings = tls::ServerConfig::new().certificate(identity).alpn([crate::hq::ALPN]);
+    pub fn server_tls(self, identity: tls::CertificateIdentity, alpn: &str) -> tls::ServerConfig {
+        let settings = tls::ServerConfig::new().certificate(identity).alpn([alpn]);
         settings.suites(self.suites()).key_log(true).early_data(self == Self::ZeroRtt)
     }
 }

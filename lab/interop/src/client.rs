@@ -12,8 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tq::{Bytes, Connection, ConnectionError, Endpoint, Version, tls};
 
 use crate::case::Case;
-use crate::hq;
 use crate::url::Url;
+use crate::{h3, hq};
 
 /// A version of the form reserved for this (RFC 9000 §15).
 const NOBODYS: Version = Version(0x1a2a_3a4a);
@@ -31,7 +31,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_millis(10);
 /// How long a move to a preferred address may take.
-const MOVE: Duration = Duration::from_millis(500);
+const MOVE: Duration = Duration::from_secs(2);
 /// How often datagrams without an echo are sent.
 const ROUNDS: u32 = 20;
 
@@ -42,6 +42,8 @@ pub struct Options {
     pub downloads: PathBuf,
     /// PEM file with roots; without it any certificate will do, as in the runner's network.
     pub ca: Option<PathBuf>,
+    /// Whether the server speaks HTTP/3 and nothing else.
+    pub http3: bool,
     /// What to fetch, all from one server.
     pub urls: Vec<Url>,
 }
@@ -77,12 +79,15 @@ struct Client {
     config: tq::ClientConfig,
     remote: SocketAddr,
     host: String,
+    /// To name in requests, if they are of HTTP/3.
+    authority: Option<Arc<str>>,
 }
 
 impl Client {
     async fn new(case: Case, options: &Options, url: &Url) -> Result<Self> {
         let roots = options.ca.as_ref().map(tls::Roots::load).transpose()?;
-        let mut config = tq::ClientConfig::new(case.client_tls(roots))?;
+        let mut config =
+            tq::ClientConfig::new(case.client_tls(roots, if options.http3 { h3::ALPN } else { hq::ALPN }))?;
         config.transport(|transport| case.transport(transport));
         let addresses = tokio::net::lookup_host((url.host.as_str(), url.port)).await;
         let remote = addresses.with_context(|| format!("cannot resolve {}", url.host))?.next();
@@ -93,7 +98,8 @@ impl Client {
         };
         let endpoint = Endpoint::builder().config(case.endpoint()).bind((any, 0).into());
         let endpoint = endpoint.context("cannot open a socket")?;
-        Ok(Self { case, endpoint, config, remote, host: url.host.clone() })
+        let authority = options.http3.then(|| format!("{}:{}", url.host, url.port).into());
+        Ok(Self { case, endpoint, config, remote, host: url.host.clone(), authority })
     }
 
     async fn connect(&self) -> Result<Connection> {
@@ -143,7 +149,7 @@ impl Client {
     /// Fetches files over one connection, all at once.
     async fn fetch(&self, urls: &[Url], downloads: &Path) -> Result<()> {
         let connection = self.connect().await?;
-        if self.case == Case::Migration {
+        if matches!(self.case, Case::Preferred | Case::Migration) {
             let (moved, fetched) =
                 tokio::join!(self.move_on(&connection), self.fetch_over(&connection, urls, downloads));
             fetched?;
@@ -158,17 +164,19 @@ impl Client {
     /// Sees that the connection moves to the server's preferred address, or moves it to another port of ours.
     async fn move_on(&self, connection: &Connection) -> Result<()> {
         timeout(LATE, connection.confirmed()).await.context("the handshake is never confirmed")??;
+        if self.case == Case::Migration {
+            let any = SocketAddr::new(self.endpoint.local_addr().ip(), 0);
+            let socket = self.endpoint.bind_also(any).context("cannot open a second socket")?;
+            connection.migrate(socket).await.context("the move to another port")?;
+            return Ok(());
+        }
         let followed = async {
             while connection.remote_address() == self.remote {
                 sleep(RETRY).await;
             }
         };
-        if timeout(MOVE, followed).await.is_err() {
-            let any = SocketAddr::new(self.endpoint.local_addr().ip(), 0);
-            let socket = self.endpoint.bind_also(any).context("cannot open a second socket")?;
-            connection.migrate(socket).await.context("no preferred address, and migration")?;
-        }
-        eprintln!("client: moved, the server is at {}", connection.remote_address());
+        timeout(MOVE, followed).await.context("no preferred address, or no answer from there")?;
+        eprintln!("client: the server is at {}", connection.remote_address());
         Ok(())
     }
 
@@ -176,9 +184,13 @@ impl Client {
     async fn fetch_over(&self, connection: &Connection, urls: &[Url], downloads: &Path) -> Result<()> {
         let updated = Arc::new(AtomicBool::new(self.case != Case::KeyUpdate));
         let start = Instant::now();
+        if self.authority.is_some() {
+            h3::greet(connection).await?;
+        }
         let mut fetches = JoinSet::new();
         for url in urls {
             let (connection, updated) = (connection.clone(), Arc::clone(&updated));
+            let authority = self.authority.clone();
             let (path, file) = (url.path.clone(), downloads.join(url.file_name()?));
             fetches.spawn(async move {
                 let update = |connection: &Connection| {
@@ -186,7 +198,7 @@ impl Client {
                         updated.store(true, Ordering::Relaxed);
                     }
                 };
-                hq::fetch(&connection, &path, &file, update).await
+                hq::fetch(&connection, authority.as_deref(), &path, &file, update).await
             });
         }
         let mut bytes = 0;
@@ -211,7 +223,8 @@ impl Client {
             }
         };
         timeout(LATE, update).await.ok().context("the keys could never be updated")?;
-        hq::fetch(connection, &url.path, &downloads.join(url.file_name()?), |_| ()).await?;
+        let file = downloads.join(url.file_name()?);
+        hq::fetch(connection, self.authority.as_deref(), &url.path, &file, |_| ()).await?;
         Ok(())
     }
 

@@ -47,6 +47,9 @@ enum Role {
         /// connectionmigration: where clients reach the second socket, if that is not its own address; one of a family.
         #[arg(long, value_name = "ADDR")]
         preferred: Vec<SocketAddr>,
+        /// Speak HTTP/3 and nothing else, as far as sending files goes.
+        #[arg(long)]
+        http3: bool,
         /// The runner's name of the test case.
         #[arg(long, value_name = "NAME", default_value = "transfer")]
         testcase: String,
@@ -62,6 +65,9 @@ enum Role {
         /// Roots the server's certificate must end at, PEM; without it any certificate will do.
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// Speak HTTP/3 and nothing else, as far as fetching files goes.
+        #[arg(long)]
+        http3: bool,
         /// What to fetch: https://HOST[:PORT]/FILE, all from one server.
         #[arg(value_name = "URL", value_parser = Url::parse, required = true)]
         urls: Vec<Url>,
@@ -83,13 +89,13 @@ enum Role {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Cli::parse().role {
-        Role::Server { listen, cert, key, www, also, preferred, testcase } => {
+        Role::Server { listen, cert, key, www, also, preferred, http3, testcase } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
-            serve(case, server::Options { listen, cert, key, www, also, preferred }).await
+            serve(case, server::Options { listen, cert, key, www, also, preferred, http3 }).await
         }
-        Role::Client { testcase, downloads, ca, urls } => {
+        Role::Client { testcase, downloads, ca, http3, urls } => {
             let Some(case) = supported(&testcase) else { return UNSUPPORTED.into() };
-            let options = client::Options { downloads, ca, urls };
+            let options = client::Options { downloads, ca, http3, urls };
             tokio::select! {
                 result = client::run(case, &options) => result,
                 // Ending by itself, it leaves complete logs.
@@ -119,7 +125,7 @@ async fn serve(case: Case, options: server::Options) -> Result<()> {
     let endpoint = server::bind(case, &options)?;
     println!("listening on {}", endpoint.local_addr());
     tokio::select! {
-        () = server::serve(&endpoint, case, &options.www) => {}
+        () = server::serve(&endpoint, case, &options) => {}
         stopped = stopped() => stopped?,
     }
     endpoint.close(0, b"the server is stopped");

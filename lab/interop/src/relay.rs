@@ -1,4 +1,5 @@
-//! A UDP relay that is a network: rate, queue, delay, outages, losses, corruption and a NAT, by a seed.
+//! A UDP relay that is a network: rate, queue, delay, outages, losses, corruption and a NAT, by a seed. It may have a
+//! second door, to the same server or to another, with the same link behind it.
 //!
 //! Decides what happens to each datagram, with dice of its own per client and direction, so that one client's
 //! losses do not depend on another's traffic. Never touches Version Negotiation packets' bytes, never changes
@@ -33,7 +34,9 @@ const MAX: usize = 65_535;
 const CORRUPTIBLE: usize = 50;
 /// Datagrams that may be on their way per client and direction; more are dropped, as by any queue.
 const QUEUE: usize = 16_384;
-/// Clients at a time; the datagrams of others are dropped.
+/// Numbers of the clients at the second door, so that they have dice of their own.
+const ALSO: u64 = 1 << 32;
+/// Clients at a time at each door; the datagrams of others are dropped.
 const CLIENTS: usize = 1024;
 /// Silence of the server after which a client is forgotten.
 const FORGET: Duration = Duration::from_secs(120);
@@ -45,7 +48,7 @@ pub struct Counts {
     pub up: Seen,
     /// From the server.
     pub down: Seen,
-    /// Clients heard of.
+    /// Clients heard of; one that comes to both doors, or with another port, counts twice.
     pub clients: AtomicU64,
     /// Datagrams dropped because the number of clients was at its limit.
     pub turned_away: AtomicU64,
@@ -105,13 +108,18 @@ enum Offered {
     Outage,
 }
 
-/// A relay between any number of clients and one server.
+/// A relay between any number of clients and one server, or two.
 pub struct Relay {
-    socket: Arc<UdpSocket>,
-    to: SocketAddr,
+    doors: Vec<Door>,
     network: Network,
     shared: Arc<Shared>,
     counts: Arc<Counts>,
+}
+
+/// An address for clients and where it leads.
+struct Door {
+    socket: Arc<UdpSocket>,
+    to: SocketAddr,
 }
 
 impl Relay {
@@ -120,17 +128,26 @@ impl Relay {
     /// # Errors
     /// The address cannot be bound.
     pub async fn bind(listen: SocketAddr, to: SocketAddr, network: Network) -> io::Result<Self> {
-        let socket = Arc::new(UdpSocket::bind(listen).await?);
         let shared = Arc::new(Shared { link: Mutex::new((network.link(), None)) });
-        Ok(Self { socket, to, network, shared, counts: Arc::default() })
+        let relay = Self { doors: Vec::new(), network, shared, counts: Arc::default() };
+        relay.also(listen, to).await
     }
 
-    /// Where clients find it.
+    /// Opens a further door, over the same link; one more makes two, and two are counted.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn also(mut self, listen: SocketAddr, to: SocketAddr) -> io::Result<Self> {
+        self.doors.push(Door { socket: Arc::new(UdpSocket::bind(listen).await?), to });
+        Ok(self)
+    }
+
+    /// Where clients find its first door.
     ///
     /// # Errors
     /// None are known.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        self.doors[0].socket.local_addr()
     }
 
     /// What it did so far.
@@ -143,11 +160,19 @@ impl Relay {
     /// # Errors
     /// A socket is unusable.
     pub async fn run(self) -> io::Result<()> {
+        match &self.doors[..] {
+            [door] => self.serve(door, 0).await,
+            [door, also, ..] => tokio::try_join!(self.serve(door, 0), self.serve(also, ALSO)).map(|_| ()),
+            [] => Ok(()),
+        }
+    }
+
+    /// Relays what comes to one door; its clients are numbered from `numbers` on.
+    async fn serve(&self, door: &Door, mut numbers: u64) -> io::Result<()> {
         let mut clients: HashMap<SocketAddr, Client> = HashMap::new();
-        let mut numbers = 0;
         let mut buffer = vec![0; MAX];
         loop {
-            let (len, client) = match self.socket.recv_from(&mut buffer).await {
+            let (len, client) = match door.socket.recv_from(&mut buffer).await {
                 Ok(received) => received,
                 // An ICMP error about an earlier datagram to a client that is gone.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
@@ -159,7 +184,7 @@ impl Relay {
                     self.counts.turned_away.fetch_add(1, Ordering::Relaxed);
                     continue;
                 }
-                clients.insert(client, self.join(client, numbers).await?);
+                clients.insert(client, self.join(door, client, numbers).await?);
                 self.counts.clients.fetch_add(1, Ordering::Relaxed);
                 numbers += 2;
             }
@@ -170,27 +195,21 @@ impl Relay {
     }
 
     /// A new client gets a socket of its own towards the server, and a task for each direction.
-    async fn join(&self, client: SocketAddr, number: u64) -> io::Result<Client> {
-        let upstream = upstream(self.to, None).await?;
+    async fn join(&self, door: &Door, client: SocketAddr, number: u64) -> io::Result<Client> {
+        let to = door.to;
+        let upstream = upstream(to, None).await?;
         let current = Arc::new(Mutex::new(Arc::clone(&upstream)));
         let account = Arc::new(Account::default());
         let way = |direction, out| {
             let stream = number + u64::from(direction == Direction::Down);
             let shared = Arc::clone(&self.shared);
-            Way::new(&self.network, shared, direction, stream, self.to.is_ipv6(), out)
+            Way::new(&self.network, shared, direction, stream, to.is_ipv6(), out)
         };
         let out = Out::Up { current: Arc::clone(&current), account: Arc::clone(&account) };
         let up = way(Direction::Up, out);
-        let down = way(Direction::Down, Out::Down { socket: Arc::clone(&self.socket), client });
-        let back = Back {
-            upstream,
-            current,
-            account,
-            down,
-            to: self.to,
-            rebind: self.network.rebind,
-            counts: self.counts(),
-        };
+        let down = way(Direction::Down, Out::Down { socket: Arc::clone(&door.socket), client });
+        let back =
+            Back { upstream, current, account, down, to, rebind: self.network.rebind, counts: self.counts() };
         Ok(Client { up, back: tokio::spawn(back.run()) })
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tq::{Connection, Endpoint, Incoming, tls};
 
 use crate::case::Case;
-use crate::hq;
+use crate::{h3, hq};
 
 /// What a server is told.
 #[derive(Clone, Debug)]
@@ -21,10 +21,12 @@ pub struct Options {
     pub key: PathBuf,
     /// Directory of the files.
     pub www: PathBuf,
-    /// Migration: where a second socket listens. Any port of the first one's address unless given.
+    /// Connection migration: where a second socket listens. Any port of the first one's address unless given.
     pub also: Option<SocketAddr>,
-    /// Migration: addresses to tell clients, one of a family, if the second socket is reached by others than its own.
+    /// Connection migration: addresses to tell clients, one of a family, if the second socket is reached by others than its own.
     pub preferred: Vec<SocketAddr>,
+    /// Whether clients speak HTTP/3 and nothing else.
+    pub http3: bool,
 }
 
 /// Opens the endpoint.
@@ -33,11 +35,12 @@ pub struct Options {
 /// A file cannot be read or the address cannot be bound; the message says which.
 pub fn bind(case: Case, options: &Options) -> Result<Endpoint> {
     let identity = tls::CertificateIdentity::load(&options.cert, &options.key)?;
-    let mut config = tq::ServerConfig::new(case.server_tls(identity))?;
+    let mut config =
+        tq::ServerConfig::new(case.server_tls(identity, if options.http3 { h3::ALPN } else { hq::ALPN }))?;
     config.transport(|transport| case.transport(transport));
     let endpoint = Endpoint::builder().config(case.endpoint()).bind(options.listen);
     let endpoint = endpoint.with_context(|| format!("cannot listen on {}", options.listen))?;
-    if case == Case::Migration {
+    if case == Case::Preferred {
         let also = options.also.unwrap_or_else(|| SocketAddr::new(options.listen.ip(), 0));
         let socket = endpoint.bind_also(also).with_context(|| format!("cannot listen on {also}"))?;
         let own = endpoint.socket_addr(socket).context("a socket without an address")?;
@@ -60,8 +63,8 @@ pub fn bind(case: Case, options: &Options) -> Result<Endpoint> {
 }
 
 /// Serves until the endpoint is closed.
-pub async fn serve(endpoint: &Endpoint, case: Case, www: &Path) {
-    let www: Arc<Path> = www.into();
+pub async fn serve(endpoint: &Endpoint, case: Case, options: &Options) {
+    let (www, http3): (Arc<Path>, _) = (options.www.as_path().into(), options.http3);
     while let Some(incoming) = endpoint.accept().await {
         if case == Case::Retry && incoming.may_retry() {
             // It may, so it cannot fail.
@@ -70,14 +73,14 @@ pub async fn serve(endpoint: &Endpoint, case: Case, www: &Path) {
         }
         let www = Arc::clone(&www);
         tokio::spawn(async move {
-            if let Err(error) = converse(incoming, case, www).await {
+            if let Err(error) = converse(incoming, case, www, http3).await {
                 eprintln!("server: {error:#}");
             }
         });
     }
 }
 
-async fn converse(incoming: Incoming, case: Case, www: Arc<Path>) -> Result<()> {
+async fn converse(incoming: Incoming, case: Case, www: Arc<Path>, http3: bool) -> Result<()> {
     let remote = incoming.remote_address();
     let connecting = incoming.accept().with_context(|| format!("handshake with {remote}"))?;
     let connection = match case {
@@ -88,10 +91,13 @@ async fn converse(incoming: Incoming, case: Case, www: Arc<Path>) -> Result<()> 
     if case == Case::Datagram {
         tokio::spawn(echo(connection.clone()));
     }
+    if http3 {
+        h3::greet(&connection).await?;
+    }
     while let Ok((mut send, mut recv)) = connection.accept_bi().await {
         let www = Arc::clone(&www);
         tokio::spawn(async move {
-            if let Err(error) = hq::answer(&www, &mut send, &mut recv).await {
+            if let Err(error) = hq::answer(&www, http3, &mut send, &mut recv).await {
                 eprintln!("server: {error:#}");
             }
         });

@@ -12,8 +12,9 @@ use crate::peer::Done;
 #[cfg(test)]
 mod tests;
 
-/// Share of a link's rate that is payload, as in the fluid ceilings that results are put beside.
-pub const PAYLOAD_SHARE: f64 = 0.945;
+/// Share of a link's rate that is payload of streams: datagrams of 1452 bytes with 28 of IP and UDP around them and 33 of
+/// QUIC in them, as the simulator counts. TCP has 0.7 % more room in packets of 1500 bytes.
+pub const PAYLOAD_SHARE: f64 = 1419.0 / 1480.0;
 
 /// A transfer that was measured.
 #[derive(Clone, Debug)]

@@ -105,12 +105,15 @@ struct Up {
 struct Run {
     #[command(flatten)]
     up: Up,
-    /// The transport: tq (our QUIC, one path), tcp or mptcp (the kernel's).
+    /// The transport: tq (our QUIC over all links), tq-one (over one), tcp or mptcp (the kernel's).
     #[arg(long, default_value = "tq", value_name = "NAME")]
     peer: Peer,
     /// Congestion control, instead of the file's: cubic or bbr for the kernel's.
     #[arg(long, value_name = "NAME")]
     cc: Option<String>,
+    /// Our QUIC's scheduler, instead of the file's.
+    #[arg(long, value_name = "NAME")]
+    scheduler: Option<tq::quic::sched::Kind>,
     /// Use this link alone.
     #[arg(long, value_name = "LINK")]
     link: Option<String>,
@@ -169,8 +172,8 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
                 tell(lab, Request::Change { link: link.clone(), direction, change })?;
             }
         }
-        Command::Run(Run { up, peer, cc, link, download, any_rate, json }) => {
-            let options = run::Options { peer, cc, seed: up.seed, link, download, any_rate };
+        Command::Run(Run { up, peer, cc, scheduler, link, download, any_rate, json }) => {
+            let options = run::Options { peer, cc, scheduler, seed: up.seed, link, download, any_rate };
             let report = run::run(lab, &up.file, &options)?;
             say(&if json { serde_json::to_string(&report)? } else { tell_run(&report) })?;
             return Ok(match report.verdict {

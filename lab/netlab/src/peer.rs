@@ -1,4 +1,4 @@
-//! Transports that are measured: the kernel's TCP and MPTCP as they are, and our QUIC.
+//! Transports that are measured: the kernel's TCP and MPTCP as they are, and our QUIC over one link or all.
 //!
 //! Decides what a transfer is and how its progress is kept. Both ends run on threads of this process, inside the lab's
 //! hosts: the client in the router, the server at the network's end.
@@ -14,8 +14,10 @@ pub mod tcp;
 /// A transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Peer {
-    /// Our QUIC, over one path.
+    /// Our QUIC, a path over each link.
     Tq,
+    /// Our QUIC, over one link.
+    TqOne,
     /// Kernel TCP.
     Tcp,
     /// Kernel MPTCP over all links.
@@ -27,8 +29,23 @@ impl Peer {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Tq => "tq",
+            Self::TqOne => "tq-one",
             Self::Tcp => "tcp",
             Self::Mptcp => "mptcp",
+        }
+    }
+
+    /// Whether it is our QUIC.
+    pub const fn is_quic(self) -> bool {
+        matches!(self, Self::Tq | Self::TqOne)
+    }
+
+    /// What it is over one link, if it uses all there are.
+    pub const fn alone(self) -> Option<Self> {
+        match self {
+            Self::Tq => Some(Self::TqOne),
+            Self::Mptcp => Some(Self::Tcp),
+            Self::TqOne | Self::Tcp => None,
         }
     }
 }
@@ -37,8 +54,8 @@ impl std::str::FromStr for Peer {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let all = [Self::Tq, Self::Tcp, Self::Mptcp];
-        all.into_iter().find(|peer| peer.name() == name).ok_or_else(|| "tq, tcp or mptcp".into())
+        let all = [Self::Tq, Self::TqOne, Self::Tcp, Self::Mptcp];
+        all.into_iter().find(|peer| peer.name() == name).ok_or_else(|| "tq, tq-one, tcp or mptcp".into())
     }
 }
 

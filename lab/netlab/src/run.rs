@@ -7,9 +7,10 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use tq::quic::sched::Kind as Scheduler;
 use tq_linkmodel::{Direction, Duration, Instant};
 use tq_packet::Namespace;
-use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario, Window};
+use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario};
 use tq_udp::Clock;
 
 use crate::bars::{Facts, Figures, Judged, Measured};
@@ -17,7 +18,7 @@ use crate::control;
 use crate::emulator::books::LinkBooks;
 use crate::health::{Health, Limits, Reading};
 use crate::lab::{self, Lab};
-use crate::names::{self, Host, LabName};
+use crate::names::{Host, LabName};
 use crate::peer::{Peer, Transfer, quic, tcp};
 use crate::topology;
 
@@ -53,6 +54,8 @@ pub struct Options {
     pub peer: Peer,
     /// Congestion control, instead of the scenario's.
     pub cc: Option<String>,
+    /// Our QUIC's scheduler, instead of the scenario's.
+    pub scheduler: Option<Scheduler>,
     /// Another seed than the scenario's.
     pub seed: Option<u64>,
     /// The one link to use. A single-path transport uses the first unless told.
@@ -139,7 +142,7 @@ pub fn beyond(scenario: &Scenario) -> Option<String> {
 }
 
 /// What of a scenario cannot be played. Empty: all can.
-pub fn cannot(scenario: &Scenario, peer: Peer) -> Vec<String> {
+pub fn cannot(scenario: &Scenario) -> Vec<String> {
     let mut found = Vec::new();
     for traffic in &scenario.traffic {
         match &traffic.kind {
@@ -171,9 +174,6 @@ pub fn cannot(scenario: &Scenario, peer: Peer) -> Vec<String> {
     }
     let behind_nat = scenario.links.iter().filter(|link| link.nat.is_some());
     found.extend(behind_nat.map(|link| format!("link {:?}: nat", link.name)));
-    if peer == Peer::Tq && scenario.links.iter().any(|link| link.standby) {
-        found.push("standby links".into());
-    }
     found.sort();
     found.dedup();
     found
@@ -183,13 +183,7 @@ pub fn cannot(scenario: &Scenario, peer: Peer) -> Vec<String> {
 fn adapted(file: &Path, options: &Options) -> Result<Scenario> {
     let mut scenario = tq_scenario::load(file)?;
     if let Some(time) = options.download {
-        scenario.traffic.truncate(1);
-        let traffic = scenario.traffic.first_mut().context("no traffic")?;
-        traffic.kind = Kind::Bulk { bytes: None, streams: 1, sequential: false };
-        (traffic.direction, traffic.start, traffic.stop) = (Flow::Down, Duration::ZERO, None);
-        scenario.measure.window = Window::Cold;
-        scenario.time = time;
-        scenario.bars.clear();
+        scenario.make_download(time);
     }
     Ok(scenario)
 }
@@ -197,14 +191,15 @@ fn adapted(file: &Path, options: &Options) -> Result<Scenario> {
 /// Whether two links alone must be known for a bar.
 fn wants_alone(scenario: &Scenario, options: &Options) -> bool {
     let asks = |metric| matches!(metric, Metric::Gain | Metric::Benefit);
-    options.link.is_none() && options.peer == Peer::Mptcp && scenario.bars.iter().any(|bar| asks(bar.metric))
+    let several = options.link.is_none() && options.peer.alone().is_some() && scenario.links.len() > 1;
+    several && scenario.bars.iter().any(|bar| asks(bar.metric))
 }
 
 /// Brings the links up, runs, and takes them down, whatever happened.
 pub fn run(name: &LabName, file: &Path, options: &Options) -> Result<Report> {
     lab::may()?;
     let scenario = adapted(file, options)?;
-    let mut cannot = cannot(&scenario, options.peer);
+    let mut cannot = cannot(&scenario);
     cannot.extend(beyond(&scenario).filter(|_| !options.any_rate));
     if !cannot.is_empty() {
         return Err(CannotPlay { name: scenario.name, peer: options.peer, what: cannot }.into());
@@ -217,8 +212,9 @@ pub fn run(name: &LabName, file: &Path, options: &Options) -> Result<Report> {
             topology::allow_mptcp(name, scenario.links.len())?;
         }
         if wants_alone(&scenario, options) {
+            let peer = options.peer.alone().unwrap_or(options.peer);
             for link in &scenario.links {
-                let one = Options { link: Some(link.name.clone()), peer: Peer::Tcp, ..options.clone() };
+                let one = Options { link: Some(link.name.clone()), peer, ..options.clone() };
                 let report = once(&lab, &scenario, &one, &[])?;
                 troubles
                     .extend(report.health.troubles.iter().map(|why| format!("{} alone: {why}", link.name)));
@@ -254,17 +250,17 @@ fn once(lab: &Lab, scenario: &Scenario, options: &Options, alone: &[f64]) -> Res
     let seed = lab.seed;
     let chosen = match &options.link {
         Some(name) => vec![scenario.link_named(name).with_context(|| format!("there is no link {name:?}"))?],
-        None if options.peer == Peer::Mptcp => (0..scenario.links.len()).collect(),
+        None if options.peer.alone().is_some() => (0..scenario.links.len()).collect(),
         None => vec![0],
     };
     let cc = cc_name(options, scenario);
-    let mut servers = Servers::start(lab, scenario, options, &cc, chosen[0])?;
+    let mut servers = Servers::start(lab, scenario, options, &cc, &chosen)?;
     let zero = lab.start(seed, true)?;
     let before = Reading::take(&lab.name, &control::books(&lab.folder)?)?;
     let planned = transfers(scenario, &cc, chosen[0], zero);
     let mut running = Vec::new();
     for (traffic, competing, transfer) in planned {
-        let run = servers.run(lab, scenario, options, competing, &transfer)?;
+        let run = servers.run(lab, scenario, options, competing, &chosen, &transfer)?;
         running.push((traffic, competing, transfer, run));
     }
     let mut measured = Vec::new();
@@ -339,14 +335,14 @@ fn transfers(scenario: &Scenario, cc: &str, first: usize, zero: Instant) -> Vec<
 impl Servers {
     const PORT: u16 = 5001;
 
-    fn start(lab: &Lab, scenario: &Scenario, options: &Options, cc: &str, first: usize) -> Result<Self> {
+    fn start(lab: &Lab, scenario: &Scenario, options: &Options, cc: &str, links: &[usize]) -> Result<Self> {
         let server = topology::namespace(&lab.name, Host::Server)?;
         let router = topology::namespace(&lab.name, Host::Router)?;
         let mut found = Self { router, tcp: Vec::new(), quic: None };
-        if options.peer == Peer::Tq {
-            let (tune, _) = quic::tuning(&scenario.hosts.server, cc)?;
-            let at = (names::network(first), 4433).into();
-            found.quic = Some(quic::Server::start(&server, at, tune)?);
+        let first = links[0];
+        if options.peer.is_quic() {
+            let (tune, _) = quic::tuning(&scenario.hosts.server, cc, options.scheduler, links.len())?;
+            found.quic = Some(quic::Server::start(&server, tune)?);
         } else {
             found.listen(&server, cc, options.peer == Peer::Mptcp)?;
         }
@@ -374,14 +370,17 @@ impl Servers {
         scenario: &Scenario,
         options: &Options,
         competing: bool,
+        links: &[usize],
         transfer: &Transfer,
     ) -> Result<Running> {
         if let (Some(server), false) = (&self.quic, competing) {
-            let (tune, without) = quic::tuning(&scenario.hosts.client, &transfer.cc)?;
+            let (tune, without) =
+                quic::tuning(&scenario.hosts.client, &transfer.cc, options.scheduler, links.len())?;
             if !without.is_empty() {
                 eprintln!("{}: without {}", lab.scenario.name, without.join(", "));
             }
-            return Ok(Running::Quic(server.transfer(&self.router, transfer, tune)?));
+            let links = links.iter().map(|link| (*link, scenario.links[*link].standby)).collect();
+            return Ok(Running::Quic(server.transfer(&self.router, links, transfer, tune)?));
         }
         let mptcp = options.peer == Peer::Mptcp && !competing;
         let found = self.tcp.iter().find(|(cc, multi, _)| (&**cc, *multi) == (&*transfer.cc, mptcp));

@@ -6,6 +6,7 @@ Exit status: 0 all went well, 1 it did not, 127 unsupported test case.
 
 import argparse
 import asyncio
+import socket
 import ssl
 import sys
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,8 @@ from common import RESERVED_VERSION, VERSION_1, configuration
 DATAGRAM = 500
 DATAGRAMS = 20
 ENOUGH = 15
+# When the case `migration` moves, in seconds from the handshake on.
+MOVE = 0.2
 
 
 class Http09Client(QuicConnectionProtocol):
@@ -56,6 +59,17 @@ class Http09Client(QuicConnectionProtocol):
             if len(self.echoes) >= ENOUGH:
                 return
         raise ConnectionError(f"{len(self.echoes)} of {DATAGRAMS} datagrams came back")
+
+    async def move(self):
+        """Goes on from another port, under another connection id."""
+        await asyncio.sleep(MOVE)
+        fresh = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        fresh.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        fresh.bind(("::", 0, 0, 0))
+        old = self._transport
+        await self._loop.create_datagram_endpoint(lambda: self, sock=fresh)
+        self.change_connection_id()
+        old.close()
 
     def quic_event_received(self, event):
         if isinstance(event, StreamDataReceived) and event.stream_id in self._fetches:
@@ -132,7 +146,10 @@ async def play(args, settings, urls, early: bool):
             return
         if args.testcase == "keyupdate":
             client.request_key_update()
-        contents = await asyncio.gather(*(client.fetch(url.path) for url in urls))
+        fetches = asyncio.gather(*(client.fetch(url.path) for url in urls))
+        if args.testcase == "migration":
+            await client.move()
+        contents = await fetches
         for url, data in zip(urls, contents):
             (args.downloads / PurePosixPath(url.path).name).write_bytes(data)
 

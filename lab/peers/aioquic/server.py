@@ -74,6 +74,7 @@ async def main():
     parser.add_argument("--cert", required=True, help="certificate chain, PEM")
     parser.add_argument("--key", required=True, help="private key, PEM")
     parser.add_argument("--www", required=True, type=Path, help="folder of the files")
+    parser.add_argument("--preferred", help="connectionmigration, which cannot be played")
     parser.add_argument("--testcase", required=True)
     args = parser.parse_args()
 

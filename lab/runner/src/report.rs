@@ -36,9 +36,10 @@ pub struct Scenario {
     pub id: String,
     /// Over what.
     pub links: Vec<Link>,
-    /// Goodput of each link alone, in the order of `links`.
+    /// Goodput of each link alone, in the order of `links`; of one with outages: without them, times the part of the
+    /// window in which it works.
     pub alone_mbps: Vec<Option<f64>>,
-    /// Goodput of all links; `null` while only one is used.
+    /// Goodput of all links together; `null` if there is one.
     pub together_mbps: Option<f64>,
     /// The sum of `alone_mbps`, if all were measured.
     pub ideal: Option<f64>,
@@ -48,6 +49,15 @@ pub struct Scenario {
     pub efficiency: Option<f64>,
     /// See [`Gain::ratio_to_best`].
     pub ratio_to_best: Option<f64>,
+    /// What each link had of all of them together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<PathRow>,
+    /// Paths given up, over all runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub abandons: Option<u64>,
+    /// Times a path was found out, over all runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outs: Option<u64>,
     /// What an ideal transport would reach.
     pub ceiling: Option<Ceiling>,
     /// First packet to last byte.
@@ -87,7 +97,7 @@ pub struct Figure {
 pub struct Bar {
     /// As written.
     pub text: String,
-    /// What was measured, with its unit; `null` if one path cannot say.
+    /// What was measured, with its unit; `null` if nothing was.
     pub measured: Option<String>,
     /// Whether it holds; `null` as before.
     pub holds: Option<bool>,
@@ -106,6 +116,21 @@ pub struct Link {
     pub rtt_ms: f64,
     /// Random loss, percent.
     pub loss_pct: f64,
+}
+
+/// One link among several.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PathRow {
+    /// Its name.
+    pub link: String,
+    /// Its share of all bytes that links delivered in the direction of the payload.
+    pub share: Option<f64>,
+    /// Packets it dropped in that direction, over all runs.
+    pub dropped: u64,
+    /// Smoothed round trip at the server, milliseconds, the median over time and runs.
+    pub srtt_ms: Option<f64>,
+    /// Waiting time in its queue, likewise.
+    pub queue_ms: Option<f64>,
 }
 
 /// The ideal, in the units of [`Scenario`].
@@ -138,8 +163,6 @@ pub enum Verdict {
     /// Measured, without a bar.
     #[default]
     Report,
-    /// Needs several paths at once: not run.
-    NeedsBond,
     /// Not run for another reason, in the note.
     Skipped,
 }
@@ -160,7 +183,6 @@ impl Verdict {
             Self::Pass => "pass",
             Self::Fail => "FAIL",
             Self::Report => "report",
-            Self::NeedsBond => "bond",
             Self::Skipped => "skipped",
         }
     }
@@ -269,7 +291,7 @@ impl Report {
                 .filter_map(|(found, ideal)| found.map(|found| found / ideal))
         });
         line("alone / ideal", shares.collect());
-        let words = [Verdict::Pass, Verdict::Fail, Verdict::Report, Verdict::NeedsBond, Verdict::Skipped];
+        let words = [Verdict::Pass, Verdict::Fail, Verdict::Report, Verdict::Skipped];
         let count = |verdict| self.scenarios.iter().filter(|scenario| scenario.verdict == verdict).count();
         let counts: Vec<String> =
             words.iter().map(|verdict| format!("{} {}", count(*verdict), verdict.word())).collect();

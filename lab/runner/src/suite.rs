@@ -133,8 +133,8 @@ pub struct Bar {
 pub enum Runs {
     /// On one path.
     SinglePath,
-    /// Needs several paths at once.
-    NeedsBond,
+    /// On several paths at once.
+    Together,
     /// Is about something other than a transfer over a link; the reason.
     Elsewhere(&'static str),
 }
@@ -196,7 +196,7 @@ fn case(row: Row) -> Case {
     let entry = table::entry(&row.id);
     let runs = match table::elsewhere(&row.id) {
         Some(reason) => Runs::Elsewhere(reason),
-        None if row.links.len() > 1 => Runs::NeedsBond,
+        None if row.links.len() > 1 => Runs::Together,
         None => Runs::SinglePath,
     };
     Case {

@@ -61,7 +61,7 @@ fn used(name: &str, from: f64, length: f64, least: f64) {
     let capacity = figures::capacity(&scenario, &outcome).expect("a limit");
     let used = figures::goodput(&scenario, &outcome, None) / capacity;
     let theory = theory(&scenario);
-    let longest = outcome.counters[1].longest;
+    let longest = outcome.lanes[0].counters[1].longest;
     let (bound, unit, found) = match scenario.link_config(0, scenario.seed).down.queue {
         Queue::Bytes(most) => (most, "B", longest.bytes),
         Queue::Packets(most) => (u64::from(most), "packets", u64::from(longest.packets)),

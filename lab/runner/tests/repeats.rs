@@ -3,10 +3,10 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::path::Path;
 use std::rc::Rc;
 
 use tq_runner::report::Verdict;
+use tq_runner::run::tell::Runs;
 use tq_runner::run::{self, Outcome, Plan, tell};
 use tq_scenario::Scenario;
 use tq_sim::qlog::Qlog;
@@ -28,11 +28,6 @@ impl Write for Tape {
 
 fn parse(text: &str) -> Scenario {
     tq_scenario::parse("test.toml", text).expect("a scenario")
-}
-
-fn load(name: &str) -> Scenario {
-    tq_scenario::load(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name))
-        .expect("a scenario")
 }
 
 /// All kinds of traffic over a link with all kinds of weather, an outage, a rebinding translator.
@@ -103,7 +98,7 @@ type Logged = Vec<(String, Vec<u8>)>;
 fn recorded(scenario: &Scenario, seed: u64) -> (Outcome, Vec<u8>, Logged) {
     let (tape, (qlog, logs)) = (Tape::default(), Qlog::memory("test"));
     let mut plan = Plan::new(scenario, 0, seed);
-    plan.pcap = Some(Box::new(tape.clone()));
+    plan.pcap.push(Box::new(tape.clone()));
     plan.qlog = Some(qlog);
     let outcome = run::run(plan).expect("a run");
     let packets = tape.0.borrow().clone();
@@ -138,7 +133,7 @@ fn every_kind_of_traffic_is_done_and_every_byte_is_in_place() {
         assert!(flow.down.bytes > 0, "{} got nothing", flow.name);
     }
     assert_eq!(outcome.handshakes, 2);
-    let entry = tell::entry(&scenario, &[vec![outcome]]);
+    let entry = tell::entry(&scenario, &Runs::single(vec![outcome]));
     assert_eq!(entry.verdict, Verdict::Report);
     let missing: Vec<_> = entry.figures.iter().filter(|figure| figure.value.is_none()).collect();
     assert!(missing.is_empty(), "{missing:?}");
@@ -154,26 +149,7 @@ fn a_link_has_the_same_weather_alone_as_among_others() {
     let alone = run::run(Plan::new(&alone, 0, 5)).expect("a run");
     let among = run::run(Plan::new(&among, 1, 5)).expect("a run");
     assert_eq!(alone.completion(), among.completion());
-    assert_eq!(alone.counters, among.counters);
-}
-
-#[test]
-fn several_links_are_run_alone_and_nothing_is_said_of_them_together() {
-    let scenario = load("bonding/three-links.toml");
-    let mut short = scenario.clone();
-    short.time = std::time::Duration::from_secs(2);
-    short.measure = tq_scenario::Measure::default();
-    let runs: Vec<Vec<Outcome>> = (0..short.links.len())
-        .map(|link| vec![run::run(Plan::new(&short, link, short.seed)).expect("a run")])
-        .collect();
-    let entry = tell::entry(&short, &runs);
-    assert_eq!(entry.alone_mbps.len(), short.links.len());
-    assert!(entry.alone_mbps.iter().all(|goodput| goodput.is_some_and(|goodput| goodput > 0.1)));
-    assert_eq!((entry.together_mbps, entry.benefit), (None, None));
-    let sum: f64 = entry.alone_mbps.iter().flatten().sum();
-    assert!(entry.ideal.is_some_and(|ideal| (ideal - sum).abs() < 1e-9));
-    assert_eq!(entry.verdict, Verdict::NeedsBond);
-    assert!(entry.bars.iter().all(|bar| bar.holds.is_none()));
+    assert_eq!(alone.lanes[0].counters, among.lanes[0].counters);
 }
 
 #[test]
@@ -194,7 +170,7 @@ fn a_bar_that_is_missed_fails_and_one_that_is_met_passes() {
     ] {
         let scenario = parse(&text(bar));
         let outcome = run::run(Plan::new(&scenario, 0, 1)).expect("a run");
-        let entry = tell::entry(&scenario, &[vec![outcome]]);
+        let entry = tell::entry(&scenario, &Runs::single(vec![outcome]));
         assert_eq!(entry.verdict, verdict, "{bar}: {:?}", entry.bars);
     }
 }

@@ -7,9 +7,9 @@ use crate::bar::Bar;
 use crate::event::Event;
 use crate::host::Hosts;
 use crate::link::{Link, Shared};
-use crate::measure::Measure;
+use crate::measure::{Measure, Window};
 use crate::random;
-use crate::traffic::Traffic;
+use crate::traffic::{Flow, Kind, Traffic};
 
 /// A scenario in which everything is resolved.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,5 +66,18 @@ impl Scenario {
     /// The index of the link with this name.
     pub fn link_named(&self, name: &str) -> Option<usize> {
         self.links.iter().position(|link| link.name == name)
+    }
+
+    /// Replaces traffic and bars by one download for `time` from the start, so that tools can be put side by side on the
+    /// same links.
+    pub fn make_download(&mut self, time: Duration) {
+        self.traffic.truncate(1);
+        for traffic in &mut self.traffic {
+            traffic.kind = Kind::Bulk { bytes: None, streams: 1, sequential: false };
+            (traffic.direction, traffic.start, traffic.stop) = (Flow::Down, Duration::ZERO, None);
+        }
+        self.measure.window = Window::Cold;
+        self.time = time;
+        self.bars.clear();
     }
 }

@@ -1,7 +1,8 @@
-//! Every MUST of the RFCs has an owner in the code and a test, or a written exception.
-//! `testdata/requirements/rfcNNNN.txt` lists them, one a line: section and ordinal among the section's MUSTs, then what
-//! is required in our words. A comment `MUST 9000-10.1-1` above or in a function says that it owns the rule;
-//! the same in a test says that it proves it. This file joins the two; it does not judge whether they are right.
+//! Every MUST of the RFCs and of the multipath draft has an owner in the code and a test, or a written exception.
+//! `testdata/requirements/rfcNNNN.txt` and `mp21.txt` list them, one a line: section and ordinal among the section's
+//! MUSTs, then what is required in our words. A comment `MUST 9000-10.1-1` or `MUST mp21-3.4-2` above or in a function
+//! says that it owns the rule; the same in a test says that it proves it. This file joins the two; it does not judge
+//! whether they are right.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,13 +19,17 @@ use super::tidy::{self, SourceFile};
 mod tests;
 
 const MARK: &str = "MUST ";
-const PAGE: &str = "docs/compliance.md";
+/// The pages that are generated, and which documents each is about.
+const PAGES: [(&str, fn(&str) -> bool); 2] =
+    [("docs/compliance.md", number), ("docs/multipath-compliance.md", is_multipath)];
+/// How draft-ietf-quic-multipath-21 is called in citations.
+const MULTIPATH: &str = "mp21";
 const FOLDER: &str = "testdata/requirements";
 /// How a line says that nobody owns its rule, and why.
 const EXCEPT: &str = "except:";
 
 /// A MUST of an RFC.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rule {
     /// What is required, in our words.
     text: String,
@@ -51,9 +56,11 @@ pub(super) fn check(root: &Path) -> Result<Problems> {
     for (id, rule) in &rules {
         problems.extend(fault(id, rule));
     }
-    let page = page(&rules);
-    if fs::read_to_string(root.join(PAGE)).unwrap_or_default() != page {
-        problems.push(format!("{PAGE}: is not what the sources say: run `cargo xtask compliance --write`"));
+    for (path, about) in PAGES {
+        if fs::read_to_string(root.join(path)).unwrap_or_default() != page(&rules, about) {
+            problems
+                .push(format!("{path}: is not what the sources say: run `cargo xtask compliance --write`"));
+        }
     }
     Ok(problems)
 }
@@ -69,12 +76,16 @@ pub(crate) fn report(root: &Path, write: bool) -> Result<()> {
     problems.iter().for_each(|problem| println!("{problem}"));
     for (document, count) in counts(&rules) {
         println!(
-            "RFC {document}: {} MUSTs, {} with owner and test, {} excepted, {} open",
-            count.all, count.proved, count.excepted, count.open
+            "{}: {} MUSTs, {} with owner and test, {} excepted, {} open",
+            title(document),
+            count.all,
+            count.proved,
+            count.excepted,
+            count.open
         );
     }
-    if write {
-        fs::write(root.join(PAGE), page(&rules)).with_context(|| format!("cannot write {PAGE}"))?;
+    for (path, about) in PAGES.iter().filter(|_| write) {
+        fs::write(root.join(path), page(&rules, *about)).with_context(|| format!("cannot write {path}"))?;
     }
     Ok(())
 }
@@ -96,7 +107,10 @@ fn gather(root: &Path) -> Result<(Rules, Problems)> {
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(document) = name.strip_prefix("rfc").and_then(|name| name.strip_suffix(".txt")) {
+        let Some(name) = name.strip_suffix(".txt") else { continue };
+        if let Some(document) =
+            Some(name.strip_prefix("rfc").unwrap_or(name)).filter(|name| is_document(name))
+        {
             lists.push((document.to_owned(), fs::read_to_string(&path)?));
         }
     }
@@ -120,7 +134,7 @@ fn join(lists: &[(String, String)], files: &[SourceFile]) -> (Rules, Problems) {
             };
             let rule = Rule { text: text.trim().to_owned(), except, ..Rule::default() };
             if places.insert(id.clone(), rules.len()).is_some() {
-                problems.push(format!("{FOLDER}/rfc{document}.txt: {id} stands there twice"));
+                problems.push(format!("{FOLDER}: {id} stands there twice"));
             }
             rules.push((id, rule));
         }
@@ -158,13 +172,27 @@ fn citations(text: &str) -> Vec<(usize, String, String)> {
     found
 }
 
-/// Such as `9000-10.1-1` or `9001-5.7-2`.
+/// Such as `9000-10.1-1` or `mp21-3.4-2`.
 fn is_id(word: &str) -> bool {
     let mut parts = word.split('-');
-    let document = parts.next().is_some_and(|part| part.len() == 4 && number(part));
+    let document = parts.next().is_some_and(is_document);
     let section = parts.next().is_some_and(|part| part.starts_with(|c: char| c.is_ascii_alphanumeric()));
     let ordinal = parts.next().is_some_and(number);
     document && section && ordinal && parts.next().is_none()
+}
+
+/// Such as `9000` or `mp21`.
+fn is_document(text: &str) -> bool {
+    is_multipath(text) || text.len() == 4 && number(text)
+}
+
+fn is_multipath(document: &str) -> bool {
+    document == MULTIPATH
+}
+
+/// What a document is called among people.
+fn title(document: &str) -> String {
+    if is_multipath(document) { "draft-ietf-quic-multipath-21".to_owned() } else { format!("RFC {document}") }
 }
 
 fn number(text: &str) -> bool {
@@ -218,24 +246,26 @@ fn counts(rules: &Rules) -> BTreeMap<&str, Count> {
     counts
 }
 
-/// The generated page.
-fn page(rules: &Rules) -> String {
+/// A generated page.
+fn page(rules: &Rules, about: fn(&str) -> bool) -> String {
+    let document = |id: &str| id.split('-').next().unwrap_or_default().to_owned();
+    let rules: Rules = rules.iter().filter(|(id, _)| about(&document(id))).cloned().collect();
     let mut out = String::from(
         "# Compliance\n\nGenerated by `cargo xtask compliance --write` from `testdata/requirements` and from the \
          `MUST` comments in the sources; `cargo xtask check compliance` fails if a rule has lost its owner or its \
          test. A rule is named by document, section and its place among the MUSTs of that section; the text is ours, \
-         the RFC's counts.\n\n| document | MUSTs | owner and test | excepted | open |\n|---|---|---|---|---|\n",
+         the document's counts.\n\n| document | MUSTs | owner and test | excepted | open |\n|---|---|---|---|---|\n",
     );
-    for (document, count) in counts(rules) {
+    for (document, count) in counts(&rules) {
         let Count { all, proved, excepted, open } = count;
-        let _ = writeln!(out, "| RFC {document} | {all} | {proved} | {excepted} | {open} |");
+        let _ = writeln!(out, "| {} | {all} | {proved} | {excepted} | {open} |", title(document));
     }
-    let mut document = "";
-    for (id, rule) in rules {
-        let of = id.split('-').next().unwrap_or_default();
-        if of != document {
-            document = of;
-            let _ = write!(out, "\n## RFC {of}\n\n| rule | what | owner | test |\n|---|---|---|---|\n");
+    let mut last = String::new();
+    for (id, rule) in &rules {
+        let of = document(id);
+        if of != last {
+            let _ = write!(out, "\n## {}\n\n| rule | what | owner | test |\n|---|---|---|---|\n", title(&of));
+            last = of;
         }
         let text = rule.text.replace('|', "\\|");
         match &rule.except {

@@ -25,6 +25,8 @@ const AMPLIFIED: u64 = 3000;
 const CHAIN: u64 = 7500;
 /// Datagrams that must have come back, as the clients demand.
 const ECHOES: usize = 15;
+/// Datagrams of a server that must have come through the relay's second door: two thirds of a file of 2 MiB.
+const MOVED: u64 = 1000;
 
 /// A defect of quinn 0.11 that some seeds meet.
 pub(super) const QUINN_RETRY: &str = "quinn's client takes no Retry packet after one that was corrupted";
@@ -62,6 +64,10 @@ struct Seen {
     overflowed: u64,
     outage: u64,
     swallowed: u64,
+    /// At the relay's second door.
+    also: u64,
+    /// Connection ids that were used at two addresses.
+    ids_reused: u64,
     versions: Vec<String>,
     handshake_versions: Vec<String>,
 }
@@ -116,8 +122,8 @@ pub(super) struct Qlog {
 struct Reading {
     client: bool,
     open: BTreeSet<u64>,
-    /// An address was assigned; and another one, to which nothing was sent yet.
-    placed: bool,
+    /// There was a packet, so that addresses are new from now on; and one is, to which nothing was sent yet.
+    begun: bool,
     moved: bool,
     /// How far the server's Handshake CRYPTO data goes.
     flight: u64,
@@ -163,8 +169,7 @@ impl Qlog {
                     }
                 }
                 Some("quic:tuple_assigned") => {
-                    reading.moved = reading.placed;
-                    reading.placed = true;
+                    reading.moved = reading.begun;
                     self.moves += usize::from(reading.moved);
                 }
                 Some("quic:packet_sent") => self.packet(data, true, &mut reading),
@@ -180,6 +185,7 @@ impl Qlog {
         if data["ecn"] == "ECT(0)" {
             *if sent { &mut self.marked_sent } else { &mut self.marked_received } += 1;
         }
+        reading.begun = true;
         let frames = || data["frames"].as_array().into_iter().flatten();
         if sent && reading.moved {
             reading.moved = false;
@@ -330,7 +336,7 @@ fn on_the_wire(cell: Cell, relay: &Relay) -> Option<String> {
 
 /// What the public runner asks of its own cases, as far as it shows without keys.
 fn runners(cell: Cell, relay: &Relay) -> Option<String> {
-    let Relay { rebinds, rebinds_answered, amplified, up, down, .. } = relay;
+    let Relay { clients, rebinds, rebinds_answered, amplified, up, down, .. } = relay;
     match cell.case {
         Case::LongRtt if up.initial < 2 => Some("the ClientHello was not sent again".to_owned()),
         Case::Blackhole if up.outage + down.outage == 0 => Some("nothing was lost in an outage".to_owned()),
@@ -342,6 +348,18 @@ fn runners(cell: Cell, relay: &Relay) -> Option<String> {
         }
         Case::RebindPort | Case::RebindAddr if *rebinds_answered == 0 || rebinds_answered < rebinds => {
             Some(format!("the server answered at {rebinds_answered} of {rebinds} new addresses"))
+        }
+        Case::ConnectionMigration | Case::CrossTraffic if cell.two_doors() && down.also < MOVED => {
+            Some(format!("only {} datagrams of a server came through the second door", down.also))
+        }
+        Case::Migration if *clients < 2 => Some("the client was seen at one address alone".to_owned()),
+        Case::ConnectionMigration | Case::Migration if up.ids_reused > 0 => {
+            Some(format!("{} datagrams of the client with an id used at another address", up.ids_reused))
+        }
+        Case::ConnectionMigration | Case::Migration
+            if cell.pair.server == Stack::Ours && down.ids_reused > 0 =>
+        {
+            Some(format!("{} datagrams of the server with an id used at another address", down.ids_reused))
         }
         Case::ZeroRtt if up.zero_rtt_packets == 0 => Some("no 0-RTT packets".to_owned()),
         Case::V2 if down.handshake_versions != [VERSION_2] => {
@@ -380,6 +398,12 @@ fn in_the_log(cell: Cell, client: bool, log: &Qlog) -> Option<String> {
         )),
         Case::RebindPort | Case::RebindAddr if !client && log.responses_received < log.moves => {
             Some(format!("{} of {} new addresses were proven", log.responses_received, log.moves))
+        }
+        Case::ConnectionMigration | Case::Migration if log.moves == 0 => {
+            Some("the connection never moved".to_owned())
+        }
+        Case::ConnectionMigration | Case::Migration if log.responses_received == 0 => {
+            Some("the new way was never proven".to_owned())
         }
         Case::Resumption | Case::ZeroRtt if !log.resumed() => Some(format!(
             "no second flight without a certificate: Handshake packets of {:?} bytes of CRYPTO",

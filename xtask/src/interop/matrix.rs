@@ -42,7 +42,7 @@ macro_rules! named {
 }
 
 named! {
-    /// A test case, by the name the public interop runner gives it, and `datagram`.
+    /// A test case, by the name the public interop runner gives it, and `datagram` and `migration`.
     enum Case {
         Handshake = "handshake",
         Transfer = "transfer",
@@ -56,7 +56,6 @@ named! {
         LongRtt = "longrtt",
         Resumption = "resumption",
         ZeroRtt = "zerortt",
-        Http3 = "http3",
         Blackhole = "blackhole",
         AmplificationLimit = "amplificationlimit",
         HandshakeLoss = "handshakeloss",
@@ -68,7 +67,9 @@ named! {
         RebindPort = "rebind-port",
         RebindAddr = "rebind-addr",
         ConnectionMigration = "connectionmigration",
+        Migration = "migration",
         Goodput = "goodput",
+        CrossTraffic = "crosstraffic",
     }
 
     /// Whose endpoint.
@@ -79,6 +80,7 @@ named! {
         Noq = "noq",
         S2n = "s2n-quic",
         Quiche = "quiche",
+        Ngtcp2 = "ngtcp2",
     }
 
     /// What the network between the two does.
@@ -104,7 +106,7 @@ pub(super) const HARSH: f64 = 0.3;
 const OURS: Stack = Stack::Ours;
 
 /// Who talks to whom; one of them is ours.
-pub(super) const PAIRS: [Pair; 11] = [
+pub(super) const PAIRS: [Pair; 13] = [
     Pair { client: OURS, server: OURS },
     Pair { client: OURS, server: Stack::Quinn },
     Pair { client: Stack::Quinn, server: OURS },
@@ -116,6 +118,8 @@ pub(super) const PAIRS: [Pair; 11] = [
     Pair { client: Stack::S2n, server: OURS },
     Pair { client: OURS, server: Stack::Quiche },
     Pair { client: Stack::Quiche, server: OURS },
+    Pair { client: OURS, server: Stack::Ngtcp2 },
+    Pair { client: Stack::Ngtcp2, server: OURS },
 ];
 
 /// A client and a server.
@@ -147,6 +151,11 @@ impl Stack {
     pub(super) fn is_light(self) -> bool {
         matches!(self, Self::Ours | Self::Quinn | Self::Aioquic | Self::Noq)
     }
+
+    /// Whether its programs speak HTTP/3 and nothing else.
+    pub(super) fn is_http3(self) -> bool {
+        self == Self::Ngtcp2
+    }
 }
 
 impl Case {
@@ -166,13 +175,8 @@ impl Case {
         )
     }
 
-    /// Whether neither our end nor the peers' programs know the case. What only ours lacks needs no mention here: it
-    /// says so itself, by exit status 127.
-    pub(super) fn is_not_yet(self) -> bool {
-        matches!(self, Self::Http3 | Self::ConnectionMigration)
-    }
-
-    /// Whether the public runner has it; `ecn` is only played without a relay.
+    /// Whether it is played over the public runner's link: what the runner has, and `migration`. `ecn` is only played
+    /// without a relay.
     pub(super) fn is_runners(self) -> bool {
         !matches!(self, Self::VersionNegotiation | Self::Datagram | Self::Ecn)
     }
@@ -208,6 +212,16 @@ impl Cell {
         }
     }
 
+    /// Whether the relay has a second door.
+    pub(super) fn two_doors(self) -> bool {
+        match self.case {
+            // This server prefers an address that it listens on itself.
+            Case::ConnectionMigration => self.pair.server != Stack::Ngtcp2,
+            Case::CrossTraffic => true,
+            _ => false,
+        }
+    }
+
     /// Whether datagrams go through the relay.
     pub(super) fn relayed(self) -> bool {
         self.case != Case::Ecn
@@ -220,7 +234,14 @@ impl Cell {
 
     /// Whether every run of the tests plays it.
     pub(super) fn in_subset(self) -> bool {
-        let quick = matches!(self.case, Case::LongRtt | Case::AmplificationLimit | Case::Ipv6);
+        let quick = matches!(
+            self.case,
+            Case::LongRtt
+                | Case::AmplificationLimit
+                | Case::Ipv6
+                | Case::ConnectionMigration
+                | Case::Migration
+        );
         self.pair.peer().is_light()
             && match self.link {
                 Link::Clean => true,
@@ -279,7 +300,10 @@ impl Cell {
             Case::Transfer | Case::Blackhole | Case::RebindPort | Case::RebindAddr | Case::Goodput => {
                 of(&[10 << 20])
             }
-            Case::TransferLoss | Case::TransferCorruption | Case::ConnectionMigration => of(&[2 << 20]),
+            Case::TransferLoss | Case::TransferCorruption | Case::ConnectionMigration | Case::Migration => {
+                of(&[2 << 20])
+            }
+            Case::CrossTraffic => of(&[25 << 20]),
             Case::Multiplexing if runner => many(RUNNERS_STREAMS, 32),
             // Large enough that no answer ends before all requests that may be sent are.
             Case::Multiplexing => many(STREAMS, 20_000),
@@ -288,15 +312,14 @@ impl Cell {
             Case::KeyUpdate => of(&[3 << 20]),
             Case::AmplificationLimit | Case::Ipv6 => of(&[5 << 10]),
             Case::Resumption => of(&[5 << 10, 10 << 10]),
-            // Names so long that the requests fill several packets.
-            Case::ZeroRtt => (0..40).map(|n| (format!("{n:0>250}"), 32)).collect(),
+            // Names so long that the requests fill several packets; ngtcp2 makes up what is called by a number alone.
+            Case::ZeroRtt => (0..40).map(|n| (format!("{n:n>250}"), 32)).collect(),
             Case::HandshakeLoss | Case::HandshakeCorruption => many(HANDSHAKES, 1 << 10),
             Case::Handshake
             | Case::Retry
             | Case::VersionNegotiation
             | Case::Datagram
             | Case::LongRtt
-            | Case::Http3
             | Case::V2 => of(&[1_000]),
         }
     }
@@ -333,6 +356,7 @@ impl Cell {
             (Link::Clean, _) => 20,
             (Link::Loss | Link::Corruption, _) => 30,
             (Link::Runner, Case::HandshakeLoss | Case::HandshakeCorruption) => 300,
+            (Link::Runner, Case::CrossTraffic) => 180,
             (Link::Runner, _) => 60,
         })
     }

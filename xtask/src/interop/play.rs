@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail};
 
 use super::evidence::{self, Qlog, Relay, Traces};
 use super::matrix::{Case, Cell, Named, Stack};
-use super::programs::Programs;
+use super::programs::{Doors, Programs};
 use crate::run::{POLL, Process, Watch};
 
 #[cfg(test)]
@@ -80,9 +81,6 @@ pub(super) fn play(cell: Cell, programs: &Programs) -> Played {
 
 fn attempt(cell: Cell, programs: &Programs, folder: &Path) -> (Verdict, Duration, Option<u64>) {
     let watch = Watch::start();
-    if cell.case.is_not_yet() {
-        return (Verdict::NotYet, watch.elapsed(), None);
-    }
     let rate = RefCell::new(None);
     let attempt = Attempt::new(cell, programs, folder, &rate);
     let verdict = match attempt.and_then(|attempt| attempt.run(&watch)) {
@@ -101,6 +99,7 @@ struct Attempt<'a> {
     cell: Cell,
     programs: &'a Programs,
     folder: &'a Path,
+    doors: Doors,
     kbit_s: &'a RefCell<Option<u64>>,
 }
 
@@ -118,12 +117,13 @@ impl<'a> Attempt<'a> {
             let folder = folder.join(name);
             fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         }
-        Ok(Self { cell, programs, folder, kbit_s })
+        let doors = Doors::find().context("no free port")?;
+        Ok(Self { cell, programs, folder, doors, kbit_s })
     }
 
     /// Plays it; whatever comes of it, programs end by themselves if they can, so that logs are whole.
     fn run(&self, watch: &Watch) -> Result<Verdict> {
-        let server = self.programs.server(self.cell);
+        let server = self.programs.server(self.cell, self.doors);
         let (mut server, at) = match self.listening(server, "server", self.cell.pair.server, watch)? {
             Started::Listening(server, at) => (server, at),
             Started::Ended(status) => return self.ended(status, "server", self.cell.pair.server),
@@ -150,14 +150,49 @@ impl<'a> Attempt<'a> {
         if !self.cell.relayed() {
             return self.fetch_all(server, watch);
         }
-        let command = self.programs.relay(self.cell, server, &self.folder.join(SUMMARY));
-        let (relay, at) = match self.listening(command, "relay", Stack::Quinn, watch)? {
-            Started::Listening(relay, at) => (relay, at),
-            Started::Ended(status) => bail!("the relay ended at once ({status})"),
+        let (also, mut rival) = match self.cell.case {
+            Case::CrossTraffic => {
+                let (process, at) =
+                    self.helper(self.programs.rivals_server(self.cell), "rivals-server", watch)?;
+                (Some(at), vec![process])
+            }
+            Case::ConnectionMigration if self.cell.pair.server == Stack::Ours => {
+                (Some(self.doors.server.to_string()), Vec::new())
+            }
+            // Behind both doors is the same server.
+            _ => (self.cell.two_doors().then(|| server.to_owned()), Vec::new()),
         };
+        let also = also.as_deref().map(|at| (self.doors.relay, at));
+        let command = self.programs.relay(self.cell, server, also, &self.folder.join(SUMMARY));
+        let (relay, at) = self.helper(command, "relay", watch)?;
+        if self.cell.case == Case::CrossTraffic {
+            rival.push(self.rival(self.doors.relay)?);
+        }
         let verdict = self.fetch_all(&at, watch);
+        let ended = rival.iter_mut().find_map(|process| process.0.try_wait().transpose()).transpose()?;
+        drop(rival);
         relay.stop("INT", GOODBYE)?;
-        verdict
+        match ended {
+            Some(status) if verdict.is_ok() => bail!("the flow beside it ended early ({status})"),
+            _ => verdict,
+        }
+    }
+
+    /// Starts what listens and belongs to nobody.
+    fn helper(&self, command: Command, name: &str, watch: &Watch) -> Result<(Process, String)> {
+        match self.listening(command, name, Stack::Quinn, watch)? {
+            Started::Listening(process, at) => Ok((process, at)),
+            Started::Ended(status) => bail!("the {name} ended at once ({status})"),
+        }
+    }
+
+    /// Starts the client of a flow that takes its share of the link.
+    fn rival(&self, door: SocketAddr) -> Result<Process> {
+        let downloads = self.folder.join("rival");
+        fs::create_dir_all(&downloads)?;
+        let mut command = self.programs.rival(self.cell, door, &downloads);
+        self.observe(&mut command, "rival", Stack::Quinn)?;
+        Process::start(&mut command)
     }
 
     /// Runs the client as often as the cell wants it, and then until the link was not clean.
@@ -222,7 +257,7 @@ impl<'a> Attempt<'a> {
             }
             return self.ended(status, "client", self.cell.pair.client).map(Fetched::None);
         }
-        if self.cell.case == Case::Goodput {
+        if matches!(self.cell.case, Case::Goodput | Case::CrossTraffic) {
             let bytes: usize = self.cell.files().iter().map(|(_, size)| size).sum();
             let kbit_s = bytes as f64 * 8e-3 / begun.elapsed().as_secs_f64();
             self.kbit_s.replace(Some(kbit_s as u64));

@@ -4,6 +4,7 @@
 //! the tests share what cargo built already.
 
 use std::fs;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,16 +15,37 @@ use crate::run::{self, say};
 use crate::setup;
 
 /// The peers' workspace.
-const PEERS: &str = "lab/peers";
+pub(crate) const PEERS: &str = "lab/peers";
 
 /// Certificates of the amplification case, as in the public runner.
 const CHAIN: u8 = 9;
+
+/// How often a rival fetches the file, so that it is not done before the time limit.
+const RIVALS_FILES: usize = 10;
+
+/// Addresses that several programs must know before the first of them listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doors {
+    /// The relay's second one.
+    pub(super) relay: SocketAddr,
+    /// The server's second socket.
+    pub(super) server: SocketAddr,
+}
+
+impl Doors {
+    /// Ports nobody had a moment ago.
+    pub(super) fn find() -> Result<Self> {
+        let sockets = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?];
+        let [relay, server] = sockets.each_ref().map(UdpSocket::local_addr);
+        Ok(Self { relay: relay?, server: server? })
+    }
+}
 
 /// Where things are.
 pub(super) struct Programs {
     built: PathBuf,
     scripts: PathBuf,
-    /// Empty if no cell needs it.
+    /// Python, for scripts. Empty if no cell needs it.
     python: PathBuf,
     /// Other numbers, other losses.
     seed: u64,
@@ -43,6 +65,9 @@ impl Programs {
         if needs(Stack::Quiche) {
             setup::boringssl_tools()?;
         }
+        if needs(Stack::Ngtcp2) {
+            setup::ngtcp2()?;
+        }
         for package in Stack::ALL.iter().filter(|stack| needs(**stack)).filter_map(|stack| package(*stack)) {
             // One at a time, so that each is built with its own features and no more.
             let mut peer = run::cargo("build");
@@ -52,8 +77,7 @@ impl Programs {
         }
         let python = if needs(Stack::Aioquic) { setup::python_with_aioquic()? } else { PathBuf::new() };
         let folder = run::target_dir().join("interop");
-        let programs =
-            Self { built, scripts: run::root().join(PEERS).join("aioquic"), python, seed, keep, folder };
+        let programs = Self { built, scripts: run::root().join(PEERS), python, seed, keep, folder };
         programs.certificate("certificate", 1)?;
         programs.certificate("chain", CHAIN)?;
         for cell in cells {
@@ -100,14 +124,28 @@ impl Programs {
         self.folder.join(folder).join(cell.case.name())
     }
 
-    pub(super) fn server(&self, cell: Cell) -> Command {
+    pub(super) fn server(&self, cell: Cell, doors: Doors) -> Command {
         let mut command = self.stack(cell.pair.server, "server");
         let chain = cell.case == Case::AmplificationLimit;
-        let certificate = self.folder.join(if chain { "chain" } else { "certificate" });
+        self.serving(&mut command, cell, if chain { "chain" } else { "certificate" });
+        if cell.case == Case::ConnectionMigration {
+            let preferred = if cell.two_doors() { doors.relay } else { doors.server };
+            command.args(["--preferred", &preferred.to_string()]);
+            if cell.pair.server == Stack::Ours {
+                command.args(["--also", &doors.server.to_string()]);
+            }
+        }
+        if cell.pair.client.is_http3() {
+            command.arg("--http3");
+        }
+        command
+    }
+
+    fn serving(&self, command: &mut Command, cell: Cell, certificate: &str) {
+        let certificate = self.folder.join(certificate);
         command.args(["--listen", any(cell), "--testcase", cell.case.name()]);
         command.arg("--cert").arg(certificate.join("cert.pem")).arg("--key").arg(certificate.join("key.pem"));
         command.arg("--www").arg(self.www(cell));
-        command
     }
 
     pub(super) fn client(&self, cell: Cell, authority: &str, downloads: &Path) -> Command {
@@ -117,13 +155,43 @@ impl Programs {
         if cell.pair.client == Stack::Ours && cell.case != Case::AmplificationLimit {
             command.arg("--ca").arg(self.folder.join("certificate/ca.pem"));
         }
+        if cell.pair.server.is_http3() {
+            command.arg("--http3");
+        }
         command.args(cell.files().iter().map(|(name, _)| format!("https://{authority}/{name}")));
         command
     }
 
-    pub(super) fn relay(&self, cell: Cell, to: &str, summary: &Path) -> Command {
+    /// The server of a flow beside the one that is measured: ours, with CUBIC.
+    pub(super) fn rivals_server(&self, cell: Cell) -> Command {
+        let mut command = self.stack(Stack::Ours, "server");
+        self.serving(&mut command, cell, "certificate");
+        command
+    }
+
+    /// Its client, which has enough to fetch until the cell ends.
+    pub(super) fn rival(&self, cell: Cell, door: SocketAddr, downloads: &Path) -> Command {
+        let mut command = self.stack(Stack::Ours, "client");
+        command.args(["--testcase", cell.case.name()]).arg("--downloads").arg(downloads);
+        for (name, _) in cell.files() {
+            command.args(std::iter::repeat_n(format!("https://{door}/{name}"), RIVALS_FILES));
+        }
+        command
+    }
+
+    /// The relay; its second door, if it has one, leads to `also`.
+    pub(super) fn relay(
+        &self,
+        cell: Cell,
+        to: &str,
+        also: Option<(SocketAddr, &str)>,
+        summary: &Path,
+    ) -> Command {
         let mut command = Command::new(self.built.join("tq-relay"));
         command.args(["--listen", any(cell), "--to", to, "--seed", &cell.seed(self.seed).to_string()]);
+        if let Some((door, also)) = also {
+            command.args(["--also", &door.to_string(), "--also-to", also]);
+        }
         let (loss, corrupt) = cell.impairment();
         command.args(["--loss", &loss.to_string(), "--corrupt", &corrupt.to_string()]).args(cell.network());
         command.arg("--summary").arg(summary);
@@ -141,9 +209,11 @@ impl Programs {
             Stack::Quinn | Stack::Noq | Stack::S2n | Stack::Quiche => {
                 ours(package(stack).unwrap_or_default())
             }
-            Stack::Aioquic => {
-                let mut command = Command::new(&self.python);
-                command.arg("-B").arg(self.scripts.join(role).with_extension("py"));
+            Stack::Aioquic | Stack::Ngtcp2 => {
+                let own = if stack == Stack::Aioquic { self.python.as_path() } else { Path::new("python3") };
+                let mut command = Command::new(own);
+                let script = self.scripts.join(stack.name()).join(role).with_extension("py");
+                command.arg("-B").arg(script);
                 command
             }
         }
@@ -157,7 +227,7 @@ fn package(stack: Stack) -> Option<&'static str> {
         Stack::Noq => Some("noq-peer"),
         Stack::S2n => Some("s2n-peer"),
         Stack::Quiche => Some("quiche-peer"),
-        Stack::Ours | Stack::Aioquic => None,
+        Stack::Ours | Stack::Aioquic | Stack::Ngtcp2 => None,
     }
 }
 
@@ -182,6 +252,8 @@ pub(super) fn versions() -> Result<Vec<(Stack, String)>> {
     let s2n = format!("s2n-quic {} with rustls", of("s2n-quic")?);
     let quiche = format!("quiche {} with BoringSSL (boring {})", of("quiche")?, of("boring")?);
     let ours = "`tq-interop` of this tree".to_owned();
+    let ngtcp2 =
+        format!("ngtcp2 {} of Debian (`gtlsclient`, `gtlsserver`), over HTTP/3", setup::ngtcp2_version());
     Ok(vec![
         (Stack::Ours, ours),
         (Stack::Quinn, quinn),
@@ -189,6 +261,7 @@ pub(super) fn versions() -> Result<Vec<(Stack, String)>> {
         (Stack::Noq, noq),
         (Stack::S2n, s2n),
         (Stack::Quiche, quiche),
+        (Stack::Ngtcp2, ngtcp2),
     ])
 }
 

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use tq::{ClientConfig, Connecting, Connection, Endpoint, Version, tls};
+use tq::{ClientConfig, Connecting, Connection, Endpoint, SocketId, Version, tls};
 
 use super::protocol::{ALPN, Order};
-use super::report::{Common, Report};
-use super::{ClientOptions, bulk, handshakes, identity, requests};
+use super::report::{Common, PathReport, Report};
+use super::{ClientOptions, PATHS, bulk, handshakes, identity, requests};
 use crate::cpu;
+use crate::link::{self, Link, Used};
 use crate::remote::Remote;
 
 /// Everything needed to connect, as often as wanted.
@@ -16,15 +17,23 @@ use crate::remote::Remote;
 pub(super) struct Target {
     remote: Remote,
     endpoint: Endpoint,
+    links: Vec<Link>,
+    /// One for each link.
+    sockets: Vec<SocketId>,
     config: ClientConfig,
     resumes: bool,
 }
 
 impl Target {
     fn new(remote: Remote, options: &ClientOptions) -> Result<Self> {
-        let endpoint = remote.endpoint(options.tuning.endpoint())?;
+        let settings = options.tuning.endpoint();
+        let links = options.links.clone();
+        let (endpoint, sockets) = match links[..] {
+            [] => (remote.endpoint(settings)?, Vec::new()),
+            _ => link::endpoint(settings, &links, remote.addr)?,
+        };
         let resumes = options.resume || options.early;
-        Ok(Self { remote, endpoint, config: config(options, resumes)?, resumes })
+        Ok(Self { remote, endpoint, links, sockets, config: config(options, resumes)?, resumes })
     }
 
     /// Whether sessions are resumed.
@@ -57,6 +66,9 @@ fn config(options: &ClientOptions, resumes: bool) -> Result<ClientConfig> {
     let trust = trust.alpn([ALPN]).key_log(true).early_data(options.early).resumption(resumes);
     let mut config = ClientConfig::new(trust)?;
     config.transport(|transport| options.tuning.apply(transport));
+    if options.links.len() > 1 {
+        config.max_paths(PATHS);
+    }
     if resumes && options.tuning.v2 {
         // tickets are of the version that is spoken in the end
         config.version(Version::V2);
@@ -68,7 +80,8 @@ pub(super) async fn run(options: ClientOptions) -> Result<()> {
     let remote = Remote::resolve(&options.addr).await?;
     let target = Target::new(remote, &options)?;
     let connection = target.connect().await?;
-    let meter = Meter::start(&connection).await?;
+    let used = link::open(&connection, &target.links, &target.sockets).await?;
+    let meter = Meter::start(&connection, used).await?;
     let report = if options.handshakes {
         let done = handshakes::run(&target, options.duration, options.outstanding).await?;
         Report::Handshakes(done.report(meter.stop().await?))
@@ -93,20 +106,23 @@ pub(super) async fn run(options: ClientOptions) -> Result<()> {
 /// CPU time of both processes over a measurement.
 struct Meter<'a> {
     connection: &'a Connection,
+    links: Vec<Used>,
     own: Duration,
     peer: Duration,
 }
 
 impl<'a> Meter<'a> {
-    async fn start(connection: &'a Connection) -> Result<Self> {
+    async fn start(connection: &'a Connection, links: Vec<Used>) -> Result<Self> {
         let peer = peer_cpu(connection).await?;
-        Ok(Self { connection, own: cpu::time(), peer })
+        Ok(Self { connection, links, own: cpu::time(), peer })
     }
 
     async fn stop(self) -> Result<Common> {
         let client = cpu::time().saturating_sub(self.own);
+        // The paths first: some may go while the question is on its way.
+        let paths = self.links.iter().map(PathReport::new).collect();
         let server = peer_cpu(self.connection).await?.saturating_sub(self.peer);
-        Ok(Common::new(client, server, &self.connection.stats()))
+        Ok(Common::new(client, server, &self.connection.stats(), paths))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What was measured, for people and as JSON.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,6 +9,7 @@ use tq::ConnectionStats;
 use tq::quic::cc::Algorithm;
 
 use super::latency::Latencies;
+use crate::link::Used;
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;
@@ -23,10 +25,75 @@ pub(super) struct Common {
     mtu: u16,
     /// Packets the client lost.
     packets_lost: u64,
+    /// One for each link, if links were named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    paths: Vec<PathReport>,
+}
+
+/// A link and the path over it, as the client sees it, from the connection's start on.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct PathReport {
+    link: String,
+    /// `active`, `standby`, …; `unused` if there was none, `closed` if nothing is left of it.
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    local: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remote: Option<SocketAddr>,
+    /// Of UDP payload.
+    bytes_sent: u64,
+    bytes_received: u64,
+    rtt_ms: f64,
+    mtu: u16,
+    /// Packets the client lost there.
+    packets_lost: u64,
+}
+
+impl PathReport {
+    pub(super) fn new(used: &Used) -> Self {
+        let path = used.path.as_ref().ok();
+        let stats = path.and_then(|path| path.stats());
+        Self {
+            link: used.link.clone(),
+            state: match (path, &stats) {
+                (None, _) => "unused".into(),
+                (Some(_), None) => "closed".into(),
+                (Some(_), Some(stats)) => format!("{:?}", stats.state).to_lowercase(),
+            },
+            path: path.map(|path| path.id().0),
+            local: path.and_then(|path| path.local_address()),
+            remote: stats.map(|stats| stats.remote),
+            bytes_sent: stats.map_or(0, |stats| stats.bytes_sent),
+            bytes_received: stats.map_or(0, |stats| stats.bytes_received),
+            rtt_ms: stats.map_or(0.0, |stats| stats.srtt.as_secs_f64() * 1e3),
+            mtu: stats.map_or(0, |stats| stats.mtu),
+            packets_lost: stats.map_or(0, |stats| stats.packets_lost),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { link, state, bytes_sent, bytes_received, rtt_ms, mtu, packets_lost, .. } = self;
+        match self.path {
+            None => format!("link {link}: {state}"),
+            Some(path) => format!(
+                "link {link}: path {path} {state}, {:.1} MB in, {:.1} MB out, RTT {rtt_ms:.3} ms, UDP payload {mtu}, \
+                 {packets_lost} packets lost here",
+                *bytes_received as f64 / 1e6,
+                *bytes_sent as f64 / 1e6
+            ),
+        }
+    }
 }
 
 impl Common {
-    pub(super) fn new(client: Duration, server: Duration, stats: &ConnectionStats) -> Self {
+    pub(super) fn new(
+        client: Duration,
+        server: Duration,
+        stats: &ConnectionStats,
+        paths: Vec<PathReport>,
+    ) -> Self {
         let path = stats.paths.first();
         Self {
             client_cpu_s: client.as_secs_f64(),
@@ -34,6 +101,7 @@ impl Common {
             rtt_ms: path.map_or(0.0, |path| path.srtt.as_secs_f64() * 1e3),
             mtu: path.map_or(0, |path| path.mtu),
             packets_lost: stats.counters.packets_lost,
+            paths,
         }
     }
 }
@@ -194,10 +262,13 @@ fn rate(what: &str, r: &RateReport) -> String {
 }
 
 fn path(common: &Common) -> String {
-    format!(
-        "RTT {:.3} ms, UDP payload {}, {} packets lost here",
-        common.rtt_ms, common.mtu, common.packets_lost
-    )
+    if common.paths.is_empty() {
+        return format!(
+            "RTT {:.3} ms, UDP payload {}, {} packets lost here",
+            common.rtt_ms, common.mtu, common.packets_lost
+        );
+    }
+    common.paths.iter().map(PathReport::text).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{cpu, host};
 static BLOCK: [u8; 1 << 20] = [0x5a; 1 << 20];
 
 pub(super) async fn run(options: ServerOptions) -> Result<()> {
-    let ServerOptions { listen, early_data, no_tickets, cert, key, tuning } = options;
+    let ServerOptions { listen, paths, early_data, no_tickets, cert, key, tuning } = options;
     let identity = identity();
     let pin = Pin::of(&identity);
     let mut settings = tls::ServerConfig::new().alpn([ALPN]).key_log(true).early_data(early_data);
@@ -23,7 +23,10 @@ pub(super) async fn run(options: ServerOptions) -> Result<()> {
         Some((cert, key)) => settings.certificate(tls::CertificateIdentity::load(cert, key)?),
         None => settings.raw_key(identity),
     })?;
-    config.transport(|transport| tuning.apply(transport));
+    config.transport(|transport| {
+        tuning.apply(transport);
+        transport.max_paths = Some(paths).filter(|paths| *paths > 0);
+    });
     let endpoint = host::bind(tuning.endpoint(), config, listen)?;
     crate::exit::say(&format!("listening on {}, key fingerprint {pin}", endpoint.local_addr()))?;
     host::serve(&endpoint, early_data, answer).await

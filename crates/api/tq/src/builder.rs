@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tq_quic::EndpointConfig;
+use tq_quic::{EndpointConfig, WindowBudget};
 use tq_tls::{AwsLc, RandomPool};
 use tq_udp::{Options, Socket};
 
@@ -52,9 +52,35 @@ impl EndpointBuilder {
         self
     }
 
-    /// What holds for the endpoint as a whole: connection ids, tokens, versions.
+    /// What holds for the endpoint as a whole: connection ids, tokens, versions, limits. Replaces all of it.
     pub fn config(&mut self, config: EndpointConfig) -> &mut Self {
         self.config = config;
+        self
+    }
+
+    /// Handshakes a server keeps open at a time (4096); beyond, first packets are dropped.
+    pub fn max_half_open(&mut self, handshakes: usize) -> &mut Self {
+        self.config.max_half_open = handshakes;
+        self
+    }
+
+    /// Of these, how many may come from one neighbourhood, an IPv4 /24 or an IPv6 /56 (1024).
+    pub fn max_half_open_per_prefix(&mut self, handshakes: usize) -> &mut Self {
+        self.config.max_half_open_per_prefix = handshakes;
+        self
+    }
+
+    /// From so many open handshakes on, strangers must prove their address first (1024), those of one neighbourhood from a
+    /// quarter of its share on; `None`: never.
+    pub fn retry_above(&mut self, handshakes: Option<usize>) -> &mut Self {
+        self.config.retry_above = handshakes;
+        self
+    }
+
+    /// What receive windows may grow to, all connections together (1 GiB for this endpoint alone). Endpoints of one process
+    /// may share it.
+    pub fn window_budget(&mut self, budget: Arc<WindowBudget>) -> &mut Self {
+        self.config.window_budget = budget;
         self
     }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use tq_quic::handshake::{ClientTls, ServerTls};
+use tq_quic::sched::UnknownScheduler;
 use tq_tls::ConfigError;
 use tq_wire::Version;
 
@@ -32,6 +33,20 @@ impl ClientConfig {
     pub fn transport(&mut self, edit: impl FnOnce(&mut TransportConfig)) -> &mut Self {
         edit(Arc::make_mut(&mut self.0.transport));
         self
+    }
+
+    /// Which path data goes on if there are several, by name: for what this end sends; the server has its own.
+    ///
+    /// # Errors
+    /// There is none of this name; the error lists those there are.
+    pub fn scheduler(&mut self, name: &str) -> Result<&mut Self, UnknownScheduler> {
+        let kind = name.parse()?;
+        Ok(self.transport(|transport| transport.scheduler = kind))
+    }
+
+    /// Allows so many paths at a time, 1 to 16. Of use if the other end does too.
+    pub fn max_paths(&mut self, paths: u32) -> &mut Self {
+        self.transport(|transport| transport.max_paths = Some(paths))
     }
 
     /// Version of the first packet, v1 unless told. The server may answer in another that the endpoint speaks
@@ -75,6 +90,20 @@ impl ServerConfig {
     pub fn transport(&mut self, edit: impl FnOnce(&mut TransportConfig)) -> &mut Self {
         edit(Arc::make_mut(&mut self.0.transport));
         self
+    }
+
+    /// Which path data goes on if there are several, by name: for what this end sends, on every connection accepted.
+    ///
+    /// # Errors
+    /// There is none of this name; the error lists those there are.
+    pub fn scheduler(&mut self, name: &str) -> Result<&mut Self, UnknownScheduler> {
+        let kind = name.parse()?;
+        Ok(self.transport(|transport| transport.scheduler = kind))
+    }
+
+    /// Allows clients so many paths at a time, 1 to 16. Of use if the other end does too.
+    pub fn max_paths(&mut self, paths: u32) -> &mut Self {
+        self.transport(|transport| transport.max_paths = Some(paths))
     }
 
     pub(crate) fn core(&self) -> Arc<tq_quic::ServerConfig> {

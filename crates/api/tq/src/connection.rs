@@ -297,7 +297,7 @@ impl Connection {
 
     /// Waits until `attempt` has a value. What is there is handed out even if the connection has ended. Counts against
     /// what a task may do in one go, so that one that always finds something leaves others their turn, the driver first.
-    async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &self,
         signal: impl Fn(&Shared) -> &Notify,
         mut attempt: impl FnMut(&mut State) -> Option<T>,

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
@@ -20,11 +20,11 @@ use crate::lock;
 use crate::qlog::{NewConnection, Subscribers};
 use crate::queue::Queue;
 use crate::shared::{Hold, Shared};
-use crate::sockets::{SocketId, Sockets};
+use crate::sockets::{SocketId, SocketInfo, Sockets, reaches};
 use crate::stats::EndpointStats;
-use crate::{ClientConfig, ConnectError, ServerConfig};
+use crate::{ClientConfig, ConnectError, RemoveSocketError, ServerConfig};
 
-/// A socket and the QUIC connections over it. Cheap to clone; client and server at once if configured so.
+/// Sockets and the QUIC connections over them. Cheap to clone; client and server at once if configured so.
 ///
 /// When all handles are gone, no new connections are accepted, those that exist go on, and the driver task ends
 /// with the last of them.
@@ -38,7 +38,7 @@ pub(crate) struct Alive(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) state: Mutex<State>,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) sockets: Sockets,
+    pub(crate) sockets: Arc<Sockets>,
     incoming_limit: usize,
     subscribers: Option<Arc<dyn Subscribers>>,
     /// An attempt waits, or none ever will.
@@ -118,7 +118,21 @@ impl Endpoint {
         remote: SocketAddr,
         server_name: &str,
     ) -> Result<Connecting, ConnectError> {
-        self.inner().connect(config, remote, server_name).map(Connecting::new)
+        self.inner().connect(config, remote, server_name, None).map(Connecting::new)
+    }
+
+    /// As [`Endpoint::connect_with`], from one of several sockets instead of the one where connections begin.
+    ///
+    /// # Errors
+    /// As [`Endpoint::connect`]; a socket that is not there reaches no address.
+    pub fn connect_from(
+        &self,
+        socket: SocketId,
+        config: &ClientConfig,
+        remote: SocketAddr,
+        server_name: &str,
+    ) -> Result<Connecting, ConnectError> {
+        self.inner().connect(config, remote, server_name, Some(socket)).map(Connecting::new)
     }
 
     /// The next connection attempt; `None` once the endpoint is closed. Any number of tasks may wait.
@@ -178,19 +192,64 @@ impl Endpoint {
     }
 
     /// Opens a further socket, opened like the first: for a server's preferred address, or to move a client's
-    /// connection to ([`Connection::migrate`](crate::Connection::migrate)). It stays as long as the endpoint does.
+    /// connection to ([`Connection::migrate`](crate::Connection::migrate)).
     ///
     /// # Errors
-    /// The address cannot be bound, there are 64 sockets already, or there is no tokio runtime to run on.
+    /// As [`Endpoint::add_socket`].
     pub fn bind_also(&self, addr: SocketAddr) -> io::Result<SocketId> {
-        let id = self.inner().sockets.add(addr)?;
+        self.open_socket(self.inner().sockets.device(), addr)
+    }
+
+    /// Opens a further socket for one link: all its traffic goes through the network device `device`, whatever the routing
+    /// table says, or where the route of `addr` leads if there is none named. Paths of clients begin there
+    /// ([`Connection::open_path`](crate::Connection::open_path)); what comes in is for all connections. Of the endpoint's
+    /// other settings (buffers, port sharing) it takes those of the first.
+    ///
+    /// A device that goes down and comes back is used again. One that was removed and made anew needs a new socket, and so
+    /// does an address that changed: [`Endpoint::remove_socket`], then this.
+    ///
+    /// # Errors
+    /// The address cannot be bound; the device is unknown or may not be used, with a
+    /// [`DeviceError`](crate::udp::DeviceError) inside that says which and what helps; there are 64 sockets already; there is
+    /// no tokio runtime to run on.
+    pub fn add_socket(&self, device: Option<&str>, addr: SocketAddr) -> io::Result<SocketId> {
+        self.open_socket(device, addr)
+    }
+
+    fn open_socket(&self, device: Option<&str>, addr: SocketAddr) -> io::Result<SocketId> {
+        let id = self.inner().sockets.add(device, addr)?;
         self.inner().queue.call();
         Ok(id)
     }
 
+    /// Closes a socket, while connections run. Paths over it are abandoned and others carry what was under way there. A
+    /// client's connection whose only path it was goes on at the socket where connections begin now: it opens a path there
+    /// if there is multipath, else moves there at once; one that may not move, and a server's, hears nothing more and times
+    /// out, unless its client comes another way. Returns how many connections lost a path.
+    ///
+    /// # Errors
+    /// There is no such socket, or it is the last one.
+    pub fn remove_socket(&self, id: SocketId) -> Result<usize, RemoveSocketError> {
+        let inner = self.inner();
+        let gone = inner.sockets.remove(id)?;
+        let (first, local) = inner.sockets.first();
+        let open = {
+            let mut state = lock(&inner.state);
+            state.stats.socket_drops += gone.get_ref().dropped().map_or(0, u64::from);
+            state.connections()
+        };
+        inner.queue.call();
+        Ok(open.iter().filter(|shared| shared.leave_socket(id.0, first, local)).count())
+    }
+
+    /// The sockets there are, oldest first.
+    pub fn sockets(&self) -> Vec<SocketInfo> {
+        self.inner().sockets.list()
+    }
+
     /// The address of a socket of this endpoint.
     pub fn socket_addr(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.inner().sockets.get(socket.0)?.get_ref().local_addr().ok()
+        self.inner().sockets.addr(socket)
     }
 
     /// Opens a socket on `addr` and uses it from now on: new connections begin there, and those made from here move
@@ -203,7 +262,7 @@ impl Endpoint {
     pub fn rebind(&self, addr: SocketAddr) -> io::Result<usize> {
         let inner = self.inner();
         let id = self.bind_also(addr)?;
-        inner.sockets.prefer(id)?;
+        inner.sockets.prefer(id);
         let open = lock(&inner.state).connections();
         let moves = |shared: &&Arc<Shared>| {
             shared.act(|state| {
@@ -222,8 +281,14 @@ impl Endpoint {
         stats.open = state.open;
         stats.waiting = state.waiting.len();
         drop(state);
-        stats.socket_drops =
-            self.inner().sockets.all().iter().filter_map(|s| s.get_ref().dropped().ok()).map(u64::from).sum();
+        stats.socket_drops += self
+            .inner()
+            .sockets
+            .all()
+            .iter()
+            .filter_map(|s| s.get_ref().dropped().ok())
+            .map(u64::from)
+            .sum::<u64>();
         stats
     }
 
@@ -268,7 +333,7 @@ impl Inner {
         Self {
             state: Mutex::new(state),
             queue: Arc::default(),
-            sockets,
+            sockets: Arc::new(sockets),
             incoming_limit: builder.incoming_limit,
             subscribers: builder.subscribers.clone(),
             incoming: Notify::new(),
@@ -281,9 +346,13 @@ impl Inner {
         config: &ClientConfig,
         remote: SocketAddr,
         server_name: &str,
+        from: Option<SocketId>,
     ) -> Result<Hold, ConnectError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        let (socket, local) = self.sockets.first();
+        let (socket, local) = match from {
+            None => self.sockets.first(),
+            Some(id) => (id.0, self.sockets.addr(id).ok_or(ConnectError::InvalidRemote(remote))?),
+        };
         if !reaches(local, remote) {
             return Err(ConnectError::InvalidRemote(remote));
         }
@@ -333,7 +402,7 @@ impl Inner {
         if let Some(subscriber) = subscribers.and_then(|s| s.subscriber(&NewConnection { side, remote })) {
             core.set_subscriber(state.latest, subscriber);
         }
-        let shared = Shared::new(key, side, core, Arc::clone(&self.queue));
+        let shared = Shared::new(key, side, core, Arc::clone(&self.queue), Arc::downgrade(&self.sockets));
         let index = key.0 as usize;
         if index >= state.table.len() {
             state.table.resize(index + 1, None);
@@ -423,15 +492,6 @@ impl Inner {
         self.idle.notify_waiters();
         left
     }
-}
-
-/// Whether a socket on `local` can talk to somebody at `remote`.
-fn reaches(local: SocketAddr, remote: SocketAddr) -> bool {
-    let family = match local.ip() {
-        IpAddr::V4(_) => remote.is_ipv4(),
-        IpAddr::V6(_) => true,
-    };
-    family && remote.port() != 0 && !remote.ip().is_unspecified() && !remote.ip().is_multicast()
 }
 
 impl State {

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 pub use tq_quic::error::ConnectionError;
 pub use tq_quic::handshake::ExportError;
+pub use tq_quic::sched::UnknownScheduler;
 
 /// A connection could not even be tried: the caller's or the configuration's fault, no packet was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,6 +47,52 @@ pub enum MigrateError {
     /// The connection ended.
     #[error("connection lost: {0}")]
     ConnectionLost(#[from] ConnectionError),
+}
+
+/// No path was opened, or the one that was does not work.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenPathError {
+    /// It may not be opened: the error says whose decision that is, and whether later is better.
+    #[error(transparent)]
+    Refused(#[from] tq_quic::OpenPathError),
+    /// The endpoint has no such socket (any more): this application's mistake.
+    #[error("this endpoint has no such socket")]
+    UnknownSocket,
+    /// Nobody can be reached at this address: port 0, unspecified, or of a family the socket lacks.
+    #[error("{0} is not an address that can be reached from this socket")]
+    InvalidRemote(SocketAddr),
+    /// Nothing came back that way, or the path was given up before anything did. Another try takes another path id.
+    #[error("the server did not answer over this path")]
+    NoAnswer,
+    /// The connection ended.
+    #[error("connection lost: {0}")]
+    ConnectionLost(#[from] ConnectionError),
+}
+
+/// A socket was not removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RemoveSocketError {
+    /// The endpoint has no such socket (any more).
+    #[error("this endpoint has no such socket")]
+    Unknown,
+    /// There is no other: add one before.
+    #[error("this is the endpoint's last socket: add another before it is removed, or close the endpoint")]
+    Last,
+}
+
+/// A connection's scheduler was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SchedulerError {
+    /// There is none of this name; the text lists those there are.
+    #[error(transparent)]
+    Unknown(#[from] UnknownScheduler),
+    /// The connection is made (what a socket calls EISCONN): a scheduler is chosen before, in the configuration or on the
+    /// [`Connecting`](crate::Connecting).
+    #[error(
+        "the connection is made: its scheduler is chosen before, in the configuration or while it is connecting"
+    )]
+    Connected,
 }
 
 /// Writing to a stream failed.
@@ -128,6 +175,9 @@ pub enum SendDatagramError {
         /// What [`crate::Connection::max_datagram_size`] says.
         max: usize,
     },
+    /// The path asked for is not there, or may not carry data: still unproven, or abandoned.
+    #[error("this path carries no data now")]
+    NoPath,
     /// The send buffer is full.
     #[error("the datagram send buffer is full: drop the datagram or use send_datagram_wait")]
     Full,

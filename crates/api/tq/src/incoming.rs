@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::endpoint::Alive;
 use crate::shared::Hold;
-use crate::{Connection, ConnectionError, EarlyData, RetryError};
+use crate::{Connection, ConnectionError, EarlyData, RetryError, UnknownScheduler};
 
 /// Somebody knocks: a client's first packet, on which nothing was spent yet. Dropped, it is refused.
 pub struct Incoming {
@@ -120,6 +120,18 @@ impl Connecting {
 }
 
 impl Connecting {
+    /// Chooses another scheduler than the configuration's for this connection, by name. Until this resolves.
+    ///
+    /// # Errors
+    /// There is none of this name; the error lists those there are.
+    pub fn set_scheduler(&self, name: &str) -> Result<(), UnknownScheduler> {
+        let kind = name.parse()?;
+        if let Some(hold) = &self.0 {
+            hold.0.lock().core.set_scheduler(kind);
+        }
+        Ok(())
+    }
+
     /// The connection before its handshake is complete; what there is to wait for, [`Connection::connected`] and
     /// [`Connection::early_accepted`] tell.
     ///

@@ -23,10 +23,25 @@
 //! ```
 //!
 //! # Shape
-//! The nouns are quinn's. An [`Endpoint`] owns a socket and one driver task; a [`Connection`] is cheap to clone;
+//! The nouns are quinn's. An [`Endpoint`] owns sockets and one driver task; a [`Connection`] is cheap to clone;
 //! [`SendStream`] and [`RecvStream`] also are tokio's `AsyncWrite` and `AsyncRead`. The protocol itself is
 //! `tq-quic`, which does no I/O; this crate decides who waits for what, and when the driver runs. It never
 //! decides what goes into a packet.
+//!
+//! # Several paths
+//! Off unless both ends set [`TransportConfig::max_paths`] (draft-ietf-quic-multipath-21); a peer that does not know it gets
+//! a connection of one path. An endpoint has a socket for each link ([`Endpoint::add_socket`]), which come and go while
+//! connections run ([`Endpoint::remove_socket`]). A server needs no more than one: on `[::]` it takes paths on all its
+//! addresses and answers from where it was asked. `cargo run -p tq --example multipath` shows all of it.
+//!
+//! | who may | what |
+//! |---|---|
+//! | the client | [`Connection::open_path`]; say with which scheduler it sends, before it connects |
+//! | the server | say with which scheduler it sends, in [`ServerConfig`]: accepted connections inherit it |
+//! | either | [`Path::set_status`] (a path is a backup if one end says so), [`Path::close`], [`Path::ping`], [`Connection::send_datagram_on`], listen to [`Connection::path_events`] |
+//!
+//! Each end schedules what it sends, downloads therefore the server. Stream data goes on any path; what a path that fails had
+//! under way goes again on others.
 //!
 //! # Dropping
 //! * The last handle of a connection (`Connection`, its streams, a `Connecting`) closes it with code 0 and no
@@ -49,6 +64,7 @@ mod driver;
 mod endpoint;
 mod error;
 mod incoming;
+mod path;
 pub mod qlog;
 mod queue;
 mod reactor;
@@ -65,22 +81,27 @@ pub use config::{ClientConfig, ServerConfig, TransportConfig};
 pub use connection::Connection;
 pub use endpoint::Endpoint;
 pub use error::{
-    ClosedStream, ConnectError, ConnectionError, ExportError, MigrateError, ReadError, ReadExactError,
-    ReadToEndError, RetryError, SendDatagramError, StoppedError, WriteError,
+    ClosedStream, ConnectError, ConnectionError, ExportError, MigrateError, OpenPathError, ReadError,
+    ReadExactError, ReadToEndError, RemoveSocketError, RetryError, SchedulerError, SendDatagramError,
+    StoppedError, UnknownScheduler, WriteError,
 };
 pub use incoming::{Connecting, Incoming};
+pub use path::{Path, PathEvents};
 pub use recv_stream::RecvStream;
 pub use send_stream::SendStream;
-pub use sockets::SocketId;
+pub use sockets::{SocketId, SocketInfo};
 pub use stats::{ConnectionStats, EndpointStats};
 
 pub use tq_event as event;
 pub use tq_quic as quic;
 pub use tq_quic::handshake::PeerIdentity;
-pub use tq_quic::{EarlyData, EndpointConfig};
+pub use tq_quic::{
+    ClosePathError, EarlyData, EndpointConfig, PathEvent, PathInfo, PathState, PathStats,
+    Status as PathStatus, StreamConfig, WindowBudget,
+};
 pub use tq_tls as tls;
 pub use tq_udp as udp;
-pub use tq_wire::{Code, Dir, Side, StreamId, Version};
+pub use tq_wire::{Code, Dir, PathId, Side, StreamId, Version};
 
 /// Locks, also after a panic elsewhere: what the locks protect is consistent between calls of the core.
 fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

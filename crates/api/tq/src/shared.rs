@@ -4,12 +4,12 @@
 //! the connection in the [`Queue`] of. Locks nest in one order only: connection, then endpoint or queue.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Waker;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 use tq_quic::error::ConnectionError;
-use tq_quic::{Event, StreamEvent};
+use tq_quic::{Event, PathEvent, StreamEvent};
 use tq_time::Instant;
 use tq_udp::Clock;
 use tq_wire::{Dir, Side};
@@ -17,6 +17,7 @@ use tq_wire::{Dir, Side};
 use crate::driver::Held;
 use crate::lock;
 use crate::queue::Queue;
+use crate::sockets::Sockets;
 use crate::wakers::{Outcome, Wait, Wakers};
 
 /// A connection, shared by its handles, the endpoint's table and the driver.
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) key: tq_quic::Handle,
     pub(crate) side: Side,
     pub(crate) signals: Signals,
+    /// The endpoint's, while that exists.
+    pub(crate) sockets: Weak<Sockets>,
     queue: Arc<Queue>,
 }
 
@@ -42,8 +45,12 @@ pub(crate) struct State {
     pub(crate) connecting: Option<Waker>,
     /// Whether the driver has it on its list.
     pub(crate) queued: bool,
-    /// Sealed packets that wait for their time or for the socket.
-    pub(crate) held: Option<Held>,
+    /// Sealed packets that wait for their time or for their socket, oldest of each socket first.
+    pub(crate) held: VecDeque<Held>,
+    /// Whether it waits for a socket and is on no list but that socket's, `queued` or not.
+    pub(crate) parked: bool,
+    /// Where events of paths go, once somebody listens.
+    pub(crate) path_events: Option<broadcast::Sender<PathEvent>>,
     /// The socket somebody waits to have moved to, and whether that worked.
     pub(crate) moving: Option<(u32, Option<bool>)>,
     /// Datagrams of [`tq_quic::Connection::receive`] and application calls must not see time go back.
@@ -64,6 +71,8 @@ pub(crate) struct Signals {
     pub(crate) confirmed: Notify,
     /// A move is over.
     pub(crate) moved: Notify,
+    /// Something happened to a path, or may happen from now on.
+    pub(crate) paths: Notify,
     pub(crate) closed: Notify,
 }
 
@@ -73,6 +82,7 @@ impl Shared {
         side: Side,
         core: tq_quic::Connection,
         queue: Arc<Queue>,
+        sockets: Weak<Sockets>,
     ) -> Arc<Self> {
         let state = State {
             core,
@@ -82,11 +92,13 @@ impl Shared {
             confirmed: false,
             connecting: None,
             queued: false,
-            held: None,
+            held: VecDeque::new(),
+            parked: false,
+            path_events: None,
             moving: None,
             latest: Instant::ZERO,
         };
-        Arc::new(Self { state: Mutex::new(state), key, side, signals: Signals::default(), queue })
+        Arc::new(Self { state: Mutex::new(state), key, side, signals: Signals::default(), sockets, queue })
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -154,6 +166,14 @@ impl State {
                 Event::Confirmed => {
                     self.confirmed = true;
                     woken.confirmed = true;
+                    woken.paths = true;
+                }
+                Event::Path(event) => {
+                    woken.paths = true;
+                    if let Some(events) = &self.path_events {
+                        // Nobody may listen any more.
+                        let _ = events.send(event);
+                    }
                 }
                 Event::Stream(event) => self.on_stream(event, woken),
                 Event::Moved { socket, .. } => self.settle_move(woken, true, |to| to == socket),
@@ -200,6 +220,8 @@ impl State {
     fn wake_all(&mut self, woken: &mut Woken) {
         woken.tasks.extend(self.connecting.take());
         self.wakers.take_all(&mut woken.tasks);
+        // Who listens hears what has happened, then that it is over.
+        self.path_events = None;
         *woken = Woken {
             any: woken.any,
             completing: woken.completing.take(),
@@ -211,6 +233,7 @@ impl State {
             connected: true,
             confirmed: true,
             moved: true,
+            paths: true,
             closed: true,
         };
     }
@@ -232,6 +255,7 @@ pub(crate) struct Woken {
     connected: bool,
     confirmed: bool,
     moved: bool,
+    paths: bool,
     closed: bool,
 }
 
@@ -272,6 +296,7 @@ impl Woken {
         notify(&mut self.connected, &signals.connected);
         notify(&mut self.confirmed, &signals.confirmed);
         notify(&mut self.moved, &signals.moved);
+        notify(&mut self.paths, &signals.paths);
         notify(&mut self.closed, &signals.closed);
     }
 }

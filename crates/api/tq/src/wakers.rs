@@ -3,7 +3,7 @@
 //! One entry per stream some handle lives for. Never asks the core: events come in, wakers go out.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::task::Waker;
 
 use tq_wire::{Side, StreamId};
@@ -46,14 +46,14 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct Wakers {
     side: Side,
-    entries: HashMap<StreamId, Entry, BuildHasherDefault<IdHasher>>,
+    entries: HashMap<StreamId, Entry, IdKey>,
     /// Peer's streams the application has taken, by direction.
     accepted: [u64; 2],
 }
 
 impl Wakers {
     pub(crate) fn new(side: Side) -> Self {
-        Self { side, entries: HashMap::default(), accepted: [0; 2] }
+        Self { side, entries: HashMap::with_hasher(IdKey::new()), accepted: [0; 2] }
     }
 
     /// A stream was opened or accepted and has these handles now.
@@ -118,23 +118,44 @@ impl Wakers {
     }
 }
 
-/// Stream ids are counted up under our own limits, so that nobody can choose collisions.
-#[derive(Default)]
-struct IdHasher(u64);
+/// Hashes ids with the secret of one connection: a peer chooses which of its streams stay open, and so which ids are here
+/// at a time.
+#[derive(Clone, Debug)]
+struct IdKey(u64);
+
+impl IdKey {
+    /// Drawn from the process's random state.
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0_u64))
+    }
+}
+
+impl BuildHasher for IdKey {
+    type Hasher = IdHasher;
+
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher { key: self.0, hash: 0 }
+    }
+}
+
+struct IdHasher {
+    key: u64,
+    hash: u64,
+}
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
-        self.0
+        self.hash
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u64(u64::from(byte));
-        }
+        bytes.iter().for_each(|byte| self.write_u64(self.hash ^ u64::from(*byte)));
     }
 
     fn write_u64(&mut self, id: u64) {
-        self.0 = (self.0.rotate_left(5) ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        // Both halves of the product, so that every bit of the id reaches the bits that choose a place.
+        let wide = u128::from(id ^ self.key) * u128::from(self.key | 1);
+        self.hash = wide as u64 ^ (wide >> 64) as u64;
     }
 }
 

@@ -237,6 +237,7 @@ impl TransportParameters {
             id::VERSION_INFORMATION => self.version_information = Some(VersionInformation::decode(v)?),
             id::RESET_STREAM_AT => self.reset_stream_at = true,
             id::MAX_DATAGRAM_FRAME_SIZE => self.max_datagram_frame_size = v.varint().map_err(cut)?,
+            // MUST mp21-2.1-2
             id::INITIAL_MAX_PATH_ID => {
                 let max = within(v, 0, u64::from(u32::MAX), "path id above 2^32-1")?;
                 self.initial_max_path_id = Some(PathId(max as u32));

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use tq_buf::mem::{Cow, Vec};
 use tq_wire::Code;
-use tq_wire::frame::DecodeError;
+use tq_wire::frame::{DecodeError, Wrong};
 
 /// First error number.
 pub const EQUIC_BASE: u16 = 500;
@@ -29,9 +29,10 @@ impl TransportError {
 
 impl From<DecodeError> for TransportError {
     // MUST 9000-4.6-1, 9000-12.4-4, 9000-19.3.1-1, 9000-19.7-2, 9000-19.11-1, 9000-19.15-1, 9000-19.15-6
+    // MUST mp21-4.6-3
     fn from(error: DecodeError) -> Self {
         let code = match error.wrong {
-            tq_wire::frame::Wrong::LongType => Code::PROTOCOL_VIOLATION,
+            Wrong::LongType | Wrong::PathId => Code::PROTOCOL_VIOLATION,
             _ => Code::FRAME_ENCODING_ERROR,
         };
         Self::new(code, error.frame_type, error.wrong.reason())

@@ -28,7 +28,7 @@ pub use config::{
 };
 pub use connection::{
     ClosePathError, Connection, EarlyData, EndpointEvent, Event, Local, MigrateError, OpenPathError,
-    PathEvent, PathInfo, PathStats, RecvMeta, Stats, Transmit,
+    PathEvent, PathInfo, PathStats, RaceError, RecvMeta, Stats, Transmit,
 };
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};

@@ -202,6 +202,26 @@ fn a_client_that_has_nothing_to_send_probes_all_the_same() {
 }
 
 #[test]
+fn a_probe_of_the_handshake_repeats_the_acknowledgement_that_may_be_lost() {
+    // a server that lost its flight and probes with PING alone
+    let mut raw = Raw::half_open_client(TransportConfig::default());
+    raw.pass(Duration::from_millis(50));
+    raw.pn[Level::Initial as usize] = 9;
+    let payload = [Raw::ack_one(0), pair::raw::bytes(&[Frame::Ping])].concat();
+    raw.send(Level::Initial, &payload);
+    // the ACK that follows goes astray
+    raw.datagrams.clear();
+    raw.pass(Duration::from_secs(2));
+    let probes = raw.packets();
+    assert!(!probes.is_empty());
+    for probe in probes {
+        let acked =
+            |frame: &Frame<'_>| matches!(frame, Frame::Ack(ack) if ack.ranges().next() == Some(9..=9));
+        assert!(probe.frames().iter().any(acked) && probe.frames().contains(&Frame::Ping), "{probe:?}");
+    }
+}
+
+#[test]
 fn a_lost_second_flight_of_the_client_does_not_end_in_silence() {
     for count in 1..6 {
         let mut pair = with_chain(500);

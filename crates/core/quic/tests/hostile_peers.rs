@@ -306,7 +306,8 @@ fn sizes_that_cannot_be_never_shrink_a_path_below_1200() {
     let mut raw = sender();
     for size in [0, 68, 576, 1199, 1200] {
         let now = raw.now;
-        raw.victim().on_too_big(now, size);
+        let remote = raw.victim().remote();
+        raw.victim().on_too_big(now, 0, remote, size);
         raw.pass(Duration::from_millis(10));
         assert!(raw.victim().stats().paths[0].mtu >= 1200, "{size}");
         raw.send(Level::OneRtt, &[1]);

@@ -19,6 +19,7 @@ use tq_quic::{
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
+// MUST mp21-2-1
 #[test]
 fn multipath_is_in_force_only_if_both_ends_want_it() {
     let config = |wanted: bool| if wanted { paths(4) } else { TransportConfig::default() };
@@ -112,6 +113,7 @@ fn each_path_measures_its_own_round_trip() {
     }
 }
 
+// MUST mp21-3.4-1, mp21-3.4-3
 #[test]
 fn both_ends_abandon_and_the_data_goes_on() {
     for by in [Side::Client, Side::Server] {
@@ -143,6 +145,7 @@ fn both_ends_abandon_and_the_data_goes_on() {
     }
 }
 
+// MUST mp21-3.1-1, mp21-3.4-4
 #[test]
 fn path_ids_are_granted_as_others_end_and_never_come_back() {
     let mut pair = paths_pair(2);
@@ -227,6 +230,7 @@ fn a_status_set_before_validation_takes_effect_with_it() {
     assert_eq!((theirs.state, theirs.peer_status), (PathState::Standby, Status::Backup));
 }
 
+// MUST mp21-3.1-7, mp21-3.1-8
 #[test]
 fn a_path_that_never_answers_fails_after_three_seconds_and_its_id_is_spent() {
     let mut pair = paths_pair(2);
@@ -257,6 +261,7 @@ fn a_path_of_600_ms_validates() {
     assert!(rtt >= 600 * MS && rtt < 620 * MS, "{rtt:?}");
 }
 
+// MUST mp21-3.1-4
 #[test]
 fn four_full_datagrams_open_a_path_and_the_server_keeps_to_three_times_what_came() {
     let mut pair = paths_pair(2);
@@ -284,6 +289,7 @@ fn four_full_datagrams_open_a_path_and_the_server_keeps_to_three_times_what_came
     assert!(counts.1 > 0 && counts.1 <= 3 * brought as u64, "{} for {brought}", counts.1);
 }
 
+// MUST mp21-3.1.2-1
 #[test]
 fn one_path_is_rebound_and_the_others_do_not_notice() {
     let mut pair = paths_pair(2);

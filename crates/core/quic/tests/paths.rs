@@ -308,7 +308,8 @@ fn an_interface_that_refuses_a_size_is_believed() {
     let mut flow = Flow::connect(&mut pair, Side::Client, 10 << 20);
     flow.run_for(&mut pair, Duration::from_millis(100));
     let now = pair.now;
-    pair.client(flow.client).on_too_big(now, 1452);
+    let remote = pair.server.address;
+    pair.client(flow.client).on_too_big(now, 0, remote, 1452);
     pair.link = Box::new(|flying| flying.bytes.len() < 1452);
     let client = flow.client;
     assert!(pair.client(client).stats().paths[0].mtu < 1452);

@@ -2,6 +2,7 @@
 //! sees one [`Connection`] and a clock; it decides what is sent and when, never how. What it found out leaves through
 //! [`Shared`] reports that whoever set up the run keeps.
 
+mod bond;
 mod bulk;
 mod datagrams;
 mod exchange;
@@ -19,6 +20,7 @@ use std::rc::Rc;
 use tq_quic::{Connection, ConnectionError, Event};
 use tq_time::Instant;
 
+pub use bond::{Bond, BondSpec, PathLog, PathOrder, PathWatch, Way};
 pub use bulk::{Bulk, BulkReport, BulkSpec, Order};
 pub use datagrams::{Datagrams, DatagramsReport, DatagramsSpec};
 pub use many::Many;

@@ -7,7 +7,7 @@
 
 mod process;
 
-pub use process::{Asked, Context, Departure, Meta, Notice, Process};
+pub use process::{Asked, Context, Departure, Meta, Notice, Process, Waker};
 
 // the network
 mod packet;

@@ -2,7 +2,9 @@
 //! for. A program sees addresses, datagrams and a clock, never the network; so the same program runs over any
 //! network, and the network carries any protocol. Nothing here moves time or knows a route.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use tq_time::Instant;
 use tq_wire::Ecn;
@@ -111,17 +113,53 @@ impl Asked {
     }
 }
 
+/// Programs to be called although nothing has come for them.
+pub(crate) type Calls = Rc<RefCell<Vec<u32>>>;
+
+/// Wakes a program from outside: whoever has it has changed something in the program and wants it to look. The program is
+/// settled at the present moment, or at the next if that is being settled already.
+#[derive(Clone, Debug, Default)]
+pub struct Waker(Option<(Calls, u32)>);
+
+impl Waker {
+    /// Of a program of a network.
+    pub(crate) const fn new(calls: Calls, program: u32) -> Self {
+        Self(Some((calls, program)))
+    }
+
+    /// Wakes it. Twice is once. Nothing happens outside a network that can.
+    pub fn wake(&self) {
+        if let Some((calls, program)) = &self.0 {
+            let mut calls = calls.borrow_mut();
+            if !calls.contains(program) {
+                calls.push(*program);
+            }
+        }
+    }
+}
+
 /// A program's hands for the length of one call.
 #[derive(Debug)]
 pub struct Context<'a> {
     now: Instant,
     asked: &'a mut Asked,
+    calls: Option<(&'a Calls, u32)>,
 }
 
 impl<'a> Context<'a> {
     /// For whoever calls a [`Process`].
     pub fn new(now: Instant, asked: &'a mut Asked) -> Self {
-        Self { now, asked }
+        Self { now, asked, calls: None }
+    }
+
+    /// As [`Context::new`], with a way to be woken.
+    pub(crate) fn awake(now: Instant, asked: &'a mut Asked, calls: &'a Calls, program: u32) -> Self {
+        Self { now, asked, calls: Some((calls, program)) }
+    }
+
+    /// What wakes this program from outside.
+    pub fn waker(&self) -> Waker {
+        self.calls.map(|(calls, program)| Waker::new(Rc::clone(calls), program)).unwrap_or_default()
     }
 
     /// Virtual time.

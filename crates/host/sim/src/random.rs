@@ -6,7 +6,9 @@
 
 mod actor;
 mod board;
+mod bond;
 mod make;
+mod paths;
 mod plan;
 mod shrink;
 mod stage;
@@ -14,8 +16,9 @@ mod stage;
 mod tests;
 mod traffic;
 mod verdict;
+mod wires;
 
-pub use plan::{BadPlan, Item, Plan, Verb, Who};
+pub use plan::{BadPlan, Item, MOST_LINKS, Plan, Verb, Who};
 pub use shrink::{Shrunk, shrink};
 pub use stage::{Outcome, ReadHook, Tamper, WireHook, run, run_with};
 pub use verdict::{Failure, Kind};

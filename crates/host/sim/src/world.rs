@@ -15,7 +15,7 @@ use tq_linkmodel::{Bottlenecks, Counters, Depth, Direction, Nat, State};
 use tq_time::Instant;
 
 use crate::packet::Pool;
-use crate::process::Asked;
+use crate::process::{Asked, Calls};
 use crate::route::{Map, Way, Ways};
 use crate::tap::{Tap, Taps, Where};
 use crate::topology::{Line, LinkId, Node, NodeId, index};
@@ -56,6 +56,8 @@ pub struct World {
     programs: Vec<Program>,
     /// Programs that were called at this moment, in order, and not settled yet.
     touched: Vec<u32>,
+    /// Programs that were woken from outside.
+    calls: Calls,
     asked: Asked,
     actions: Vec<Option<Action>>,
     free_actions: Vec<u32>,
@@ -81,6 +83,7 @@ impl World {
             pool: Pool::default(),
             programs: Vec::new(),
             touched: Vec::new(),
+            calls: Calls::default(),
             asked: Asked::default(),
             actions: Vec::new(),
             free_actions: Vec::new(),

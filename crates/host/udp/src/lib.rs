@@ -12,12 +12,14 @@
 mod addr;
 mod clock;
 mod control;
+mod device;
 mod recv;
 mod send;
 mod socket;
 mod sys;
 
 pub use clock::{Clock, Timer, set_timer_slack};
+pub use device::DeviceError;
 pub use recv::{RecvBatch, Train, Trains};
 pub use send::{MAX_TRAIN, SendError, Transmit};
 pub use socket::{Options, Socket};

@@ -45,7 +45,8 @@ pub enum SendError {
     TooBig,
     /// No route, link down, or an IPv6 peer on an IPv4 socket: the path is dead for now.
     Unreachable(io::Error),
-    /// `local_ip` is not, or no longer, an address of this host: drop the path, or send without it.
+    /// `local_ip`, or the address the socket is bound to, is not, or no longer, one of this host: drop the path, or send
+    /// without it.
     BadSource(io::Error),
     /// A firewall said no: treat as lost.
     Denied(io::Error),
@@ -57,13 +58,14 @@ pub enum SendError {
 
 impl SendError {
     /// What `error` asks of the sender of `transmit`, `sent` bytes of which have left.
-    fn classify(error: io::Error, sent: usize, transmit: &Transmit<'_>) -> Self {
+    fn classify(error: io::Error, sent: usize, transmit: &Transmit<'_>, socket: &Socket) -> Self {
+        let foreign = |ip: IpAddr| !sys::is_local(ip);
         match error.raw_os_error().unwrap_or(0) {
             libc::EAGAIN => Self::WouldBlock { sent },
             libc::EMSGSIZE => Self::TooBig,
             // Which of these a foreign source gives depends on family and kernel.
             libc::EINVAL | libc::EADDRNOTAVAIL | libc::ENETUNREACH | libc::EHOSTUNREACH
-                if transmit.local_ip.is_some_and(|ip| !sys::is_local(ip)) =>
+                if transmit.local_ip.or_else(|| socket.bound_ip()).is_some_and(foreign) =>
             {
                 Self::BadSource(error)
             }
@@ -142,7 +144,7 @@ impl Socket {
         let segment = transmit.segment.map_or(0, usize::from);
         let mut sent = 0;
         if segment == 0 || segment >= contents.len() {
-            return self.call(&head, contents, 0).map_err(|e| SendError::classify(e, sent, transmit));
+            return self.call(&head, contents, 0).map_err(|e| SendError::classify(e, sent, transmit, self));
         }
         while sent < contents.len() {
             let rest = &contents[sent..];
@@ -153,14 +155,19 @@ impl Socket {
                 Err(e) if train.len() > segment && e.raw_os_error().is_some_and(gso_to_blame) => {
                     // The same datagram without segmentation tells who is to blame.
                     let alone = self.call(&head, &train[..segment], 0);
-                    alone.map_err(|e| SendError::classify(e, sent, transmit))?;
+                    alone.map_err(|e| SendError::classify(e, sent, transmit, self))?;
                     sent += segment;
                     self.no_gso.store(true, Ordering::Relaxed);
                 }
-                Err(e) => return Err(SendError::classify(e, sent, transmit)),
+                Err(e) => return Err(SendError::classify(e, sent, transmit, self)),
             }
         }
         Ok(())
+    }
+
+    /// The one address everything is sent from, if it was bound to one.
+    fn bound_ip(&self) -> Option<IpAddr> {
+        self.local_addr().ok().map(|addr| addr.ip()).filter(|ip| !ip.is_unspecified())
     }
 
     /// Addresses and codepoint in the kernel's layout, or why they do not go together.

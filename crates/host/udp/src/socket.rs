@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{Family, normal};
 use crate::recv::{RecvBatch, Slot};
-use crate::{Clock, sys};
+use crate::{Clock, device, sys};
 
 /// How to open a [`Socket`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +48,8 @@ impl Socket {
     /// Opens a socket on `addr`; port 0 lets the kernel choose, `[::]` takes IPv4 too unless told otherwise.
     ///
     /// # Errors
-    /// Those of `socket(2)`, `bind(2)` and of options without which nothing works; a kernel that lacks GRO or
-    /// denies the buffer size is accepted.
+    /// Those of `socket(2)`, `bind(2)` and of options without which nothing works, a [`crate::DeviceError`] inside if it
+    /// is the device; a kernel that lacks GRO or denies the buffer size is accepted.
     pub fn bind(addr: SocketAddr, options: &Options) -> io::Result<Self> {
         let family = if addr.is_ipv4() { Family::V4 } else { Family::V6 };
         let inner = socket2::Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
@@ -61,7 +61,7 @@ impl Socket {
             inner.set_reuse_port(true)?;
         }
         if let Some(device) = &options.device {
-            inner.bind_device(Some(device.as_bytes()))?;
+            device::tie(&inner, device)?;
         }
         let socket = Self { inner, family, no_gso: AtomicBool::new(false) };
         socket.set_buffers(options)?;
@@ -89,6 +89,14 @@ impl Socket {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = self.inner.local_addr()?.as_socket();
         addr.map(normal).ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    /// The device it is tied to.
+    ///
+    /// # Errors
+    /// None are known.
+    pub fn device(&self) -> io::Result<Option<String>> {
+        Ok(self.inner.device()?.map(|name| String::from_utf8_lossy(&name).into_owned()))
     }
 
     /// Bytes the kernel really holds for receiving and sending. Linux counts its own overhead in, so that

@@ -95,6 +95,38 @@ fn a_slow_device_blocks_and_resuming_loses_nothing() {
 }
 
 #[test]
+fn an_address_that_was_taken_away_is_a_bad_source() {
+    within(&["ip link set lo up", "ip addr add 10.9.9.9/32 dev lo"], || {
+        let (from, to) = (bind("10.9.9.9:0"), bind("127.0.0.1:0"));
+        let remote = to.local_addr().unwrap();
+        from.send(&datagram(remote, b"hello")).unwrap();
+        let words = ["addr", "del", "10.9.9.9/32", "dev", "lo"];
+        assert!(Command::new("ip").args(words).status().unwrap().success());
+        let contents = vec![0; 5000];
+        for segment in [None, Some(1000)] {
+            let result = from.send(&Transmit { segment, ..datagram(remote, &contents) });
+            assert!(matches!(result, Err(SendError::BadSource(_))), "{result:?}");
+        }
+        assert!(from.max_segments() >= 64);
+    });
+}
+
+#[test]
+fn a_device_that_goes_away_makes_its_peers_unreachable() {
+    let up =
+        ["ip link add one type veth peer name two", "ip addr add 10.9.9.1/24 dev one", "ip link set one up"];
+    within(&[&up[..], &["ip link set two up"]].concat(), || {
+        let options = Options { device: Some("one".into()), ..Options::default() };
+        let from = Socket::bind("0.0.0.0:0".parse().unwrap(), &options).unwrap();
+        let remote = "10.9.9.2:9".parse().unwrap();
+        from.send(&datagram(remote, b"hello")).unwrap();
+        assert!(Command::new("ip").args(["link", "del", "one"]).status().unwrap().success());
+        let result = from.send(&datagram(remote, b"hello"));
+        assert!(matches!(result, Err(SendError::Unreachable(_))), "{result:?}");
+    });
+}
+
+#[test]
 fn without_a_route_the_peer_is_unreachable() {
     within(&[], || {
         for (any, peer) in [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")] {

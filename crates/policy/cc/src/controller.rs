@@ -8,9 +8,10 @@ use core::str::FromStr;
 
 use tq_time::Instant;
 
+use crate::bbr::Bbr;
 use crate::cubic::Cubic;
 use crate::newreno::NewReno;
-use crate::rate::RateSample;
+use crate::rate::{Flight, RateSample};
 use crate::recovery::Recovery;
 use crate::rtt::Rtt;
 
@@ -46,17 +47,23 @@ pub enum Algorithm {
     Cubic,
     /// RFC 9002 §7.
     NewReno,
+    /// BBRv3, draft-ietf-ccwg-bbr-06.
+    Bbr,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 2] = [Self::Cubic, Self::NewReno];
+    pub const ALL: [Self; 3] = [Self::Cubic, Self::NewReno, Self::Bbr];
+    /// Those whose window falls with each loss.
+    #[cfg(test)]
+    pub(crate) const LOSS_BASED: [Self; 2] = [Self::Cubic, Self::NewReno];
 
     /// The name [`FromStr`] takes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Cubic => "cubic",
             Self::NewReno => "newreno",
+            Self::Bbr => "bbr",
         }
     }
 }
@@ -67,13 +74,14 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// A name that is no congestion controller's; the known ones are `cubic`, `newreno` and its short form `reno`.
+/// A name that is no congestion controller's; the known ones are `cubic`, `newreno` with its short form `reno`, and
+/// `bbr`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm;
 
 impl fmt::Display for UnknownAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown congestion controller, expected cubic or newreno")
+        f.write_str("unknown congestion controller, expected cubic, newreno or bbr")
     }
 }
 
@@ -86,6 +94,7 @@ impl FromStr for Algorithm {
         match name {
             "cubic" => Ok(Self::Cubic),
             "reno" | "newreno" => Ok(Self::NewReno),
+            "bbr" => Ok(Self::Bbr),
             _ => Err(UnknownAlgorithm),
         }
     }
@@ -109,6 +118,22 @@ pub struct Ack<'a> {
     pub app_limited: bool,
     /// Delivery rate, if this acknowledgement gave a sample.
     pub delivered: Option<RateSample>,
+    /// What became of the path while the newest of the packets was in flight
+    /// ([`RateSampler::flight`](crate::RateSampler::flight)).
+    pub flight: Option<Flight>,
+}
+
+/// Packets declared lost at one moment, as controllers that measure loss see them.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost<'a> {
+    /// Bytes of the packets.
+    pub bytes: u64,
+    /// Runs of consecutive packet numbers they make up.
+    pub ranges: u32,
+    /// What became of the path since the newest of them left ([`RateSampler::on_lost`](crate::RateSampler::on_lost)).
+    pub flight: Flight,
+    /// The path's round-trip time.
+    pub rtt: &'a Rtt,
 }
 
 /// A congestion controller of one path.
@@ -118,6 +143,8 @@ pub enum Controller {
     Cubic(Cubic),
     /// RFC 9002 §7.
     NewReno(NewReno),
+    /// BBRv3, draft-ietf-ccwg-bbr-06.
+    Bbr(Bbr),
 }
 
 impl Controller {
@@ -126,6 +153,16 @@ impl Controller {
         match algorithm {
             Algorithm::Cubic => Self::Cubic(Cubic::new(now, mtu)),
             Algorithm::NewReno => Self::NewReno(NewReno::new(mtu)),
+            Algorithm::Bbr => Self::Bbr(Bbr::new(now, mtu)),
+        }
+    }
+
+    /// The same, drawing what is random from `seed`. Without this, from the time it was made.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        match self {
+            Self::Bbr(bbr) => Self::Bbr(bbr.with_seed(seed)),
+            other => other,
         }
     }
 
@@ -139,23 +176,28 @@ impl Controller {
         match self {
             Self::Cubic(cubic) => Self::Cubic(cubic.with_long_start(on)),
             Self::NewReno(reno) => Self::NewReno(reno.with_long_start(on)),
+            Self::Bbr(bbr) => Self::Bbr(bbr.with_long_start(on)),
         }
     }
 
     /// Bytes that are best sent back to back for the path to be measured; zero mostly. Not more than the initial
     /// window of the path's length (RFC 9002 §7.7).
     pub fn train(&self) -> usize {
-        let state = self.state();
-        if state.wants_trains() { TRAIN_PACKETS * usize::try_from(state.mtu).unwrap_or(0) } else { 0 }
+        let wanted = match self.loss_based() {
+            Ok(state) => state.wants_trains(),
+            Err(bbr) => bbr.wants_trains(),
+        };
+        if wanted { TRAIN_PACKETS * usize::from(self.mtu()) } else { 0 }
     }
 
     /// A packet of `bytes` that counts as in flight left; `in_flight_before` does not include it.
     ///
     /// `pn` rises within a space; where it falls, another space of the same path has begun to send.
-    pub fn on_sent(&mut self, now: Instant, _bytes: u16, in_flight_before: u64, pn: u64) {
+    pub fn on_sent(&mut self, now: Instant, bytes: u16, in_flight_before: u64, pn: u64) {
         match self {
             Self::Cubic(cubic) => cubic.on_sent(now, in_flight_before, pn),
             Self::NewReno(reno) => reno.on_sent(pn),
+            Self::Bbr(bbr) => bbr.on_sent(now, bytes, in_flight_before),
         }
     }
 
@@ -165,6 +207,15 @@ impl Controller {
         match self {
             Self::Cubic(cubic) => cubic.on_ack(now, ack),
             Self::NewReno(reno) => reno.on_ack(now, ack),
+            Self::Bbr(bbr) => bbr.on_ack(now, ack),
+        }
+    }
+
+    /// Packets were declared lost; [`Controller::on_congestion`] is told of the same ones next. Nothing to those whose
+    /// window falls with each loss.
+    pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
+        if let Self::Bbr(bbr) = self {
+            bbr.on_lost(now, lost);
         }
     }
 
@@ -173,28 +224,35 @@ impl Controller {
     /// nothing more is taken (RFC 9002 §7.3.2). `persistent` (RFC 9002 §7.6) falls to the minimum window whether
     /// or not the period is new; the caller then also restarts the minimum RTT ([`Rtt::restart_min`]).
     ///
-    /// `lost_bytes` and `in_flight` (after the loss) are for controllers that measure loss.
+    /// `lost_bytes` and `in_flight` (after the loss) are for controllers that measure loss. BBR reduces nothing at once
+    /// but to the minimum window; it judges at the end of the round trip.
+    ///
+    /// Says whether a congestion event began: [`Controller::on_spurious`] takes back what it did.
     pub fn on_congestion(
         &mut self,
         now: Instant,
         sent_at: Instant,
         _lost_bytes: u64,
-        _in_flight: u64,
+        in_flight: u64,
         persistent: bool,
         ecn: bool,
-    ) {
+    ) -> bool {
+        let before = self.window();
         match self {
             Self::Cubic(cubic) => cubic.on_congestion(now, sent_at, persistent, ecn),
             Self::NewReno(reno) => reno.on_congestion(now, sent_at, persistent, ecn),
+            Self::Bbr(bbr) => return bbr.on_congestion(now, sent_at, in_flight, persistent, ecn),
         }
+        self.window() < before
     }
 
     /// Every packet of the last congestion event was acknowledged after all: the reduction is undone unless the
     /// window has grown past its old size (RFC 9438 §4.9). Without effect after an ECN mark or a second call.
-    pub fn on_spurious(&mut self, _now: Instant) {
+    pub fn on_spurious(&mut self, now: Instant) {
         match self {
             Self::Cubic(cubic) => cubic.on_spurious(),
             Self::NewReno(reno) => reno.on_spurious(),
+            Self::Bbr(bbr) => bbr.on_spurious(now),
         }
     }
 
@@ -203,27 +261,28 @@ impl Controller {
         match self {
             Self::Cubic(cubic) => cubic.on_mtu(mtu),
             Self::NewReno(reno) => reno.on_mtu(mtu),
+            Self::Bbr(bbr) => bbr.on_mtu(mtu),
         }
     }
 
     /// Bytes that may be in flight.
     pub fn window(&self) -> u64 {
-        self.state().window()
+        self.loss_based().map_or_else(Bbr::window, Recovery::window)
     }
 
-    /// Slow-start threshold in bytes; `u64::MAX` while there is none.
+    /// Slow-start threshold in bytes; `u64::MAX` while there is none, and always with BBR.
     pub fn ssthresh(&self) -> u64 {
-        self.state().ssthresh
+        self.loss_based().map_or(u64::MAX, |state| state.ssthresh)
     }
 
-    /// Whether the window is still below the threshold.
+    /// Whether the window is still below the threshold; with BBR, whether it is in Startup.
     pub fn in_slow_start(&self) -> bool {
-        self.state().in_slow_start()
+        self.loss_based().map_or_else(Bbr::in_startup, Recovery::in_slow_start)
     }
 
-    /// Whether a reduction was made and no packet sent after it was acknowledged yet.
+    /// Whether a reduction was made (BBR: something was lost) and no packet sent after it was acknowledged yet.
     pub fn in_recovery(&self) -> bool {
-        self.state().in_recovery()
+        self.loss_based().map_or_else(Bbr::in_recovery, Recovery::in_recovery)
     }
 
     /// Bytes per second at which packets may leave (RFC 9002 §7.7), at least 120 kB/s.
@@ -232,18 +291,22 @@ impl Controller {
     /// on, and what is faster leaves the rest of each RTT empty, where no queue is seen. After it 1.25 times, and at
     /// least 1.25 times the delivery rate of the last round trips: the smoothed RTT lags when a queue has drained.
     /// In recovery once, so that a reduction is spread over the round trip and nothing bursts into the full queue
-    /// (the aim of RFC 9937).
+    /// (the aim of RFC 9937). BBR paces by what it measured, without a least rate.
     pub fn pacing_rate(&self, rtt: &Rtt) -> u64 {
-        let (gain, divisor) = match self.state() {
+        let state = match self.loss_based() {
+            Ok(state) => state,
+            Err(bbr) => return bbr.pacing_rate(rtt),
+        };
+        let (gain, divisor) = match state {
             state if state.in_recovery() => (1, 1),
             state if state.in_slow_start() => (3, 2),
             _ => (5, 4),
         };
         // A window is below 2^41, so this stays below 2^64.
         let micros = u64::try_from(rtt.smoothed().as_micros()).unwrap_or(u64::MAX).max(1);
-        let peak = if self.in_recovery() { 0 } else { self.state().peak().min(FASTEST_PEAK) };
+        let peak = if state.in_recovery() { 0 } else { state.peak().min(FASTEST_PEAK) };
         let measured = peak * 5 / 4;
-        (self.window() * 1_000_000 / micros * gain / divisor).max(measured).max(SLOWEST_PACE)
+        (state.window() * 1_000_000 / micros * gain / divisor).max(measured).max(SLOWEST_PACE)
     }
 
     /// The algorithm's name, as [`Algorithm::name`].
@@ -256,20 +319,30 @@ impl Controller {
         match self {
             Self::Cubic(_) => Algorithm::Cubic,
             Self::NewReno(_) => Algorithm::NewReno,
+            Self::Bbr(_) => Algorithm::Bbr,
         }
     }
 
     /// Forgets everything but algorithm and packet size: the path has new addresses (RFC 9000 §9.4).
     pub fn reset(&mut self, now: Instant) {
-        let mtu = u16::try_from(self.state().mtu).unwrap_or(u16::MAX);
-        let long = self.state().long_start();
-        *self = Self::new(self.algorithm(), now, mtu).with_long_start(long);
+        let fresh = Self::new(self.algorithm(), now, self.mtu());
+        *self = match self.loss_based() {
+            Ok(state) => fresh.with_long_start(state.long_start()),
+            Err(bbr) => fresh.with_seed(bbr.seed()).with_long_start(bbr.long_start()),
+        };
     }
 
-    fn state(&self) -> &Recovery {
+    fn mtu(&self) -> u16 {
+        let mtu = self.loss_based().map_or_else(Bbr::mtu, |state| state.mtu);
+        u16::try_from(mtu).unwrap_or(u16::MAX)
+    }
+
+    /// What all controllers have in common whose window falls with each loss.
+    fn loss_based(&self) -> Result<&Recovery, &Bbr> {
         match self {
-            Self::Cubic(cubic) => cubic.state(),
-            Self::NewReno(reno) => reno.state(),
+            Self::Cubic(cubic) => Ok(cubic.state()),
+            Self::NewReno(reno) => Ok(reno.state()),
+            Self::Bbr(bbr) => Err(bbr),
         }
     }
 }

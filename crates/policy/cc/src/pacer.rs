@@ -28,6 +28,8 @@ pub struct Pacer {
     at: Instant,
     /// The departure time last given out, if the caller was made to wait for it.
     awaited: Option<Instant>,
+    /// There was nothing to send since the last burst: credit is saved up.
+    resting: bool,
 }
 
 impl Default for Pacer {
@@ -39,7 +41,7 @@ impl Default for Pacer {
 impl Pacer {
     /// A pacer that lets the first ten packets leave at once.
     pub fn new() -> Self {
-        Self { credit: IDLE_CREDIT, at: Instant::ZERO, awaited: None }
+        Self { credit: IDLE_CREDIT, at: Instant::ZERO, awaited: None, resting: false }
     }
 
     /// When the next burst may leave, `now` or later, at `rate` bytes per second (from
@@ -60,8 +62,14 @@ impl Pacer {
     pub fn on_sent(&mut self, now: Instant, bytes: usize, rate: u64) {
         self.refill(now, rate);
         self.awaited = None;
+        self.resting = false;
         let cost = i64::try_from(bytes).unwrap_or(i64::MAX).saturating_mul(NANO);
         self.credit = self.credit.saturating_sub(cost);
+    }
+
+    /// There is nothing to send though more might leave: what is saved up until then may leave at once.
+    pub fn rest(&mut self) {
+        self.resting = true;
     }
 
     /// Bytes of one burst: what `rate` gives in a millisecond, at least two packets of `mtu`, at most 64 KiB.
@@ -70,24 +78,25 @@ impl Pacer {
         (rate / 1000).min(LARGEST_BURST).max(packets) as usize
     }
 
-    /// Adds what the time since the last call is worth. Credit saved up is bounded: ten packets after idleness;
-    /// if the caller waited for a departure time and came a little late, also what it missed, up to two
-    /// milliseconds or one largest burst, so that coarse timers do not lower the rate.
+    /// Adds what the time since the last call is worth. Credit saved up is bounded: ten packets after idleness; if the
+    /// caller waited for a departure time and came a little late, what it missed, up to two milliseconds or one
+    /// largest burst, so that coarse timers do not lower the rate; nothing while a full window waits for
+    /// acknowledgements: what they free goes evenly, not as a burst into the queue that is longest then.
     fn refill(&mut self, now: Instant, rate: u64) {
         let passed = now.saturating_since(self.at).as_nanos();
         let earned = u64::try_from(passed).unwrap_or(u64::MAX).saturating_mul(rate);
         let credit = self.credit.saturating_add(i64::try_from(earned).unwrap_or(i64::MAX));
-        self.credit = credit.min(self.credit_limit(now, rate));
+        self.credit = credit.min(self.credit_limit(now, rate).max(self.credit));
         self.at = self.at.max(now);
     }
 
     fn credit_limit(&self, now: Instant, rate: u64) -> i64 {
         match self.awaited {
+            _ if self.resting => IDLE_CREDIT,
             Some(departure) if now.saturating_since(departure) <= LATEST => {
-                let missed = (rate / 500).min(LARGEST_BURST) as i64;
-                (missed * NANO).max(IDLE_CREDIT)
+                (rate / 500).min(LARGEST_BURST) as i64 * NANO
             }
-            _ => IDLE_CREDIT,
+            _ => 0,
         }
     }
 }

@@ -15,7 +15,10 @@ use crate::rtt::nanos;
 #[cfg(test)]
 mod tests;
 
-/// What a packet carries while in flight.
+/// The bit of [`SentState`]'s `flight` that says the sender had too little to send.
+const LIMITED: u32 = 1 << 31;
+
+/// What a packet carries while in flight: 32 bytes, as there is one for each packet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SentState {
     /// Bytes delivered on the path when the packet left.
@@ -24,7 +27,36 @@ pub struct SentState {
     pub delivered_at: Instant,
     /// When the packet that began this sampling interval left.
     pub first_sent_at: Instant,
+    /// Bytes lost on the path when the packet left, modulo 2^32.
+    lost: u32,
+    /// Bytes in flight before it, below 2^31, and [`LIMITED`].
+    flight: u32,
+}
+
+impl SentState {
+    /// Bytes that were in flight when the packet left, without it; at most 2^31 - 1.
+    pub const fn in_flight(&self) -> u64 {
+        (self.flight & !LIMITED) as u64
+    }
+
     /// The sender had too little to send.
+    pub const fn app_limited(&self) -> bool {
+        self.flight & LIMITED != 0
+    }
+}
+
+/// What became of the path while one packet was in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// Bytes delivered on the path when the packet left.
+    pub delivered_before: u64,
+    /// Bytes delivered by now.
+    pub delivered: u64,
+    /// Bytes that were in flight when it left, without it.
+    pub in_flight: u64,
+    /// Bytes declared lost since it left.
+    pub lost: u64,
+    /// The application held the sender back when it left.
     pub app_limited: bool,
 }
 
@@ -57,6 +89,8 @@ pub struct RateSampler {
     /// Samples are limited by the application until this much is delivered; zero if they are not.
     app_limited_until: u64,
     newest: Option<Newest>,
+    lost: u64,
+    flight: Option<Flight>,
 }
 
 impl RateSampler {
@@ -72,11 +106,30 @@ impl RateSampler {
             self.first_sent_at = now;
             self.delivered_at = now;
         }
+        let limited = if self.app_limited_until != 0 { LIMITED } else { 0 };
         SentState {
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             first_sent_at: self.first_sent_at,
-            app_limited: self.app_limited_until != 0,
+            lost: self.lost as u32,
+            flight: in_flight_before.min(u64::from(!LIMITED)) as u32 | limited,
+        }
+    }
+
+    /// Packets of `bytes` in sum were declared lost, the newest of which left with `state`: what happened since then,
+    /// these bytes included.
+    pub fn on_lost(&mut self, bytes: u64, state: &SentState) -> Flight {
+        self.lost = self.lost.wrapping_add(bytes);
+        self.since(state)
+    }
+
+    fn since(&self, state: &SentState) -> Flight {
+        Flight {
+            delivered_before: state.delivered,
+            delivered: self.delivered,
+            in_flight: state.in_flight(),
+            lost: u64::from((self.lost as u32).wrapping_sub(state.lost)),
+            app_limited: state.app_limited(),
         }
     }
 
@@ -101,7 +154,9 @@ impl RateSampler {
         if self.delivered > self.app_limited_until {
             self.app_limited_until = 0;
         }
+        self.flight = None;
         let Newest { sent_at, state } = self.newest.take()?;
+        self.flight = Some(self.since(&state));
         self.first_sent_at = self.first_sent_at.max(sent_at);
         let sending = sent_at.saturating_since(state.first_sent_at);
         let acking = self.delivered_at.saturating_since(state.delivered_at);
@@ -112,7 +167,12 @@ impl RateSampler {
             delivered,
             interval,
             rate: u64::try_from(rate).unwrap_or(u64::MAX),
-            app_limited: state.app_limited,
+            app_limited: state.app_limited(),
         })
+    }
+
+    /// The flight of the packet the last call of [`RateSampler::sample`] was about; `None` if nothing was acknowledged.
+    pub fn flight(&self) -> Option<Flight> {
+        self.flight
     }
 }

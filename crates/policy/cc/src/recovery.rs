@@ -195,10 +195,14 @@ impl Recovery {
     }
 
     /// The window a reduction starts from. It is the window itself, but at the end of the initial slow start that
-    /// ran a round ahead of what the path was able to carry: then it is what the path did carry.
+    /// ran a round ahead of what the path was able to carry: then it is what the path did carry. A handshake carries
+    /// little without showing what could be: the initial window is believed.
     pub(crate) fn proven(&self) -> Bytes {
+        let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
         match self.start.proven() {
-            Some(proven) if self.ssthresh == NO_THRESHOLD => self.cwnd.min(Bytes::new(proven)),
+            Some(proven) if self.ssthresh == NO_THRESHOLD => {
+                self.cwnd.min(Bytes::new(proven.max(initial_window(mtu))))
+            }
             _ => self.cwnd,
         }
     }

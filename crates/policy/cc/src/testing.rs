@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use tq_time::{Duration, Instant};
 
-use crate::{Ack, Algorithm, Controller, Pacer, RateSample, RateSampler, Rtt, SentState};
+use crate::{Ack, Algorithm, Controller, Lost, Pacer, RateSample, RateSampler, Rtt, SentState};
 
 pub(crate) const MS: Duration = Duration::from_millis(1);
 
@@ -28,6 +28,7 @@ pub(crate) fn ack(rtt: &Rtt, bytes: u64, sent_at: Instant, pn: u64) -> Ack<'_> {
         in_flight: 0,
         app_limited: false,
         delivered: None,
+        flight: None,
     }
 }
 
@@ -207,10 +208,14 @@ impl Transfer {
         self.samples.extend(delivered);
         self.delivered += bytes;
         let in_flight = self.in_flight();
-        let ack = Ack { in_flight, delivered, ..ack(&self.rtt, bytes, newest.sent_at, newest.pn) };
+        let flight = self.sampler.flight();
+        let ack = Ack { in_flight, delivered, flight, ..ack(&self.rtt, bytes, newest.sent_at, newest.pn) };
         self.controller.on_ack(now, &ack);
         while let Some(lost) = self.flight.pop_front_if(|p| p.acked_at.is_none() && p.pn + 3 <= newest.pn) {
             let in_flight = self.in_flight();
+            let flight = self.sampler.on_lost(PACKET.into(), &lost.state);
+            let report = Lost { bytes: PACKET.into(), ranges: 1, flight, rtt: &self.rtt };
+            self.controller.on_lost(now, &report);
             self.controller.on_congestion(now, lost.sent_at, PACKET.into(), in_flight, false, false);
         }
     }

@@ -18,6 +18,8 @@ use probing::Probing;
 
 /// Progress elsewhere counts as a witness if it is this much younger.
 const APART: Duration = Duration::from_millis(10);
+/// A witness that has something outstanding and was not heard for this long is silent itself.
+const FADES: Duration = Duration::from_millis(50);
 /// Silence that takes a path out, at least.
 const OUT_AFTER: Duration = Duration::from_millis(100);
 /// Good rounds in a row that end probation.
@@ -123,6 +125,11 @@ impl Monitor {
     /// An ack-eliciting packet left on the path.
     pub fn on_sent(&mut self, now: Instant) {
         self.silence.on_sent(now);
+    }
+
+    /// The answer to the oldest packet outstanding is due at `at`. To be told just before progress.
+    pub fn expect(&mut self, at: Instant) {
+        self.silence.expect(at);
     }
 
     /// Something outstanding on the path was newly acknowledged; `idle` if nothing is outstanding any more.
@@ -231,7 +238,7 @@ impl Monitor {
         let blamed = matches!(witness, Witness::Heard | Witness::Idle);
         match self.state {
             Health::Good if passed(self.silence.suspect_at(load)) => {
-                if !blamed {
+                if !blamed && witness != Witness::Faded {
                     return self.dark(now, load, witness);
                 }
                 let change = self.shift(now, Health::Suspect, Cause::Silence).ok();
@@ -299,7 +306,7 @@ impl Monitor {
             self.probing.postpone(now, quick(load));
         } else if self.probing.due() <= now {
             let long = self.out_at(load).is_some_and(|at| at <= now);
-            if long && witness == Witness::Silent {
+            if long && matches!(witness, Witness::Silent | Witness::Faded) {
                 return Orders { probe: Some(self.probing.next(now)), ..Orders::default() };
             }
             self.probing.postpone(now, quick(load));
@@ -326,16 +333,19 @@ fn min(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
 }
 
 /// What the other paths of the connection say about `own`.
-pub fn witness<'a>(own: &Monitor, others: impl Iterator<Item = &'a Monitor>) -> Witness {
+pub fn witness<'a>(now: Instant, own: &Monitor, others: impl Iterator<Item = &'a Monitor>) -> Witness {
     let since = own.silence.since().unwrap_or(own.since);
-    let (mut any, mut idle, mut loaded) = (false, false, false);
+    let (mut any, mut idle, mut loaded, mut faded) = (false, false, false, false);
     for other in others {
         any = true;
         if other.state == Health::Out {
             continue;
         }
-        if other.silence.last_progress().is_some_and(|at| at > since + APART) {
-            return Witness::Heard;
+        if let Some(at) = other.silence.last_progress().filter(|at| *at > since + APART) {
+            if !other.silence.is_busy() || now.saturating_since(at) <= FADES {
+                return Witness::Heard;
+            }
+            faded = true;
         }
         loaded |= other.silence.is_busy();
         idle |= !other.silence.is_busy();
@@ -343,6 +353,7 @@ pub fn witness<'a>(own: &Monitor, others: impl Iterator<Item = &'a Monitor>) -> 
     match (any, loaded, idle) {
         (false, ..) => Witness::Alone,
         (true, false, true) => Witness::Idle,
+        _ if faded => Witness::Faded,
         _ => Witness::Silent,
     }
 }

@@ -11,6 +11,7 @@ use tq_time::Instant;
 use crate::demand::{Demand, Pick};
 use crate::field::Field;
 use crate::memory::Memory;
+use crate::reinject;
 use crate::view::PathView;
 
 mod aggregate;
@@ -47,6 +48,12 @@ impl Kind {
     /// Every scheduler.
     pub const ALL: [Self; 6] =
         [Self::Aggregate, Self::MinRtt, Self::RoundRobin, Self::Weighted, Self::Blest, Self::Ecf];
+
+    /// Whether it sends again what a slow path still holds when nothing else waits. Round robin does not: it takes
+    /// turns and weighs nothing.
+    pub const fn reinjects(self) -> bool {
+        !matches!(self, Self::RoundRobin)
+    }
 
     /// The name [`FromStr`] takes.
     pub const fn name(self) -> &'static str {
@@ -136,8 +143,9 @@ impl Scheduler {
     pub fn pick(&mut self, now: Instant, views: &[PathView], demand: &Demand) -> Pick {
         let field = Field::new(now, views, demand);
         let memory = &mut self.memory;
-        if demand.backlog == 0 && self.kind != Kind::Aggregate {
-            return Pick::Nothing;
+        if demand.backlog == 0 {
+            let again = if self.kind.reinjects() { reinject::pick(&field) } else { None };
+            return again.unwrap_or(Pick::Nothing);
         }
         match self.kind {
             Kind::Aggregate => aggregate::pick(memory, &field),

@@ -52,12 +52,14 @@ pub struct Silence {
     progress_at: Option<Instant>,
     /// Progress was made in this busy period.
     heard: bool,
+    /// The next answer is not due before.
+    due: Option<Instant>,
 }
 
 impl Silence {
     /// A detector that assumes 5 ms between acknowledgements.
     pub fn new(now: Instant) -> Self {
-        Self { gap: FIRST_GAP, gap_at: now, busy_since: None, progress_at: None, heard: false }
+        Self { gap: FIRST_GAP, gap_at: now, busy_since: None, progress_at: None, heard: false, due: None }
     }
 
     /// An ack-eliciting packet left.
@@ -68,9 +70,17 @@ impl Silence {
         }
     }
 
+    /// The answer to the oldest packet outstanding is due at `at`: what passes until then is nobody's silence. A sender that
+    /// starts slowly leaves gaps of a round trip, which are no habit of the path.
+    pub fn expect(&mut self, at: Instant) {
+        self.due = Some(at);
+    }
+
     /// Something new was acknowledged; `idle` if nothing is outstanding any more.
     pub fn on_progress(&mut self, now: Instant, idle: bool) {
+        let due = self.due.take();
         if let (true, Some(last)) = (self.heard, self.progress_at) {
+            let last = due.map_or(last, |due| due.max(last));
             let gap = nanos(now.saturating_since(last));
             if gap <= LONGEST_GAP && gap >= self.usual_gap(now) {
                 self.gap = gap;
@@ -148,6 +158,9 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 pub enum Witness {
     /// Another path made progress well after this one fell silent: it is this path.
     Heard,
+    /// One did, but it has been silent for a while as well: longer paths are heard a little longer when all die at once.
+    /// Enough for a suspicion, not for more.
+    Faded,
     /// Other paths are alive and have nothing outstanding: sending there is the question and the answer.
     Idle,
     /// Every path with something outstanding is silent: the host, the peer or the last mile. None is to blame.

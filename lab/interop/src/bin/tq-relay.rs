@@ -24,6 +24,12 @@ struct Cli {
     /// The server.
     #[arg(long, value_name = "ADDR")]
     to: SocketAddr,
+    /// A second door for clients, over the same link.
+    #[arg(long, value_name = "ADDR", requires = "also_to")]
+    also: Option<SocketAddr>,
+    /// Where the second door leads.
+    #[arg(long, value_name = "ADDR", requires = "also")]
+    also_to: Option<SocketAddr>,
     /// Share of datagrams lost, 0 to 1.
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     loss: f64,
@@ -106,8 +112,11 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<()> {
     let relay = Relay::bind(cli.listen, cli.to, cli.network()).await;
-    let Cli { listen, summary, .. } = cli;
-    let relay = relay.with_context(|| format!("cannot listen on {listen}"))?;
+    let Cli { listen, also, also_to, summary, .. } = cli;
+    let mut relay = relay.with_context(|| format!("cannot listen on {listen}"))?;
+    if let (Some(also), Some(to)) = (also, also_to) {
+        relay = relay.also(also, to).await.with_context(|| format!("cannot listen on {also}"))?;
+    }
     let counts = relay.counts();
     println!("listening on {}", relay.local_addr()?);
     let told = async {

@@ -3,12 +3,15 @@
 //! Datagrams are counted as they came in, before anything was done to them, by their first packet. Only what
 //! versions 1 and 2 show without keys is read (RFC 8999, RFC 9000 §17.2, RFC 9369 §3.2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Versions remembered per direction; a peer that makes them up cannot fill memory.
 const VERSIONS: usize = 16;
+/// Connection ids remembered per direction, and how much of each: the shortest that stacks use are longer.
+const IDS: usize = 4096;
+const ID: usize = 6;
 /// QUIC version 2 (RFC 9369).
 const V2: u32 = 0x6b33_43cf;
 
@@ -42,6 +45,12 @@ pub struct Seen {
     handshakes: Mutex<BTreeSet<u32>>,
     /// 0-RTT packets, those behind others in a datagram too.
     early: AtomicU64,
+    /// Datagrams with short headers at the second door.
+    also: AtomicU64,
+    /// Beginnings of the connection ids in short headers, and the client from or to which they went first.
+    ids: Mutex<HashMap<[u8; ID], u64>>,
+    /// Datagrams whose id went from or to another client before.
+    reused: AtomicU64,
     /// Passed on.
     pub passed: AtomicU64,
     /// Lost on purpose.
@@ -59,9 +68,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Notes a datagram as it came in.
-    pub(super) fn note(&self, datagram: &[u8]) {
+    /// Notes a datagram as it came in, from or to this client.
+    pub(super) fn note(&self, datagram: &[u8], client: u64) {
         let mut first = true;
+        self.note_id(datagram, client);
         for (kind, version) in packets(datagram) {
             if first {
                 self.kinds[kind].fetch_add(1, Ordering::Relaxed);
@@ -77,6 +87,20 @@ impl Seen {
                 }
             }
         }
+    }
+
+    /// Whoever moves shows no id in two places (RFC 9000 §9.5). Ids that are empty leave octets that nobody repeats.
+    fn note_id(&self, datagram: &[u8], client: u64) {
+        let [first, rest @ ..] = datagram else { return };
+        let Some(id) = rest.first_chunk::<ID>().filter(|_| first & 0x80 == 0) else { return };
+        self.also.fetch_add(u64::from(client >= super::ALSO >> 1), Ordering::Relaxed);
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = match ids.get(id) {
+            Some(owner) => *owner,
+            None if ids.len() < IDS => *ids.entry(*id).or_insert(client),
+            None => client,
+        };
+        self.reused.fetch_add(u64::from(owner != client), Ordering::Relaxed);
     }
 
     /// Notes what became of it.
@@ -106,6 +130,8 @@ impl Seen {
             ("outage", of(&self.outage)),
             ("swallowed", of(&self.swallowed)),
             ("zero_rtt_packets", of(&self.early)),
+            ("also", of(&self.also)),
+            ("ids_reused", of(&self.reused)),
         ];
         let counts: Vec<String> =
             kinds.chain(fates).map(|(name, count)| format!("\"{name}\":{count}")).collect();

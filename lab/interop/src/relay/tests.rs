@@ -213,3 +213,32 @@ async fn numbered_datagrams_of_a_client_are_swallowed() {
     }
     assert_eq!(counts.up.swallowed.load(Ordering::Relaxed), 2);
 }
+
+#[tokio::test]
+async fn a_second_door_leads_to_another_server_over_the_same_link() {
+    let servers =
+        [UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap()];
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let to = servers.each_ref().map(|server| server.local_addr().unwrap());
+    // 1000 bytes of IP take 8 ms.
+    let relay = Relay::bind(any, to[0], Network { rate: Some(1_000_000), ..clean() }).await.unwrap();
+    let relay = relay.also(any, to[1]).await.unwrap();
+    let doors = [0, 1].map(|door: usize| relay.doors[door].socket.local_addr().unwrap());
+    let counts = relay.counts();
+    tokio::spawn(relay.run());
+    let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let start = Instant::now();
+    for door in doors {
+        client.send_to(&[0x41; 972], door).await.unwrap();
+    }
+    let mut buffer = [0; 2000];
+    for (server, door) in servers.iter().zip(doors) {
+        let (len, from) = server.recv_from(&mut buffer).await.unwrap();
+        server.send_to(&buffer[..len], from).await.unwrap();
+        let (_, from) = client.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(from, door, "answers come from where they were asked for");
+    }
+    assert!(start.elapsed() >= Duration::from_millis(24), "{:?}", start.elapsed());
+    assert_eq!(counts.clients.load(Ordering::Relaxed), 2);
+    assert!(counts.up.json().contains("\"also\":1,"), "{}", counts.json());
+}

@@ -40,6 +40,8 @@ impl Out {
 pub(super) struct Way {
     shared: Arc<Shared>,
     direction: Direction,
+    /// Of the client; even upwards, odd downwards.
+    stream: u64,
     v6: bool,
     fate: Fate,
     /// Datagrams seen, and those of them that never arrive.
@@ -68,11 +70,11 @@ impl Way {
         });
         let fate = Fate::new(network.impairment, stream);
         let swallow = network.swallow.clone().filter(|_| direction == Direction::Up);
-        Self { shared, direction, v6, fate, count: 0, swallow, queue }
+        Self { shared, direction, stream, v6, fate, count: 0, swallow, queue }
     }
 
     pub(super) fn take(&mut self, datagram: &mut [u8], seen: &Seen) {
-        seen.note(datagram);
+        seen.note(datagram, self.stream >> 1);
         seen.done(self.decide(datagram));
     }
 

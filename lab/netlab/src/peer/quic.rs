@@ -1,23 +1,25 @@
-//! Our QUIC through its public interface, one connection for a transfer.
+//! Our QUIC through its public interface, one connection for a transfer, with a path over each link it may use.
 //!
-//! Decides how a transfer is asked for: on each stream seventeen bytes from the client, as [`super::tcp`] does. Both
-//! ends have a runtime of their own whose threads live in their host.
+//! Decides how a transfer is asked for (on each stream seventeen bytes from the client, as [`super::tcp`] does) and that a
+//! path that is given up is opened again. Both ends have a runtime of their own whose threads live in their host.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tq::quic::cc::Algorithm;
+use tq::quic::sched::Kind as Scheduler;
 use tq::tls::RawIdentity;
 use tq::{
-    Bytes, ClientConfig, Connection, Endpoint, RecvStream, SendStream, ServerConfig, TransportConfig, tls,
+    Bytes, ClientConfig, Connection, Endpoint, Path, PathId, PathStatus, RecvStream, SendStream,
+    ServerConfig, SocketId, TransportConfig, tls,
 };
 use tq_packet::Namespace;
 use tq_scenario::Host as Options;
@@ -29,18 +31,22 @@ use crate::names;
 const ALPN: &str = "tq-lab";
 /// Of a key pair that guards nothing.
 const SEED: [u8; 32] = *b"tq-netlab measures, no secret..!";
+/// Before a path that could not be opened is tried again.
+const REOPEN: std::time::Duration = std::time::Duration::from_millis(500);
 static BLOCK: [u8; 1 << 18] = [0x5a; 1 << 18];
 
 type Uploads = Arc<Mutex<Vec<(u64, Progress)>>>;
 
-/// What both ends are told; what the stack does not have is in the second part.
+/// What both ends are told, for so many links; what the stack does not have is in the second part.
 pub fn tuning(
     options: &Options,
     cc: &str,
+    scheduler: Option<Scheduler>,
+    links: usize,
 ) -> Result<(impl Fn(&mut TransportConfig) + Clone + Send + use<>, Vec<String>)> {
     let algorithm: Algorithm = cc
         .parse()
-        .map_err(|_| anyhow!("our QUIC has no congestion control {cc:?}; it has cubic and newreno"))?;
+        .map_err(|_| anyhow!("our QUIC has no congestion control {cc:?}; it has cubic, newreno and bbr"))?;
     let mut without = Vec::new();
     for (name, given) in [
         ("stream_window", options.stream_window.is_some()),
@@ -53,9 +59,17 @@ pub fn tuning(
             without.push(format!("host option {name}"));
         }
     }
+    let named = options.scheduler.as_deref().filter(|_| scheduler.is_none());
+    let scheduler = scheduler.or_else(|| named?.parse().ok());
+    if let Some(name) = named.filter(|_| scheduler.is_none()) {
+        without.push(format!("scheduler {name}"));
+    }
+    let several = links > 1 && options.multipath != Some(false);
     let own = options.clone();
     let edit = move |transport: &mut TransportConfig| {
         transport.congestion = algorithm;
+        transport.scheduler = scheduler.unwrap_or(Scheduler::MinRtt);
+        transport.max_paths = several.then_some(links as u32);
         let keep = |value: &mut _, wanted: Option<_>| *value = wanted.unwrap_or(*value);
         keep(&mut transport.ack_frequency, own.ack_frequency);
         keep(&mut transport.ecn, own.ecn);
@@ -76,19 +90,16 @@ fn runtime() -> io::Result<Runtime> {
 /// A server in a namespace, until it is dropped.
 #[derive(Debug)]
 pub struct Server {
-    addr: SocketAddr,
+    port: u16,
     uploads: Uploads,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Server {
-    /// Listens on an address of `namespace`.
-    pub fn start(
-        namespace: &Namespace,
-        addr: SocketAddr,
-        tune: impl Fn(&mut TransportConfig),
-    ) -> Result<Self> {
+    /// Listens on all addresses of `namespace`.
+    pub fn start(namespace: &Namespace, tune: impl Fn(&mut TransportConfig)) -> Result<Self> {
+        let addr = (Ipv4Addr::UNSPECIFIED, 0).into();
         let identity = RawIdentity::from_seed(SEED);
         let mut config = ServerConfig::new(tls::ServerConfig::new().raw_key(identity).alpn([ALPN]))?;
         config.transport(|transport| tune(transport));
@@ -102,7 +113,7 @@ impl Server {
             runtime.block_on(async {
                 match Endpoint::server(config, addr) {
                     Ok(endpoint) => {
-                        let _ = tell.send(Ok(endpoint.local_addr()));
+                        let _ = tell.send(Ok(endpoint.local_addr().port()));
                         tokio::spawn(serve(endpoint, list));
                         let _ = stopped.await;
                     }
@@ -111,14 +122,16 @@ impl Server {
             });
             runtime.shutdown_background();
         })?;
-        let addr = told.recv().context("the server ended")?.context("cannot listen")?;
-        Ok(Self { addr, uploads, stop: Some(stop), thread: Some(thread) })
+        let port = told.recv().context("the server ended")?.context("cannot listen")?;
+        Ok(Self { port, uploads, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Runs a transfer from `namespace`.
+    /// Runs a transfer from `namespace` over these links, the first of which has the handshake; those marked are on
+    /// standby.
     pub fn transfer(
         &self,
         namespace: &Namespace,
+        links: Vec<(usize, bool)>,
         transfer: &Transfer,
         tune: impl Fn(&mut TransportConfig),
     ) -> Result<Running> {
@@ -131,7 +144,7 @@ impl Server {
         if transfer.upload {
             self.uploads.lock().unwrap_or_else(PoisonError::into_inner).extend(streams.iter().cloned());
         }
-        let (own, to, list) = (transfer.clone(), self.addr, streams.clone());
+        let (own, to, list) = (transfer.clone(), Links { links, port: self.port }, streams.clone());
         let thread = namespace.spawn("quic-client", move || -> Result<(), String> {
             let run = || -> Result<()> {
                 let runtime = runtime()?;
@@ -177,16 +190,72 @@ impl Running {
     }
 }
 
-async fn client(
-    own: Transfer,
-    to: SocketAddr,
-    config: ClientConfig,
-    streams: Vec<(u64, Progress)>,
-) -> Result<()> {
-    let endpoint = Endpoint::client((names::user(own.link), 0).into())?;
+/// The links of a client, and the server's port.
+#[derive(Clone, Debug)]
+struct Links {
+    /// Numbers, and whether they are on standby.
+    links: Vec<(usize, bool)>,
+    port: u16,
+}
+
+impl Links {
+    fn server(&self, link: usize) -> SocketAddr {
+        (names::network(link), self.port).into()
+    }
+
+    /// An endpoint with a socket for each link; one link has the routes of its address, several their devices.
+    fn endpoint(&self) -> Result<(Endpoint, Vec<SocketId>)> {
+        let [(first, _), others @ ..] = &self.links[..] else { bail!("no link") };
+        let device = |link| (!others.is_empty()).then(|| names::wan(link));
+        let options = tq_udp::Options { device: device(*first), ..Default::default() };
+        let endpoint = Endpoint::builder().socket(options).bind((names::user(*first), 0).into())?;
+        let mut sockets = vec![endpoint.sockets()[0].id];
+        for (link, _) in others {
+            sockets.push(endpoint.add_socket(device(*link).as_deref(), (names::user(*link), 0).into())?);
+        }
+        Ok((endpoint, sockets))
+    }
+
+    /// Keeps a path over each further link as long as the connection lasts.
+    fn keep(&self, connection: &Connection, sockets: &[SocketId]) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for (place, ((link, standby), socket)) in self.links.iter().zip(sockets).enumerate() {
+            let (connection, to, standby, socket) =
+                (connection.clone(), self.server(*link), *standby, *socket);
+            tasks.spawn(async move {
+                let mut first = (place == 0).then(|| connection.path(PathId(0)));
+                while connection.close_reason().is_none() {
+                    let path = match first.take() {
+                        Some(path) => Ok(path),
+                        None => connection.open_path_to(socket, to).await,
+                    };
+                    match path {
+                        Ok(path) => lasts(&connection, &path, standby).await,
+                        Err(_) => sleep(REOPEN).await,
+                    }
+                }
+            });
+        }
+        tasks
+    }
+}
+
+/// Waits until a path is given up.
+async fn lasts(connection: &Connection, path: &Path, standby: bool) {
+    let mut events = connection.path_events();
+    if standby {
+        // It may be gone, which the loop sees.
+        let _ = path.set_status(PathStatus::Backup);
+    }
+    while path.state().is_live() && events.next().await.is_ok() {}
+}
+
+async fn client(own: Transfer, to: Links, config: ClientConfig, streams: Vec<(u64, Progress)>) -> Result<()> {
+    let (endpoint, sockets) = to.endpoint()?;
     let stop = own.stop;
-    let connecting = endpoint.connect_with(&config, to, "lab")?;
+    let connecting = endpoint.connect_with(&config, to.server(own.link), "lab")?;
     let connection = timeout(stop - Clock::now(), connecting).await.context("no handshake in time")??;
+    let _paths = to.keep(&connection, &sockets);
     let mut running = JoinSet::new();
     for (key, progress) in streams {
         let (connection, own) = (connection.clone(), own.clone());

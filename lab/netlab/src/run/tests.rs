@@ -12,13 +12,13 @@ const BULK: &str = "[[traffic]]\nkind = \"bulk\"\nbytes = \"1MB\"\n";
 
 #[test]
 fn what_the_lab_cannot_play_is_named() {
-    assert_eq!(cannot(&scenario(BULK), Peer::Tq), Vec::<String>::new());
+    assert_eq!(cannot(&scenario(BULK)), Vec::<String>::new());
     let web = "[[traffic]]\nname = \"w\"\nkind = \"web\"\nobjects = 3\nsize = \"10kB\"\n";
-    assert_eq!(cannot(&scenario(web), Peer::Tcp), ["traffic \"w\": web"]);
+    assert_eq!(cannot(&scenario(web)), ["traffic \"w\": web"]);
     let event = format!("{BULK}[[event]]\nat = \"1s\"\nwhat = \"key-update\"\n");
-    assert_eq!(cannot(&scenario(&event), Peer::Tq), ["event key-update"]);
+    assert_eq!(cannot(&scenario(&event)), ["event key-update"]);
     let dropped = format!("{BULK}[[event]]\nat = \"1s\"\nwhat = \"drop-packets\"\nlink = \"a\"\nfirst = 3\n");
-    assert!(cannot(&scenario(&dropped), Peer::Tq).is_empty());
+    assert!(cannot(&scenario(&dropped)).is_empty());
 }
 
 #[test]

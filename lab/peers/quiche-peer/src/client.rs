@@ -1,40 +1,34 @@
 //! Fetches every URL on a stream of its own, or exchanges datagrams.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+use peer_common::{Case, DATAGRAMS, ENOUGH, MOVE, Url, any, echoed, numbered, one_server, save};
 use quiche::{Connection, ConnectionId, RecvInfo};
 
 use crate::server::GOODBYE;
-use crate::{Case, DATAGRAM, config, log_keys, pump, random_id};
+use crate::{config, log_keys, pump, random_id};
 
 /// A version of the pattern reserved for forcing negotiation (RFC 9000 §15).
 const RESERVED_VERSION: u32 = 0x2a3a_4a5a;
-/// Datagrams sent, and how many must come back.
-const DATAGRAMS: u8 = 20;
-const ENOUGH: usize = 15;
 /// How long a ticket is waited for.
 const TICKET: Duration = Duration::from_secs(2);
+/// How often a connection that closes may send and wait.
+const TURNS: usize = 20;
 
-pub(crate) fn run(downloads: &Path, urls: &[String], case: Case) -> Result<()> {
-    let urls = urls.iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>>>()?;
-    let server = urls.first().context("no URL")?;
-    ensure!(urls.iter().all(|url| url.authority == server.authority), "URLs of several servers");
+pub(crate) fn run(options: &peer_common::Client, case: Case) -> Result<()> {
+    let urls = one_server(&options.urls)?;
+    let server = urls[0];
     let addr = server.authority.to_socket_addrs()?.next().context("no address")?;
-    let rounds: Vec<&[Url<'_>]> = match case {
-        Case::ConnectionPerFile => urls.chunks(1).collect(),
-        Case::Resumption | Case::ZeroRtt => vec![&urls[..1], &urls[1..]],
-        _ => vec![&urls],
-    };
     let mut session = None;
-    for urls in rounds.into_iter().filter(|urls| !urls.is_empty()) {
+    for urls in case.rounds(&urls) {
         let mut client = Client::connect(addr, server.host, case, session.as_deref())?;
         match case {
             Case::Datagram => client.datagrams()?,
-            _ => client.fetch_all(downloads, urls)?,
+            _ => client.fetch_all(&options.downloads, urls)?,
         }
         if matches!(case, Case::Resumption | Case::ZeroRtt) && session.is_none() {
             session = Some(client.ticket()?);
@@ -47,22 +41,16 @@ pub(crate) fn run(downloads: &Path, urls: &[String], case: Case) -> Result<()> {
 struct Client {
     socket: UdpSocket,
     local: SocketAddr,
+    server: SocketAddr,
     connection: Connection,
     buffer: Vec<u8>,
+    /// When to move to another port.
+    moves: Option<Instant>,
 }
 
 impl Client {
     fn connect(server: SocketAddr, host: &str, case: Case, session: Option<&[u8]>) -> Result<Self> {
-        let any =
-            if server.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-        let socket = UdpSocket::bind(any)?;
-        // quiche wants to know which address packets come to, not just the port.
-        socket.connect(server)?;
-        let local = socket.local_addr()?;
-        let socket = UdpSocket::bind({
-            drop(socket);
-            local
-        })?;
+        let (socket, local) = socket(server)?;
         let version =
             if case == Case::VersionNegotiation { RESERVED_VERSION } else { quiche::PROTOCOL_VERSION };
         let mut config = config(version, case, None)?;
@@ -73,7 +61,8 @@ impl Client {
         if let Some(session) = session {
             connection.set_session(session)?;
         }
-        Ok(Self { socket, local, connection, buffer: vec![0; 65_535] })
+        let moves = (case == Case::Migration).then(|| Instant::now() + MOVE);
+        Ok(Self { socket, local, server, connection, buffer: vec![0; 65_535], moves })
     }
 
     /// Sends, and waits for what comes.
@@ -86,7 +75,13 @@ impl Client {
                 break;
             }
         }
-        pump::send(&self.socket, &mut self.connection)?;
+        if self.moves.is_some_and(|at| Instant::now() >= at) && self.connection.available_dcids() > 0 {
+            // The old socket goes, and what is on its way to it.
+            (self.socket, self.local) = socket(self.server)?;
+            self.connection.migrate_source(self.local).context("moving")?;
+            self.moves = None;
+        }
+        pump::send(&self.socket, self.local, &mut self.connection)?;
         let due = self.connection.timeout();
         if let Some((len, from)) = pump::receive(&self.socket, due, &mut self.buffer)? {
             let info = RecvInfo { from, to: self.local };
@@ -135,7 +130,7 @@ impl Client {
                     break;
                 }
                 let Some(url) = waiting.pop() else { break };
-                rest = format!("GET {}\r\n", url.path).into_bytes();
+                rest = url.request().into_bytes();
                 open.insert(next, (url, Vec::new()));
                 next += 4;
             }
@@ -152,7 +147,7 @@ impl Client {
                     };
                     contents.extend_from_slice(&part[..len]);
                     if fin {
-                        url.save(downloads, contents)?;
+                        save(&url.target(downloads)?, contents)?;
                         open.remove(&stream);
                         break;
                     }
@@ -163,7 +158,7 @@ impl Client {
             let ended: Vec<u64> =
                 open.keys().copied().filter(asked).filter(|id| connection.stream_finished(*id)).collect();
             for (url, contents) in ended.iter().filter_map(|stream| open.remove(stream)) {
-                url.save(downloads, &contents)?;
+                save(&url.target(downloads)?, &contents)?;
             }
             if waiting.is_empty() && open.is_empty() && rest.is_empty() {
                 return Ok(());
@@ -174,7 +169,6 @@ impl Client {
 
     /// Sends numbered datagrams again and again until enough of them have come back unchanged.
     fn datagrams(&mut self) -> Result<()> {
-        let numbered = |i: u8| -> Vec<u8> { (0..DATAGRAM).map(|at| i.wrapping_add(at as u8)).collect() };
         while !self.connection.is_established() {
             self.turn()?;
         }
@@ -188,9 +182,7 @@ impl Client {
                 self.turn()?;
                 let mut part = [0; 4096];
                 while let Ok(len) = self.connection.dgram_recv(&mut part) {
-                    let i = *part[..len].first().context("an empty datagram")?;
-                    ensure!(i < DATAGRAMS && part[..len] == numbered(i), "an echo of something else");
-                    back.insert(i);
+                    back.insert(echoed(&part[..len])?);
                 }
             }
             if back.len() >= ENOUGH {
@@ -214,35 +206,23 @@ impl Client {
 
     fn close(&mut self) -> Result<()> {
         self.connection.close(true, 0, b"")?;
-        pump::send(&self.socket, &mut self.connection)?;
+        pump::send(&self.socket, self.local, &mut self.connection)?;
         // Whoever answers may still hear that it is over.
         let end = Instant::now() + GOODBYE;
-        while Instant::now() < end && self.turn().is_ok() {}
+        for _ in 0..TURNS {
+            if Instant::now() >= end || self.turn().is_err() {
+                break;
+            }
+        }
         Ok(())
     }
 }
 
-/// The parts of `https://HOST[:PORT]/PATH`.
-struct Url<'a> {
-    authority: (&'a str, u16),
-    host: &'a str,
-    path: &'a str,
-}
-
-impl<'a> Url<'a> {
-    fn save(&self, downloads: &Path, contents: &[u8]) -> Result<()> {
-        let name = Path::new(self.path).file_name().context("a URL without a file name")?;
-        std::fs::write(downloads.join(name), contents).with_context(|| self.path.to_owned())
-    }
-
-    fn parse(url: &'a str) -> Result<Self> {
-        let rest = url.strip_prefix("https://").with_context(|| format!("not an https URL: {url}"))?;
-        let (authority, path) = rest.split_at(rest.find('/').context("a URL without a path")?);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().context("port")?),
-            _ => (authority, 443),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        Ok(Self { authority: (host, port), host, path })
-    }
+/// A socket, and the address that packets to it have: quiche wants to know which it is, not just the port.
+fn socket(server: SocketAddr) -> Result<(UdpSocket, SocketAddr)> {
+    let socket = UdpSocket::bind(any(server))?;
+    socket.connect(server)?;
+    let local = socket.local_addr()?;
+    drop(socket);
+    Ok((UdpSocket::bind(local)?, local))
 }

@@ -9,111 +9,36 @@ mod client;
 mod pump;
 mod server;
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use peer_common::{ALPN, Case, Role};
 
-/// Bytes of each datagram of the `datagram` case.
-const DATAGRAM: usize = 500;
 /// UDP payload sent at most: what the public runner's network carries.
 const PAYLOAD: usize = 1350;
 /// Flow control, bytes of a stream and of the connection.
 const WINDOW: u64 = 8 << 20;
 
-#[derive(Parser)]
-#[command(about)]
-struct Args {
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Subcommand)]
-enum Role {
-    /// Serve files until killed. Prints `listening ADDRESS` once it does.
-    Server {
-        #[arg(long)]
-        listen: SocketAddr,
-        /// Certificate chain, PEM.
-        #[arg(long)]
-        cert: PathBuf,
-        /// Private key, PEM.
-        #[arg(long)]
-        key: PathBuf,
-        /// Folder of the files.
-        #[arg(long)]
-        www: PathBuf,
-        #[arg(long)]
-        testcase: String,
-    },
-    /// Fetch files, whatever the server's certificate.
-    Client {
-        #[arg(long)]
-        testcase: String,
-        /// Folder the files are written to.
-        #[arg(long)]
-        downloads: PathBuf,
-        /// `https://HOST:PORT/NAME`, all of one server.
-        #[arg(required = true)]
-        urls: Vec<String>,
-    },
-}
-
-/// What is special about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
-    Plain,
-    ConnectionPerFile,
-    Resumption,
-    ZeroRtt,
-    Retry,
-    VersionNegotiation,
-    Datagram,
-}
-
-impl Case {
-    /// quiche neither marks packets nor counts marks; TLS 1.3's suites are BoringSSL's choice, and nobody can ask
-    /// for a key update.
-    fn named(name: &str, client: bool) -> Option<Self> {
-        Some(match name {
-            "handshake" | "transfer" | "multiplexing" | "longrtt" | "blackhole" | "ipv6" | "goodput"
-            | "amplificationlimit" | "transferloss" | "transfercorruption" | "rebind-port"
-            | "rebind-addr" => Self::Plain,
-            "chacha20" | "keyupdate" if !client => Self::Plain,
-            "handshakeloss" | "handshakecorruption" => Self::ConnectionPerFile,
-            "resumption" => Self::Resumption,
-            "zerortt" => Self::ZeroRtt,
-            "retry" => Self::Retry,
-            "versionnegotiation" => Self::VersionNegotiation,
-            "datagram" => Self::Datagram,
-            _ => return None,
-        })
+/// quiche neither marks packets nor counts marks, speaks version 1 alone and reads and writes no preferred address; TLS
+/// 1.3's suites are BoringSSL's choice, and nobody can ask for a key update.
+fn lacks(case: Case, is_client: bool) -> bool {
+    match case {
+        Case::ChaCha20 | Case::KeyUpdate => is_client,
+        Case::Ecn | Case::Version2 | Case::Preferred => true,
+        _ => false,
     }
 }
 
 fn main() -> ExitCode {
-    let role = Args::parse().role;
-    let (testcase, is_client) = match &role {
-        Role::Server { testcase, .. } => (testcase, false),
-        Role::Client { testcase, .. } => (testcase, true),
+    let (role, case) = match peer_common::asked(lacks) {
+        Ok(asked) => asked,
+        Err(status) => return status,
     };
-    let Some(case) = Case::named(testcase, is_client) else {
-        eprintln!("unsupported test case: {testcase}");
-        return ExitCode::from(127);
-    };
-    let done = match role {
-        Role::Server { listen, cert, key, www, .. } => server::run(listen, &cert, &key, &www, case),
-        Role::Client { downloads, urls, .. } => client::run(&downloads, &urls, case),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    peer_common::ended(match role {
+        Role::Server(options) => server::run(&options, case),
+        Role::Client(options) => client::run(&options, case),
+    })
 }
 
 /// What both roles want of a connection.
@@ -123,7 +48,7 @@ fn config(version: u32, case: Case, identity: Option<(&Path, &Path)>) -> Result<
         config.load_cert_chain_from_pem_file(cert.to_str().context("path")?)?;
         config.load_priv_key_from_pem_file(key.to_str().context("path")?)?;
     }
-    config.set_application_protos(&[b"hq-interop"])?;
+    config.set_application_protos(&[ALPN])?;
     config.verify_peer(false);
     config.log_keys();
     config.set_max_idle_timeout(30_000);

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::{Component, Path};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use peer_common::{Case, REQUEST, file};
 use quiche::{Config, Connection, ConnectionId, Header, RecvInfo, Type};
 
-use crate::{Case, config, log_keys, pump, random_id};
+use crate::{config, log_keys, pump, random_id};
 
-/// Longest request line.
-const REQUEST: usize = 4096;
 /// Connection ids are of this length.
 const ID: usize = 16;
 
@@ -36,10 +35,11 @@ struct Server<'a> {
     secret: [u8; ID],
 }
 
-pub(crate) fn run(listen: SocketAddr, cert: &Path, key: &Path, www: &Path, case: Case) -> Result<()> {
+pub(crate) fn run(options: &peer_common::Server, case: Case) -> Result<()> {
+    let (listen, www) = (options.listen, &options.www);
     let socket = UdpSocket::bind(listen).with_context(|| format!("binding {listen}"))?;
     let local = socket.local_addr()?;
-    let config = config(quiche::PROTOCOL_VERSION, case, Some((cert, key)))?;
+    let config = config(quiche::PROTOCOL_VERSION, case, Some((&options.cert, &options.key)))?;
     println!("listening {local}");
     let (clients, ids) = (HashMap::new(), HashMap::new());
     let mut server =
@@ -137,7 +137,7 @@ impl Server<'_> {
             while let Some(id) = client.connection.retired_scid_next() {
                 self.ids.remove(&id);
             }
-            if let Err(error) = pump::send(&self.socket, &mut client.connection) {
+            if let Err(error) = pump::send(&self.socket, self.local, &mut client.connection) {
                 eprintln!("{error:#}");
             }
         }
@@ -199,16 +199,6 @@ fn octets(addr: SocketAddr) -> Vec<u8> {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
     }
-}
-
-/// The bytes asked for, if they lie below `www`.
-fn file(request: &[u8], www: &Path) -> Result<Vec<u8>> {
-    let line = std::str::from_utf8(request).context("request is not UTF-8")?;
-    let Some(name) = line.strip_prefix("GET /").map(str::trim_end) else { bail!("not a request: {line:?}") };
-    if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-        bail!("not a file name: {name:?}");
-    }
-    std::fs::read(www.join(name)).with_context(|| format!("reading {name}"))
 }
 
 /// How long a client may take for its goodbye.

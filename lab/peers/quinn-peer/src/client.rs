@@ -1,47 +1,39 @@
 //! Fetches every URL on a stream of its own, or exchanges datagrams.
 
 use std::collections::BTreeSet;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
+use peer_common::{
+    Case, Client, DATAGRAM, DATAGRAMS, ENOUGH, MOVE, Url, any, echoed, numbered, one_server, save, tls,
+};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::crypto::{self, Session};
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, EndpointConfig};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::{Case, DATAGRAM, RESERVED_VERSION, socket, tls, transport};
+use crate::{RESERVED_VERSION, socket, transport};
 
-/// Datagrams sent, and how many must come back.
-const DATAGRAMS: u8 = 20;
-const ENOUGH: usize = 15;
 /// Bytes read at a time.
 const PART: usize = 64 << 10;
 
-pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result<()> {
-    let urls = urls.iter().map(|url| Url::parse(url)).collect::<Result<Vec<_>>>()?;
-    let server = urls.first().context("no URL")?;
-    ensure!(urls.iter().all(|url| url.authority == server.authority), "URLs of several servers");
+pub(crate) async fn run(options: &Client, case: Case) -> Result<()> {
+    let urls = one_server(&options.urls)?;
+    let server = urls[0];
     let addr = tokio::net::lookup_host(server.authority).await?.next().context("no address")?;
     let endpoint = endpoint(addr)?;
-    let crypto = tls::client(case)?;
     if case == Case::VersionNegotiation {
         // A socket of its own, so that nobody waits for what is left of the attempt.
-        negotiate(&self::endpoint(addr)?, addr, server.host, crypto).await?;
+        negotiate(&self::endpoint(addr)?, addr, server.host, crypto(case)?).await?;
     }
     // One for all connections, as it holds the sessions to resume.
-    let mut config = ClientConfig::new(Arc::new(tls::client(case)?));
+    let mut config = ClientConfig::new(Arc::new(crypto(case)?));
     config.transport_config(transport());
-    let rounds: Vec<&[Url<'_>]> = match case {
-        Case::ConnectionPerFile => urls.chunks(1).collect(),
-        Case::Resumption | Case::ZeroRtt => vec![&urls[..1], &urls[1..]],
-        _ => vec![&urls],
-    };
-    for (round, urls) in rounds.into_iter().filter(|urls| !urls.is_empty()).enumerate() {
+    for (round, urls) in case.rounds(&urls).into_iter().enumerate() {
         let connecting = endpoint.connect_with(config.clone(), addr, server.host)?;
         let connection = if case == Case::ZeroRtt && round > 0 {
             let early = connecting.into_0rtt();
@@ -51,7 +43,11 @@ pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result
         };
         match case {
             Case::Datagram => datagrams(&connection).await?,
-            _ => fetch_all(&connection, downloads, urls, case).await?,
+            Case::Migration => {
+                let fetched = fetch_all(&connection, &options.downloads, urls, case);
+                tokio::try_join!(fetched, move_on(&endpoint, addr))?;
+            }
+            _ => fetch_all(&connection, &options.downloads, urls, case).await?,
         }
         connection.close(0_u32.into(), b"");
     }
@@ -59,14 +55,21 @@ pub(crate) async fn run(downloads: &Path, urls: &[String], case: Case) -> Result
     Ok(())
 }
 
+fn crypto(case: Case) -> Result<QuicClientConfig> {
+    Ok(QuicClientConfig::with_initial(Arc::new(tls::client(case)?), tls::initial())?)
+}
+
 fn endpoint(server: SocketAddr) -> Result<Endpoint> {
-    let any =
-        if server.is_ipv4() { SocketAddr::from(([0; 4], 0)) } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-    let socket = socket(any)?;
     let mut config = EndpointConfig::default();
     config.supported_versions(vec![RESERVED_VERSION, 1]);
     let runtime = quinn::default_runtime().context("no runtime")?;
-    Ok(Endpoint::new(config, None, socket, runtime)?)
+    Ok(Endpoint::new(config, None, socket(any(server))?, runtime)?)
+}
+
+/// Takes all connections of an endpoint to another socket.
+async fn move_on(endpoint: &Endpoint, server: SocketAddr) -> Result<()> {
+    sleep(MOVE).await;
+    endpoint.rebind(socket(any(server))?).context("moving")
 }
 
 /// Offers a version nobody speaks. The server has to answer with those it does, version 1 among them, which
@@ -114,13 +117,11 @@ impl crypto::ClientConfig for AnyVersion {
 async fn fetch_all(connection: &Connection, downloads: &Path, urls: &[Url<'_>], case: Case) -> Result<()> {
     let mut fetches = JoinSet::new();
     for (index, url) in urls.iter().enumerate() {
-        let (connection, path) = (connection.clone(), url.path.to_owned());
+        let connection = connection.clone();
         let update = case == Case::KeyUpdate && index == 0;
-        let name = Path::new(url.path).file_name().context("a URL without a file name")?;
-        let target = downloads.join(name);
+        let (target, request) = (url.target(downloads)?, url.request());
         fetches.spawn(async move {
-            let contents = fetch(&connection, &path, update).await.with_context(|| path.clone())?;
-            std::fs::write(&target, contents).with_context(|| target.display().to_string())
+            save(&target, &fetch(&connection, &request, update).await.with_context(|| request.clone())?)
         });
     }
     while let Some(fetch) = fetches.join_next().await {
@@ -129,9 +130,9 @@ async fn fetch_all(connection: &Connection, downloads: &Path, urls: &[Url<'_>], 
     Ok(())
 }
 
-async fn fetch(connection: &Connection, path: &str, update: bool) -> Result<Vec<u8>> {
+async fn fetch(connection: &Connection, request: &str, update: bool) -> Result<Vec<u8>> {
     let (mut send, mut recv) = connection.open_bi().await?;
-    send.write_all(format!("GET {path}\r\n").as_bytes()).await?;
+    send.write_all(request.as_bytes()).await?;
     send.finish()?;
     let (mut contents, mut part) = (Vec::new(), vec![0; PART]);
     let mut updated = !update;
@@ -148,7 +149,6 @@ async fn fetch(connection: &Connection, path: &str, update: bool) -> Result<Vec<
 
 /// Sends numbered datagrams again and again until enough of them have come back unchanged.
 async fn datagrams(connection: &Connection) -> Result<()> {
-    let numbered = |i: u8| -> Bytes { (0..DATAGRAM).map(|at| i.wrapping_add(at as u8)).collect() };
     ensure!(
         connection.max_datagram_size().is_some_and(|max| max >= DATAGRAM),
         "the server takes no datagrams"
@@ -156,14 +156,11 @@ async fn datagrams(connection: &Connection) -> Result<()> {
     let mut back = BTreeSet::new();
     for _ in 0..100 {
         for i in (0..DATAGRAMS).filter(|i| !back.contains(i)) {
-            connection.send_datagram(numbered(i))?;
+            connection.send_datagram(numbered(i).into())?;
         }
         let listen = async {
             while back.len() < usize::from(DATAGRAMS) {
-                let datagram = connection.read_datagram().await?;
-                let i = *datagram.first().context("an empty datagram")?;
-                ensure!(i < DATAGRAMS && datagram == numbered(i), "an echo of something else");
-                back.insert(i);
+                back.insert(echoed(&connection.read_datagram().await?)?);
             }
             Ok(())
         };
@@ -177,24 +174,4 @@ async fn datagrams(connection: &Connection) -> Result<()> {
         }
     }
     bail!("{} of {DATAGRAMS} datagrams came back", back.len())
-}
-
-/// The parts of `https://HOST[:PORT]/PATH`.
-struct Url<'a> {
-    authority: (&'a str, u16),
-    host: &'a str,
-    path: &'a str,
-}
-
-impl<'a> Url<'a> {
-    fn parse(url: &'a str) -> Result<Self> {
-        let rest = url.strip_prefix("https://").with_context(|| format!("not an https URL: {url}"))?;
-        let (authority, path) = rest.split_at(rest.find('/').context("a URL without a path")?);
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, port.parse().context("port")?),
-            _ => (authority, 443),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        Ok(Self { authority: (host, port), host, path })
-    }
 }

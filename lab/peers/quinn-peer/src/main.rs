@@ -5,119 +5,36 @@
 
 mod client;
 mod server;
-mod tls;
 
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
+use peer_common::{Case, Role};
 use quinn::TransportConfig;
 use socket2::SockRef;
 
-/// Bytes of each datagram of the `datagram` case.
-const DATAGRAM: usize = 500;
 /// Bytes asked for each socket buffer.
 const BUFFER: usize = 4 << 20;
 /// A version of the pattern reserved for forcing negotiation (RFC 9000 §15).
 const RESERVED_VERSION: u32 = 0x0a1a_2a3a;
 
-#[derive(Parser)]
-#[command(about)]
-struct Args {
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Subcommand)]
-enum Role {
-    /// Serve files until killed. Prints `listening ADDRESS` once it does.
-    Server {
-        #[arg(long)]
-        listen: SocketAddr,
-        /// Certificate chain, PEM.
-        #[arg(long)]
-        cert: PathBuf,
-        /// Private key, PEM.
-        #[arg(long)]
-        key: PathBuf,
-        /// Folder of the files.
-        #[arg(long)]
-        www: PathBuf,
-        #[arg(long)]
-        testcase: String,
-    },
-    /// Fetch files over one connection, whatever the server's certificate.
-    Client {
-        #[arg(long)]
-        testcase: String,
-        /// Folder the files are written to.
-        #[arg(long)]
-        downloads: PathBuf,
-        /// `https://HOST:PORT/NAME`, all of one server.
-        #[arg(required = true)]
-        urls: Vec<String>,
-    },
-}
-
-/// What is special about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
-    /// Only the network is special, or nothing.
-    Plain,
-    /// A connection per file, one after the other.
-    ConnectionPerFile,
-    /// The first file on a connection of its own, the others on one that resumes its session.
-    Resumption,
-    /// The same, with early data.
-    ZeroRtt,
-    Retry,
-    ChaCha20,
-    KeyUpdate,
-    VersionNegotiation,
-    Datagram,
-}
-
-impl Case {
-    fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "handshake" | "transfer" | "multiplexing" | "ecn" | "longrtt" | "blackhole" | "ipv6"
-            | "goodput" | "amplificationlimit" | "transferloss" | "transfercorruption" | "rebind-port"
-            | "rebind-addr" => Self::Plain,
-            "handshakeloss" | "handshakecorruption" => Self::ConnectionPerFile,
-            "resumption" => Self::Resumption,
-            "zerortt" => Self::ZeroRtt,
-            "retry" => Self::Retry,
-            "chacha20" => Self::ChaCha20,
-            "keyupdate" => Self::KeyUpdate,
-            "versionnegotiation" => Self::VersionNegotiation,
-            "datagram" => Self::Datagram,
-            _ => return None,
-        })
-    }
+/// Both speak version 1 alone, and a client takes note of a preferred address without ever going there.
+fn lacks(case: Case, is_client: bool) -> bool {
+    case == Case::Version2 || case == Case::Preferred && is_client
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let role = Args::parse().role;
-    let (Role::Server { testcase, .. } | Role::Client { testcase, .. }) = &role;
-    let Some(case) = Case::named(testcase) else {
-        eprintln!("unsupported test case: {testcase}");
-        return ExitCode::from(127);
+    let (role, case) = match peer_common::asked(lacks) {
+        Ok(asked) => asked,
+        Err(status) => return status,
     };
-    let done = match role {
-        Role::Server { listen, cert, key, www, .. } => server::run(listen, &cert, &key, www, case).await,
-        Role::Client { downloads, urls, .. } => client::run(&downloads, &urls, case).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    peer_common::ended(match role {
+        Role::Server(options) => server::run(options, case).await,
+        Role::Client(options) => client::run(&options, case).await,
+    })
 }
 
 /// Windows wide enough for a few hundred Mbit/s; the rest is the stack's own choice.

@@ -1,24 +1,30 @@
 //! Answers `GET /name` with the file, and datagrams with themselves.
 
 use std::net::SocketAddr;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use peer_common::{Case, REQUEST, Server, file, tls};
+use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, RecvStream, SendStream, ServerConfig};
 
-use crate::{Case, socket, tls, transport};
+use crate::{socket, transport};
 
-/// Longest request line.
-const REQUEST: usize = 4096;
-
-pub(crate) async fn run(listen: SocketAddr, cert: &Path, key: &Path, www: PathBuf, case: Case) -> Result<()> {
-    let mut config = ServerConfig::with_crypto(Arc::new(tls::server(case, cert, key)?));
+pub(crate) async fn run(options: Server, case: Case) -> Result<()> {
+    let tls = tls::server(case, &options.cert, &options.key)?;
+    let tls = QuicServerConfig::with_initial(Arc::new(tls), tls::initial())?;
+    let mut config = ServerConfig::with_crypto(Arc::new(tls));
     config.transport_config(transport());
+    match options.preferred {
+        Some(SocketAddr::V4(addr)) => config.preferred_address_v4(Some(addr)),
+        Some(SocketAddr::V6(addr)) => config.preferred_address_v6(Some(addr)),
+        None => &mut config,
+    };
     let runtime = quinn::default_runtime().context("no runtime")?;
-    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket(listen)?, runtime)?;
+    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket(options.listen)?, runtime)?;
     println!("listening {}", endpoint.local_addr()?);
-    let www: Arc<Path> = www.into();
+    let www: Arc<Path> = options.www.into();
     while let Some(incoming) = endpoint.accept().await {
         if case == Case::Retry && !incoming.remote_address_validated() {
             incoming.retry().map_err(|_| anyhow::anyhow!("an address validated twice"))?;
@@ -70,14 +76,4 @@ async fn request(mut send: SendStream, mut recv: RecvStream, www: &Path) -> Resu
             Err(error)
         }
     }
-}
-
-/// The bytes asked for, if they lie below `www`.
-fn file(request: &[u8], www: &Path) -> Result<Vec<u8>> {
-    let line = std::str::from_utf8(request).context("request is not UTF-8")?;
-    let Some(name) = line.strip_prefix("GET /").map(str::trim_end) else { bail!("not a request: {line:?}") };
-    if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-        bail!("not a file name: {name:?}");
-    }
-    std::fs::read(www.join(name)).with_context(|| format!("reading {name}"))
 }

@@ -4,113 +4,41 @@
 
 mod client;
 mod server;
-mod tls;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use clap::{Parser, Subcommand};
+use peer_common::{Case, Role};
 use s2n_quic::provider::{datagram, io, limits::Limits};
 
-/// Bytes of each datagram of the `datagram` case.
-const DATAGRAM: usize = 500;
 /// Datagrams that may wait on either side.
 const QUEUE: usize = 200;
 /// Flow control, bytes of a stream and of the connection.
 const WINDOW: u64 = 8 << 20;
 
-#[derive(Parser)]
-#[command(about)]
-struct Args {
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Subcommand)]
-enum Role {
-    /// Serve files until killed. Prints `listening ADDRESS` once it does.
-    Server {
-        #[arg(long)]
-        listen: SocketAddr,
-        /// Certificate chain, PEM.
-        #[arg(long)]
-        cert: PathBuf,
-        /// Private key, PEM.
-        #[arg(long)]
-        key: PathBuf,
-        /// Folder of the files.
-        #[arg(long)]
-        www: PathBuf,
-        #[arg(long)]
-        testcase: String,
-    },
-    /// Fetch files, whatever the server's certificate.
-    Client {
-        #[arg(long)]
-        testcase: String,
-        /// Folder the files are written to.
-        #[arg(long)]
-        downloads: PathBuf,
-        /// `https://HOST:PORT/NAME`, all of one server.
-        #[arg(required = true)]
-        urls: Vec<String>,
-    },
-}
-
-/// What is special about a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
-    Plain,
-    ConnectionPerFile,
-    ChaCha20,
-    Retry,
-    Datagram,
-}
-
-impl Case {
-    /// There is no way to ask s2n-quic for a key update, another version or early data; the server's side of the
-    /// first two is the stack's own. With rustls its server never sends the tickets, nor does its client read any:
-    /// both ends stop to drive TLS when the handshake is complete.
-    fn named(name: &str, client: bool) -> Option<Self> {
-        Some(match name {
-            "handshake" | "transfer" | "multiplexing" | "ecn" | "longrtt" | "blackhole" | "ipv6"
-            | "goodput" | "amplificationlimit" | "transferloss" | "transfercorruption" | "rebind-port"
-            | "rebind-addr" => Self::Plain,
-            "keyupdate" | "versionnegotiation" if !client => Self::Plain,
-            "handshakeloss" | "handshakecorruption" => Self::ConnectionPerFile,
-            "chacha20" => Self::ChaCha20,
-            "retry" => Self::Retry,
-            "datagram" => Self::Datagram,
-            _ => return None,
-        })
+/// There is no way to ask s2n-quic for a key update, another version, early data, another address to prefer or a move;
+/// the server's side of the first two and of the last is the stack's own. With rustls its server never sends the tickets,
+/// nor does its client read any: both ends stop to drive TLS when the handshake is complete.
+fn lacks(case: Case, is_client: bool) -> bool {
+    match case {
+        Case::KeyUpdate | Case::VersionNegotiation | Case::Migration => is_client,
+        Case::Resumption | Case::ZeroRtt | Case::Version2 | Case::Preferred => true,
+        _ => false,
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let role = Args::parse().role;
-    let (testcase, is_client) = match &role {
-        Role::Server { testcase, .. } => (testcase, false),
-        Role::Client { testcase, .. } => (testcase, true),
+    let (role, case) = match peer_common::asked(lacks) {
+        Ok(asked) => asked,
+        Err(status) => return status,
     };
-    let Some(case) = Case::named(testcase, is_client) else {
-        eprintln!("unsupported test case: {testcase}");
-        return ExitCode::from(127);
-    };
-    let done = match role {
-        Role::Server { listen, cert, key, www, .. } => server::run(listen, &cert, &key, www, case).await,
-        Role::Client { downloads, urls, .. } => client::run(&downloads, &urls, case).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    peer_common::ended(match role {
+        Role::Server(options) => server::run(options, case).await,
+        Role::Client(options) => client::run(&options, case).await,
+    })
 }
 
 /// Windows wide enough for a few hundred Mbit/s; the rest is s2n-quic's own choice.

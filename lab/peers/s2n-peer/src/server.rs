@@ -1,20 +1,18 @@
 //! Answers `GET /name` with the file, and datagrams with themselves.
 
-use std::net::SocketAddr;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
+use peer_common::{Case, REQUEST, file, tls};
 use s2n_quic::provider::datagram::default::{Receiver, Sender};
 use s2n_quic::provider::endpoint_limits::{ConnectionAttempt, Limiter, Outcome};
+use s2n_quic::provider::tls::rustls as quic;
 use s2n_quic::stream::BidirectionalStream;
 use s2n_quic::{Connection, Server};
 
-use crate::{Case, datagrams, limits, socket, tls};
-
-/// Longest request line.
-const REQUEST: usize = 4096;
+use crate::{datagrams, limits, socket};
 
 /// Whether every address has to prove itself.
 struct Gate {
@@ -27,10 +25,10 @@ impl Limiter for Gate {
     }
 }
 
-pub(crate) async fn run(listen: SocketAddr, cert: &Path, key: &Path, www: PathBuf, case: Case) -> Result<()> {
-    let (io, local) = socket(listen)?;
+pub(crate) async fn run(options: peer_common::Server, case: Case) -> Result<()> {
+    let (io, local) = socket(options.listen)?;
     let mut server = Server::builder()
-        .with_tls(tls::server(case, cert, key)?)?
+        .with_tls(quic::Server::from(tls::server(case, &options.cert, &options.key)?))?
         .with_limits(limits()?)?
         .with_endpoint_limits(Gate { retry: case == Case::Retry })?
         .with_datagram(datagrams()?)?
@@ -38,7 +36,7 @@ pub(crate) async fn run(listen: SocketAddr, cert: &Path, key: &Path, www: PathBu
         .start()
         .map_err(|error| anyhow!("{error}"))?;
     println!("listening {local}");
-    let www: Arc<Path> = www.into();
+    let www: Arc<Path> = options.www.into();
     while let Some(connection) = server.accept().await {
         let www = www.clone();
         tokio::spawn(async move {
@@ -104,14 +102,4 @@ async fn request(mut stream: BidirectionalStream, www: &Path) -> Result<()> {
             Err(error)
         }
     }
-}
-
-/// The bytes asked for, if they lie below `www`.
-fn file(request: &[u8], www: &Path) -> Result<Vec<u8>> {
-    let line = std::str::from_utf8(request).context("request is not UTF-8")?;
-    let Some(name) = line.strip_prefix("GET /").map(str::trim_end) else { bail!("not a request: {line:?}") };
-    if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
-        bail!("not a file name: {name:?}");
-    }
-    std::fs::read(www.join(name)).with_context(|| format!("reading {name}"))
 }

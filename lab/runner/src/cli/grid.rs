@@ -1,14 +1,17 @@
-//! `grid`: many pairs of links, each link alone against its ceiling.
+//! `grid`: many sets of links, each link alone and all together, against their ceilings.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use tq_linkmodel::Jitter;
+use tq_quic::sched::Kind as Scheduler;
 use tq_runner::fluid;
 use tq_runner::grid::{self, GridCase, GridLink, Order, Queues, Set};
 use tq_runner::report::{Report, Scenario as Entry, Verdict, mbps};
+use tq_runner::run::tell::Runs;
 use tq_runner::run::{self as runner, Plan, stream_share, tell};
+use tq_runner::stats::{self, Gain};
 use tq_runner::svg::{Plot, Series};
 use tq_scenario::{Host, Hosts, Kind, Link, Measure, QueueSize, Scenario, Traffic, Way};
 use tq_time::Duration;
@@ -39,10 +42,13 @@ pub(super) struct Args {
     /// Congestion control.
     #[arg(long, default_value = "cubic")]
     cc: Control,
+    /// Scheduler of both ends: aggregate, minrtt, roundrobin, weighted, blest, ecf; the stack's own if left out.
+    #[arg(long, value_parser = super::scheduler)]
+    scheduler: Option<Scheduler>,
     /// A JSON document instead of a table.
     #[arg(long)]
     json: bool,
-    /// Each link's goodput over its ceiling, as a plot.
+    /// Each link's goodput over its ceiling, and what all together reach of the sum, as a plot.
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Runs at a time.
@@ -97,15 +103,20 @@ fn cases(args: &Args) -> Result<Vec<GridCase>> {
 
 fn one(case: &GridCase, args: &Args) -> Result<Entry> {
     let scenario = scenario(case);
-    let runs = (0..scenario.links.len())
-        .map(|link| {
-            let plan = Plan::new(&scenario, link, args.seed).with_cc(Some(args.cc.cc()));
-            Ok(vec![runner::run(plan).with_context(|| case.id.clone())?])
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let mut entry = tell::entry(&scenario, &runs);
+    let play = |plan: Plan<'_>| {
+        let plan = plan.with_cc(Some(args.cc.cc())).with_scheduler(args.scheduler);
+        runner::run(plan).with_context(|| case.id.clone())
+    };
+    let links = 0..scenario.links.len();
+    let alone = links.map(|link| Ok(vec![play(Plan::new(&scenario, link, args.seed))?]));
+    let alone = alone.collect::<Result<Vec<_>>>()?;
+    let together = match scenario.links.len() {
+        1 => Vec::new(),
+        _ => vec![play(Plan::together(&scenario, args.seed))?],
+    };
+    let mut entry = tell::entry(&scenario, &Runs { alone, together });
     if entry.verdict != Verdict::Fail {
-        entry.verdict = if scenario.links.len() > 1 { Verdict::NeedsBond } else { Verdict::Report };
+        entry.verdict = Verdict::Report;
     }
     Ok(entry)
 }
@@ -161,8 +172,8 @@ fn link((at, link): (usize, &GridLink)) -> Link {
 /// A line for each link.
 fn table(report: &Report) -> String {
     let mut out = format!(
-        "{}, seed {}: each link alone; Mbit/s of payload; ceiling: an ideal transport; loss: what theory leaves to the \
-         controller at the link's random loss\n\n{:32} {:26} {:>6} {:>8} {:>8} {:>6} {:>8}\n",
+        "{}, seed {}: each link alone, then all together; Mbit/s of payload; ceiling: an ideal transport; loss: what theory \
+         leaves to the controller at the link's random loss; Ben: 0 is the best link alone, 1 the sum\n\n{:32} {:26} {:>6} {:>8} {:>8} {:>6} {:>8}\n",
         report.kind, report.seed, "case", "link", "loss %", "goodput", "ceiling", "share", "loss"
     );
     for entry in &report.scenarios {
@@ -190,12 +201,61 @@ fn table(report: &Report) -> String {
                 number(bound.map(|bound| mbps(bound.cubic))),
             );
         }
+        out += &together(entry);
         if !entry.violations.is_empty() {
             let _ = writeln!(out, "    WRONG BYTES: {}", entry.violations.join("; "));
         }
     }
-    out.push_str("\ntogether: needs the bond\n");
-    out + &report.summary()
+    out.push('\n');
+    out + &report.summary() + &bars(report)
+}
+
+/// The line of all links together.
+fn together(entry: &Entry) -> String {
+    let Some(goodput) = entry.together_mbps else { return String::new() };
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
+    let ceiling = entry.ceiling.as_ref();
+    format!(
+        "{:32} {:33} {goodput:>8.2} {:>8} {:>6}   / sum {}, / best {}, Ben {} of {}\n",
+        "",
+        "together",
+        number(ceiling.map(|ceiling| ceiling.together_mbps)),
+        number(ceiling.map(|ceiling| goodput / ceiling.together_mbps)),
+        number(entry.efficiency),
+        number(entry.ratio_to_best),
+        number(entry.benefit),
+        number(ceiling.and_then(|ceiling| ceiling.benefit)),
+    )
+}
+
+/// How many cases are within 0.15 of their ceiling's benefit, and how many are not slower than the best link. A benefit
+/// says little where a link adds less than 5 % of the best; such cases count for the second only.
+fn bars(report: &Report) -> String {
+    let share = |values: &[bool]| {
+        let good = values.iter().filter(|value| **value).count();
+        format!("{good} of {}", values.len())
+    };
+    let telling = |entry: &&Entry| {
+        let alone: Vec<f64> = entry.alone_mbps.iter().copied().flatten().collect();
+        Gain::is_telling(&alone)
+    };
+    let benefit = report.scenarios.iter().filter(telling).filter_map(|entry| {
+        let ceiling = entry.ceiling.as_ref()?.benefit?;
+        Some(entry.benefit? >= ceiling - 0.15)
+    });
+    let floor = |bar: f64| -> Vec<bool> {
+        report.scenarios.iter().filter_map(|entry| Some(entry.ratio_to_best? >= bar)).collect()
+    };
+    let benefits: Vec<bool> = benefit.collect();
+    if floor(0.0).is_empty() {
+        return String::new();
+    }
+    format!(
+        "benefit >= that of the ceiling - 0.15: {} that say something; ratio to best >= 0.98: {}, >= 0.90: {}\n",
+        share(&benefits),
+        share(&floor(0.98)),
+        share(&floor(0.90))
+    )
 }
 
 /// How much of their ceilings the links reach, as a distribution.
@@ -208,12 +268,20 @@ fn plot(report: &Report) -> Plot {
             entry.alone_mbps.iter().zip(ceilings).filter_map(|(found, best)| found.map(|found| found / best))
         })
         .collect();
+    let sums: Vec<f64> = report.scenarios.iter().filter_map(|entry| entry.efficiency).collect();
+    let mut series = vec![Series::cdf("links alone", &shares)];
+    if !stats::sorted(&sums).is_empty() {
+        series.push(Series::cdf("all together", &sums));
+    }
     Plot {
-        title: format!("{}: each link alone against its fluid ceiling", report.kind),
-        x: "goodput / ceiling".into(),
+        title: format!(
+            "{}: each link alone against its fluid ceiling, all together against the sum",
+            report.kind
+        ),
+        x: "goodput / ceiling, goodput / sum".into(),
         y: "share of links not above".into(),
         y_from_zero: true,
-        series: vec![Series::cdf("links", &shares)],
+        series,
         ..Plot::default()
     }
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use tq_quic::sched::Kind as Scheduler;
 use tq_scenario::Cc;
 
+mod failover;
 mod grid;
 mod jobs;
 mod list;
@@ -15,8 +17,8 @@ mod suite;
 
 /// Runs scenarios in a simulated network and reports them beside what is physically possible.
 ///
-/// Each link of a scenario is run alone; how several do together comes with the bond. Exit code: 0 if all bars that a
-/// single path can be held to are met, 1 if one is missed or a byte was lost or altered, 2 if nothing could be run.
+/// Each link of a scenario is run alone, and all together over one multipath connection. Exit code: 0 if all bars that
+/// could be measured are met, 1 if one is missed or a byte was lost or altered, 2 if nothing could be run.
 #[derive(Parser)]
 #[command(
     name = "tq-scenarios",
@@ -24,7 +26,9 @@ mod suite;
     after_help = "Examples:
   tq-scenarios list single
   tq-scenarios run lab/scenarios/single/leo.toml --svg leo.svg --pcap /tmp --qlog /tmp
+  tq-scenarios run lab/scenarios/bonding/fibre300-lte80.toml --scheduler aggregate --runs 3
   tq-scenarios suite --filter pq-sat
+  tq-scenarios failover --seeds 200
   tq-scenarios grid --count 20 --seed 1 --set wsp-lowbdp-loss"
 )]
 struct Args {
@@ -34,12 +38,14 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// One scenario file: each of its links alone, figures, bars, verdict.
+    /// One scenario file: each of its links alone, all together, figures, bars, verdict.
     Run(run::Args),
-    /// The single-path scenarios of other projects whose bar is a time, ours beside theirs.
+    /// The scenarios of other projects whose bar is a number, ours beside theirs.
     Suite(suite::Args),
-    /// Many pairs of links that fill the literature's ranges, or today's: each link against its ceiling.
+    /// Many pairs of links that fill the literature's ranges, or today's: alone and together, against their ceilings.
     Grid(grid::Args),
+    /// The longest pause in delivery when one of two links goes silent, over many seeds.
+    Failover(failover::Args),
     /// The scenario files there are, one line each.
     List(list::Args),
     /// The plots of docs/simulator.md.
@@ -53,6 +59,8 @@ enum Control {
     Cubic,
     /// RFC 9002.
     Reno,
+    /// BBRv3, draft-ietf-ccwg-bbr-06.
+    Bbr,
 }
 
 impl Control {
@@ -60,6 +68,7 @@ impl Control {
         match self {
             Self::Cubic => Cc::Cubic,
             Self::Reno => Cc::Reno,
+            Self::Bbr => Cc::Bbr,
         }
     }
 }
@@ -70,9 +79,15 @@ pub(crate) fn run() -> Result<bool> {
         Command::Run(args) => run::run(args),
         Command::Suite(args) => suite::run(&args),
         Command::Grid(args) => grid::run(&args),
+        Command::Failover(args) => failover::run(&args),
         Command::List(args) => list::run(&args),
         Command::Plots(args) => plots::run(&args),
     }
+}
+
+/// A scheduler by name; the error lists the names there are.
+fn scheduler(name: &str) -> Result<Scheduler, String> {
+    name.parse().map_err(|error: tq_quic::sched::UnknownScheduler| error.to_string())
 }
 
 /// The folder of scenarios: that given, else `lab/scenarios` here, else that of the source tree.

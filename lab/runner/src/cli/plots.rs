@@ -91,11 +91,12 @@ fn goodput(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
 
 /// The highest of neighbours, so that no peak is lost.
 fn peaks(outcome: &Outcome, value: impl Fn(&runner::Sample) -> f64) -> Vec<(f64, f64)> {
-    let each = outcome.samples.len().div_ceil(POINTS).max(1);
+    let samples = &outcome.lanes[0].samples;
+    let each = samples.len().div_ceil(POINTS).max(1);
     let seconds = |at: Instant| at.as_nanos() as f64 / 1e9;
     let peak =
         |chunk: &[runner::Sample]| (seconds(chunk[0].at), chunk.iter().map(&value).fold(0.0, f64::max));
-    outcome.samples.chunks(each).map(peak).collect()
+    samples.chunks(each).map(peak).collect()
 }
 
 fn queue(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use tq_quic::sched::Kind as Scheduler;
 use tq_runner::fluid;
 use tq_runner::report::{Report, Scenario as Entry, Verdict};
-use tq_runner::run::{self as runner, Plan, figures, tell};
+use tq_runner::run::tell::Runs as Played;
+use tq_runner::run::{self as runner, Plan, tell};
 use tq_runner::suite::{self, Case, Runs};
 use tq_runner::svg::{BarGroup, BarPlot};
 use tq_scenario::{Bar, Metric, Scenario};
@@ -22,9 +24,15 @@ pub(super) struct Args {
     /// Everything random comes from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this congestion control; both if left out.
+    /// Only this congestion control; all if left out.
     #[arg(long)]
     cc: Option<Control>,
+    /// Scheduler of both ends where there are several links; the stack's own if left out.
+    #[arg(long, value_parser = super::scheduler)]
+    scheduler: Option<Scheduler>,
+    /// Only scenarios with several links, or only those with one.
+    #[arg(long)]
+    several: Option<bool>,
     /// A JSON document instead of a table.
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -61,19 +69,25 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         }
         let path = folder.join(format!("{}.toml", case.id));
         let scenario = path.exists().then(|| tq_scenario::load(&path)).transpose()?;
-        match scenario.filter(|scenario| case.runs == Runs::SinglePath && is_judged(&case, scenario)) {
+        let several = case.runs == Runs::Together;
+        let wanted = args.several.is_none_or(|only| only == several);
+        let plays = wanted && !matches!(case.runs, Runs::Elsewhere(_));
+        match scenario.filter(|scenario| plays && is_judged(&case, scenario)) {
             Some(scenario) => {
-                for control in [Control::Cubic, Control::Reno] {
-                    if args.cc.is_none_or(|only| only == control) {
+                for control in [Control::Cubic, Control::Reno, Control::Bbr] {
+                    // with several links the stack's own controller unless one is asked for
+                    let skipped = several && args.cc.is_none() && control != Control::Cubic;
+                    if args.cc.is_none_or(|only| only == control) && !skipped {
                         items.push(Item { case: case.clone(), scenario: scenario.clone(), control });
                     }
                 }
             }
-            None => others.push(case),
+            None if wanted => others.push(case),
+            None => {}
         }
     }
     let name = |item: &Item| format!("{} with {:?}", item.case.id, item.control);
-    let entries = jobs::each(&items, args.jobs, name, |item| one(item, args.seed));
+    let entries = jobs::each(&items, args.jobs, name, |item| one(item, args));
     let mut report = Report::new("suite", args.seed);
     report.scenarios = entries.into_iter().collect::<Result<_>>()?;
     let explained =
@@ -97,27 +111,43 @@ fn is_judged(case: &Case, scenario: &Scenario) -> bool {
     case.has_completion_bar() || scenario.bars.iter().any(judged)
 }
 
-fn one(item: &Item, seed: u64) -> Result<Entry> {
+fn one(item: &Item, args: &Args) -> Result<Entry> {
     let mut scenario = item.scenario.clone();
-    scenario.time = scenario.time.max(PATIENCE);
-    let outcomes = (0..u64::from(scenario.measure.runs))
-        .map(|run| {
-            let plan = Plan::new(&scenario, 0, seed.wrapping_add(run)).with_cc(Some(item.control.cc()));
+    let several = scenario.links.len() > 1;
+    if !several {
+        scenario.time = scenario.time.max(PATIENCE);
+    }
+    let play = || {
+        let runs = (0..u64::from(scenario.measure.runs)).map(|run| {
+            let seed = args.seed.wrapping_add(run);
+            let plan = if several { Plan::together(&scenario, seed) } else { Plan::new(&scenario, 0, seed) };
+            let plan = plan.with_cc(Some(item.control.cc())).with_scheduler(args.scheduler);
             runner::run(plan).with_context(|| item.case.id.clone())
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let judged = figures::judge(&scenario, &outcomes);
-    let mut entry = tell::entry(&scenario, &[outcomes]);
+        });
+        runs.collect::<Result<Vec<_>>>()
+    };
+    let played = match several {
+        true => Played { alone: Vec::new(), together: play()? },
+        false => Played::single(play()?),
+    };
+    let mut entry = tell::entry(&scenario, &played);
     entry.id = format!("{} {}", item.case.id, item.control.cc().name());
     entry.theirs = Some(item.case.bar_text.clone());
     entry.bar_s = item.case.bar_for(item.control.cc().name()).map(|bar| bar.seconds);
     entry.verdict = match entry.bar_s {
         _ if !entry.violations.is_empty() => Verdict::Fail,
+        // what is asked of paths counts as well; a bar that cannot be measured is no miss
+        _ if several && entry.verdict == Verdict::Skipped => Verdict::Report,
+        _ if several => entry.verdict,
         Some(_) => Verdict::of(entry.completion_s, entry.bar_s),
-        None if judged.iter().all(|bar| bar.holds != Some(false)) => Verdict::Pass,
+        None if entry.bars.iter().all(|bar| bar.holds != Some(false)) => Verdict::Pass,
         None => Verdict::Fail,
     };
+    let left_out = std::mem::take(&mut entry.note);
     entry.note = explanation(item, &entry);
+    if several && !left_out.is_empty() {
+        entry.note = [entry.note, left_out].join("; ");
+    }
     Ok(entry)
 }
 
@@ -132,10 +162,14 @@ fn explanation(item: &Item, entry: &Entry) -> String {
             "the fluid ceiling is {best:.2} s: a cold start without a remembered capacity cannot do it"
         ));
     }
-    if entry.verdict == Verdict::Fail {
+    if entry.verdict == Verdict::Fail && item.scenario.links.len() > 1 {
+        words.push(missed(entry));
+    } else if entry.verdict == Verdict::Fail {
         let bound = ceiling.and_then(|ceiling| match item.control {
             Control::Cubic => ceiling.cubic_mbps,
             Control::Reno => ceiling.reno_mbps,
+            // It does not answer each loss: there is no formula.
+            Control::Bbr => None,
         });
         let bytes = item.case.load.and_then(suite::Load::bytes);
         if let (Some(bound), Some(bytes)) = (bound, bytes) {
@@ -174,18 +208,25 @@ fn explanation(item: &Item, entry: &Entry) -> String {
     words.join("; ")
 }
 
+/// The bars of a bond that were missed.
+fn missed(entry: &Entry) -> String {
+    let missed = entry.bars.iter().filter(|bar| bar.holds == Some(false));
+    let words =
+        missed.map(|bar| format!("{}: {}", bar.text, bar.measured.as_deref().unwrap_or("did not complete")));
+    words.collect::<Vec<_>>().join(", ")
+}
+
 fn not_run(case: &Case) -> Entry {
     let (verdict, note) = match case.runs {
-        Runs::NeedsBond => (Verdict::NeedsBond, "needs several paths".to_owned()),
         Runs::Elsewhere(why) => (Verdict::Skipped, why.to_owned()),
-        Runs::SinglePath => (Verdict::Skipped, "has no bar that is a number".to_owned()),
+        Runs::SinglePath | Runs::Together => (Verdict::Skipped, "has no bar that is a number".to_owned()),
     };
     let theirs = Some(case.bar_text.clone());
     Entry { id: case.id.clone(), theirs, verdict, note, ..Entry::default() }
 }
 
 fn was_run(entry: &&Entry) -> bool {
-    !matches!(entry.verdict, Verdict::NeedsBond | Verdict::Skipped)
+    entry.verdict != Verdict::Skipped
 }
 
 const fn word(verdict: Verdict) -> &'static str {
@@ -212,14 +253,14 @@ fn row(entry: &Entry) -> [String; 6] {
         seconds(entry.completion_s),
         theirs,
         seconds(ceiling.and_then(|ceiling| ceiling.completion_s)),
-        seconds(entry.alone_mbps.first().copied().flatten()),
+        seconds(entry.together_mbps.or(entry.alone_mbps.first().copied().flatten())),
         word(entry.verdict).to_owned(),
     ]
 }
 
 fn table(report: &Report) -> String {
     let mut out = format!(
-        "suites of other projects, one path, seed {}; seconds from the first packet to the last byte\n\n{:24} {:>9} {:>22} \
+        "suites of other projects, seed {}; seconds from the first packet to the last byte\n\n{:24} {:>9} {:>22} \
          {:>9} {:>8}  verdict\n",
         report.seed, "scenario, control", "ours", "theirs", "ceiling", "Mbit/s"
     );
@@ -259,7 +300,7 @@ fn plot(report: &Report) -> BarPlot {
         limit: Some(1.0),
     };
     BarPlot {
-        title: "Published scenarios on one path: time as a share of the bar".into(),
+        title: "Published scenarios: time as a share of the bar".into(),
         y: "time / bar (cut at 2)".into(),
         series: vec!["ours".into(), "fluid ceiling".into()],
         limit: "the bar".into(),

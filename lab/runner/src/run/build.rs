@@ -1,7 +1,9 @@
-//! The world of a run: a client and a server at the two ends of one link, the scenario's time line, its programs.
+//! The world of a run: a client and a server at the two ends of the links that are played, the scenario's time line, its
+//! programs. Each link joins an interface of the client with one of the server; with several the client opens a path on
+//! each, and the server answers from the address that was asked.
 //!
 //! Changes of a link are announced at the start, so that packets that leave after one feel it. Decides which acts of
-//! a scenario a single path can do; the others are told.
+//! a scenario can be done; the others are told.
 
 use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,10 +11,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Result;
-use tq_linkmodel::Direction;
+use tq_linkmodel::Change;
 use tq_quic::TransportConfig;
-use tq_scenario::{Act, Action, Cc, Kind, Scenario};
-use tq_sim::app::{App, Many, Serve};
+use tq_scenario::{Act, Action, Kind, Scenario};
+use tq_sim::app::{App, Bond, BondSpec, Many, PathLog, PathOrder, PathWatch, Serve, Shared as Report, Way};
 use tq_sim::entropy::derive;
 use tq_sim::ledger::Ledger;
 use tq_sim::qlog::Qlog;
@@ -22,185 +24,304 @@ use tq_sim::{End, LinkId, NatId, NodeId, World};
 use tq_time::Instant;
 
 use super::load::{self, Running};
-use super::outcome::{Outcome, Sample};
+use super::outcome::Sample;
 use super::{Plan, host};
 
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
-const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
-const SERVER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+pub(super) type Host = Rc<RefCell<QuicHost>>;
 
-type Host = Rc<RefCell<QuicHost>>;
+/// A link that is played.
+pub(super) struct Lane {
+    /// Its place in the scenario.
+    pub(super) index: usize,
+    pub(super) link: LinkId,
+    pub(super) shared: [Option<u32>; 2],
+    nat: Option<NatId>,
+    pub(super) samples: Vec<Sample>,
+}
+
+/// Two hosts with a connection between them.
+pub(super) struct Pair {
+    pub(super) client: Host,
+    pub(super) server: Host,
+    /// The lanes it may use; the client's sockets are in this order.
+    places: Vec<usize>,
+}
 
 /// A run that is built.
 pub(super) struct Net {
     pub(super) world: World,
-    scenario_link: usize,
-    seed: u64,
-    link: LinkId,
-    shared: [Option<u32>; 2],
-    hosts: Vec<(Host, Host)>,
-    running: Vec<Running>,
-    ledger: Ledger,
-    left_out: Vec<String>,
+    pub(super) seed: u64,
+    pub(super) lanes: Vec<Lane>,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) running: Vec<Running>,
+    pub(super) ledger: Ledger,
+    /// What the two ends were told of paths.
+    pub(super) logs: [Report<PathLog>; 2],
+    /// Times a path was found out that was not before, at either end, and which are now.
+    pub(super) outs: u64,
+    pub(super) silent: [Vec<u32>; 2],
+    pub(super) left_out: Vec<String>,
 }
+
+/// Addresses of the client's interface on the lane at `place`, of its translator's outside, of the server's interface.
+fn client(place: usize) -> IpAddr {
+    Ipv4Addr::new(10, place as u8, 0, 2).into()
+}
+
+fn outside(place: usize) -> IpAddr {
+    Ipv4Addr::new(203, 0, 113 + place as u8, 1).into()
+}
+
+pub(super) fn server(place: usize) -> IpAddr {
+    Ipv4Addr::new(198, 51, 100, 1 + place as u8).into()
+}
+
+/// What the two ends of a pair are made of.
+type Transports = [(Arc<TransportConfig>, usize); 2];
 
 impl Net {
     pub(super) fn build(plan: Plan<'_>) -> Result<Self> {
-        let Plan { scenario, link: index, seed, cc, pcap, qlog } = plan;
+        let Plan { scenario, links, seed, cc, scheduler, calm, pcap, qlog } = plan;
         let mut world = World::new(derive(seed, 1));
         world.udp_checksum(true);
         for (id, config) in scenario.bottleneck_configs() {
             world.bottleneck(id, &config);
         }
-        let (client, server) = (world.host("client"), world.host("server"));
-        let named = &scenario.links[index];
-        let link = world.link_seeded(
-            named.name.clone(),
-            End::new(client, CLIENT),
-            End::new(server, SERVER),
-            &scenario.link_config(index, seed),
-            scenario.link_seed(index, seed),
-        );
-        let nat =
-            scenario.nat_config(index, IpAddr::V4(OUTSIDE)).and_then(|nat| world.nat(link, client, nat));
-        let shared = [named.up.bottleneck, named.down.bottleneck];
-        if let Some(out) = pcap {
-            world.capture_link(link, out)?;
+        let nodes = [world.host("client"), world.host("server")];
+        let mut lanes = Vec::new();
+        for (place, index) in links.iter().copied().enumerate() {
+            let named = &scenario.links[index];
+            let link = world.link_seeded(
+                named.name.clone(),
+                End::new(nodes[0], client(place)),
+                End::new(nodes[1], server(place)),
+                &scenario.link_config(index, seed),
+                scenario.link_seed(index, seed),
+            );
+            let nat = scenario.nat_config(index, outside(place));
+            let nat = nat.and_then(|nat| world.nat(link, nodes[0], nat));
+            let shared = [named.up.bottleneck, named.down.bottleneck];
+            lanes.push(Lane { index, link, shared, nat, samples: Vec::new() });
         }
-        let ledger = Ledger::new(derive(seed, 2));
+        for (lane, out) in lanes.iter().zip(pcap) {
+            world.capture_link(lane.link, out)?;
+        }
         let mut net = Self {
             world,
-            scenario_link: index,
             seed,
-            link,
-            shared,
-            hosts: Vec::new(),
+            lanes,
+            pairs: Vec::new(),
             running: Vec::new(),
-            ledger,
+            ledger: Ledger::new(derive(seed, 2)),
+            logs: Default::default(),
+            outs: 0,
+            silent: Default::default(),
             left_out: Vec::new(),
         };
-        net.programs(scenario, [client, server], cc, qlog.as_ref());
-        net.time_line(scenario, nat, client);
+        let orders = net.time_line(scenario, nodes[0], calm);
+        let mut transports = [&scenario.hosts.client, &scenario.hosts.server]
+            .map(|end| host::transport(end, cc, &mut net.left_out));
+        if net.lanes.len() > 1 {
+            for ((transport, _), end) in
+                transports.iter_mut().zip([&scenario.hosts.client, &scenario.hosts.server])
+            {
+                host::several(transport, end, net.lanes.len(), scheduler, &mut net.left_out);
+            }
+        }
+        net.programs(scenario, nodes, transports, orders, qlog.as_ref());
+        net.moves(scenario);
         net.left_out.sort();
         net.left_out.dedup();
         Ok(net)
     }
 
+    fn place_of(&self, index: usize) -> Option<usize> {
+        self.lanes.iter().position(|lane| lane.index == index)
+    }
+
     /// The scenario's connection with all its traffic, and one connection for each that competes.
-    fn programs(&mut self, scenario: &Scenario, nodes: [NodeId; 2], cc: Option<Cc>, qlog: Option<&Qlog>) {
+    fn programs(
+        &mut self,
+        scenario: &Scenario,
+        nodes: [NodeId; 2],
+        transports: Transports,
+        orders: Vec<(Instant, usize, PathOrder)>,
+        qlog: Option<&Qlog>,
+    ) {
         let bin = load::grain(scenario.time);
         let mut own = Many::new();
         let mut beside = Vec::new();
         for (at, traffic) in scenario.traffic.iter().enumerate() {
-            if !traffic.over.contains(&self.scenario_link) {
+            let on: Vec<usize> = traffic.over.iter().filter_map(|index| self.place_of(*index)).collect();
+            let Some(first) = on.first().copied() else {
                 self.left_out.push(format!("traffic {}: it is for other links", traffic.name));
                 continue;
-            }
+            };
             let made = load::programs(traffic, at, bin, self.seed, &self.ledger);
             let start = Instant::ZERO + traffic.start;
+            let competes = matches!(traffic.kind, Kind::Competing { .. });
+            if on.len() < self.lanes.len() && !competes {
+                self.left_out.push(format!("traffic {}: it is not kept to its links", traffic.name));
+            }
             for (app, running) in made {
                 self.running.push(running);
                 match traffic.kind {
-                    Kind::Competing { cc, .. } => beside.push((app, cc, start)),
+                    Kind::Competing { cc, .. } => beside.push((app, cc, start, first)),
                     _ => own = own.and_boxed(app),
                 }
             }
         }
-        let mut left_out = std::mem::take(&mut self.left_out);
-        let (up, up_segments) = host::transport(&scenario.hosts.client, cc, &mut left_out);
-        let (down, down_segments) = host::transport(&scenario.hosts.server, cc, &mut left_out);
-        let transports = [(up, up_segments), (down, down_segments)];
-        self.pair(nodes, 0, &transports, Box::new(own), Instant::ZERO, qlog);
-        for (number, (app, theirs, start)) in (1..).zip(beside) {
+        let places: Vec<usize> = (0..self.lanes.len()).collect();
+        if places.len() > 1 {
+            let ways = places.iter().map(|place| Way {
+                socket: *place as u32,
+                local: client(*place),
+                remote: SocketAddr::new(server(*place), 443),
+                standby: scenario.links[self.lanes[*place].index].standby,
+            });
+            let (bond, log) = Bond::new(BondSpec { ways: ways.collect(), orders, ..BondSpec::default() });
+            self.logs[0] = log;
+            own = own.and(bond);
+        }
+        self.pair(nodes, 0, &transports, Box::new(own), Instant::ZERO, &places, qlog);
+        for (number, (app, theirs, start, place)) in (1..).zip(beside) {
             let (instead, why) = host::algorithm(theirs);
-            left_out.extend(why);
+            self.left_out.extend(why);
             let other = |transport: &Arc<TransportConfig>| {
                 let mut transport = TransportConfig::clone(transport);
-                transport.congestion = instead;
+                (transport.congestion, transport.max_paths) = (instead, None);
                 Arc::new(transport)
             };
             let transports = transports.each_ref().map(|(transport, segments)| (other(transport), *segments));
-            self.pair(nodes, number, &transports, app, start, qlog);
+            self.pair(nodes, number, &transports, app, start, &[place], qlog);
         }
-        self.left_out = left_out;
     }
 
-    /// Client and server number `number`, and a connection between them.
+    /// Client and server number `number`, and a connection between them over the lanes at `places`.
     fn pair(
         &mut self,
         nodes: [NodeId; 2],
         number: u16,
-        transports: &[(Arc<TransportConfig>, usize); 2],
+        transports: &Transports,
         app: Box<dyn App>,
         start: Instant,
+        places: &[usize],
         qlog: Option<&Qlog>,
     ) {
         let [(up, up_segments), (down, down_segments)] = transports;
         let label = 16 * (u64::from(number) + 1);
         let seed = |part: u64| derive(self.seed, label + part);
         let tls = |part| Arc::new(SeededTls::new(seed(part), TlsConfig::default()));
-        let books = self.ledger.clone();
-        let setup = ServerSetup::new(tls(1), Arc::clone(down), move |_| Box::new(Serve::new(&books)));
-        let remote = SocketAddr::new(SERVER.into(), 443 + number);
-        let mut config = HostConfig::server(seed(2), remote, setup);
+        let (books, log, first) = (self.ledger.clone(), Rc::clone(&self.logs[1]), number == 0);
+        let setup = ServerSetup::new(tls(1), Arc::clone(down), move |_| {
+            let serve = Serve::new(&books);
+            if first { Box::new(Many::new().and(serve).and(PathWatch::new(&log))) } else { Box::new(serve) }
+        });
+        let remote = SocketAddr::new(server(places[0]), 443 + number);
+        let listens = match places {
+            [_] => remote,
+            _ => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), remote.port()),
+        };
+        let mut config = HostConfig::server(seed(2), listens, setup);
         (config.segments, config.qlog) = (*down_segments, qlog.cloned());
-        let server = Rc::new(RefCell::new(QuicHost::new(config)));
-        let mut config = HostConfig::client(seed(3), SocketAddr::new(CLIENT.into(), 4000 + number));
+        let far = Rc::new(RefCell::new(QuicHost::new(config)));
+        let sockets = places.iter().map(|place| SocketAddr::new(client(*place), 4000 + number)).collect();
+        let mut config = HostConfig::client_on(seed(3), sockets);
         (config.segments, config.qlog) = (*up_segments, qlog.cloned());
-        let mut client = QuicHost::new(config);
+        let mut near = QuicHost::new(config);
         let mut connect = Connect::new(start, remote, tls(4), Arc::clone(up), Nothing);
         connect.app = app;
-        client.connect(connect);
-        let client = Rc::new(RefCell::new(client));
-        self.world.spawn(nodes[0], Box::new(Rc::clone(&client)));
-        self.world.spawn(nodes[1], Box::new(Rc::clone(&server)));
-        self.hosts.push((client, server));
+        near.connect(connect);
+        let near = Rc::new(RefCell::new(near));
+        self.world.spawn(nodes[0], Box::new(Rc::clone(&near)));
+        self.world.spawn(nodes[1], Box::new(Rc::clone(&far)));
+        self.pairs.push(Pair { client: near, server: far, places: places.to_vec() });
     }
 
-    /// Announces what changes, and plans what hosts do.
-    fn time_line(&mut self, scenario: &Scenario, nat: Option<NatId>, client: NodeId) {
+    /// Announces what changes, and plans what translators do; gives back what the client is to do about paths.
+    fn time_line(
+        &mut self,
+        scenario: &Scenario,
+        node: NodeId,
+        calm: bool,
+    ) -> Vec<(Instant, usize, PathOrder)> {
         for timed in scenario.changes_with(self.seed) {
-            if timed.link == self.scenario_link {
-                self.world.set_direction(self.link, timed.direction, timed.at, timed.change);
+            let calmed = calm && matches!(timed.change, Change::State(_));
+            if let Some(place) = self.place_of(timed.link).filter(|_| !calmed) {
+                let link = self.lanes[place].link;
+                self.world.set_direction(link, timed.direction, timed.at, timed.change);
             }
         }
+        let mut orders = Vec::new();
         for (number, act) in (0..).zip(scenario.acts_with(self.seed)) {
-            if act.link.is_none_or(|link| link == self.scenario_link)
-                && let Err(why) = self.act(&act, nat, client, number)
-            {
-                self.left_out.push(why.to_owned());
+            let place = match act.link {
+                None => Some(0),
+                Some(link) => self.place_of(link),
+            };
+            let Some(place) = place else { continue };
+            match self.act(&act, place, node, number) {
+                Ok(order) => orders.extend(order.map(|order| (act.at, place, order))),
+                Err(why) => self.left_out.push(why.to_owned()),
             }
         }
+        orders
     }
 
-    fn act(&mut self, act: &Act, nat: Option<NatId>, client: NodeId, number: u8) -> Result<(), &'static str> {
-        let (at, link) = (act.at, self.link);
-        // Another address of the documentation range each time.
-        let fresh = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 2 + number % 250));
+    fn act(
+        &mut self,
+        act: &Act,
+        place: usize,
+        node: NodeId,
+        number: u8,
+    ) -> Result<Option<PathOrder>, &'static str> {
+        let at = act.at;
+        let Lane { link, nat, .. } = self.lanes[place];
         match (&act.action, nat) {
             (Action::Rebind, Some(nat)) => self.world.at(at, move |world| world.rebind(nat)),
             (Action::Rebind, None) => return Err("rebind: the link has no translator"),
             (Action::Address(to), Some(nat)) => {
-                let to = to.unwrap_or(fresh);
+                let to = to.unwrap_or(fresh(number, place, true));
                 self.world.at(at, move |world| world.rebind_to(nat, to));
             }
             (Action::Address(to), None) => {
-                let to = to.unwrap_or(IpAddr::V4(Ipv4Addr::new(10, 0, 1, 2 + number % 250)));
-                self.world.at(at, move |world| world.move_address(link, client, to));
-                for (port, (client, _)) in (4000..).zip(&self.hosts) {
-                    client.borrow_mut().rebind(at, 0, SocketAddr::new(to, port));
-                }
+                let to = to.unwrap_or(fresh(number, place, false));
+                self.world.at(at, move |world| world.move_address(link, node, to));
             }
-            (Action::Abandon | Action::Open | Action::Standby | Action::Available, _) => {
-                return Err("paths that open, close or stand by: needs the bond");
+            (Action::Abandon | Action::Open | Action::Standby | Action::Available, _)
+                if self.lanes.len() == 1 =>
+            {
+                return Err("paths that open, close or stand by: there is one link");
             }
+            (Action::Abandon, _) => return Ok(Some(PathOrder::Abandon)),
+            (Action::Open, _) => return Ok(Some(PathOrder::Open)),
+            (Action::Standby, _) => return Ok(Some(PathOrder::Standby)),
+            (Action::Available, _) => return Ok(Some(PathOrder::Available)),
             (Action::KeyUpdate(_), _) => return Err("key-update: the core decides itself when"),
             (Action::Stall(..), _) => return Err("stall: simulated programs always run"),
             (Action::Reader { .. }, _) => return Err("pause-reader: simulated programs always read"),
             (Action::Unreachable(_), _) => return Err("unreachable: the simulated link cannot answer"),
             (Action::DropPackets { .. }, _) => return Err("drop-packets: the simulated link cannot count"),
         }
-        Ok(())
+        Ok(None)
+    }
+
+    /// Sockets follow interfaces that get another address.
+    fn moves(&mut self, scenario: &Scenario) {
+        for (number, act) in (0..).zip(scenario.acts_with(self.seed)) {
+            let place = act.link.map_or(Some(0), |link| self.place_of(link));
+            if let (Action::Address(to), Some(place)) = (&act.action, place)
+                && self.lanes[place].nat.is_none()
+            {
+                let to = to.unwrap_or(fresh(number, place, false));
+                for (port, pair) in (4000..).zip(&self.pairs) {
+                    let socket = pair.places.iter().position(|own| *own == place);
+                    if let Some(socket) = socket {
+                        let address = SocketAddr::new(to, port);
+                        pair.client.borrow_mut().rebind(act.at, socket as u32, address);
+                    }
+                }
+            }
+        }
     }
 
     /// Whether nothing more is to be waited for.
@@ -210,58 +331,14 @@ impl Net {
         own.iter().filter(|running| running.finite).all(over)
             && (own.iter().any(|running| running.finite) || own.iter().all(over))
     }
+}
 
-    /// Queue and window now.
-    pub(super) fn sample(&mut self, at: Instant) -> Sample {
-        let mut sample = Sample { at, ..Sample::default() };
-        for (way, direction) in Direction::BOTH.into_iter().enumerate() {
-            let own = self.world.depth(self.link, direction);
-            let shared = self.shared[way].and_then(|id| self.world.bottleneck_depth(id));
-            sample.queued[way] = own.bytes;
-            sample.waiting[way] = own.delay + shared.map(|depth| depth.delay).unwrap_or_default();
-        }
-        let Some((client, server)) = self.hosts.first() else { return sample };
-        for (side, host) in [client, server].into_iter().enumerate() {
-            let host = host.borrow();
-            let stats = host.handles().next().and_then(|first| host.connection(first)).map(|c| c.stats());
-            if let Some(path) = stats.as_ref().and_then(|stats| stats.paths.first()) {
-                (sample.cwnd[side], sample.srtt) = (path.cwnd, path.srtt);
-            }
-        }
-        sample
-    }
-
-    /// All that was seen.
-    pub(super) fn finish(self, samples: Vec<Sample>) -> Outcome {
-        let mut outcome = Outcome {
-            link: self.scenario_link,
-            seed: self.seed,
-            end: self.world.now(),
-            flows: self.running.iter().map(Running::flow).collect(),
-            samples,
-            counters: Direction::BOTH.map(|direction| self.world.counters(self.link, direction)),
-            violations: load::violations(&self.ledger, self.world.now()),
-            left_out: self.left_out,
-            ..Outcome::default()
-        };
-        if let Err(imbalance) = self.world.check() {
-            outcome.violations.push(format!("the network lost count: {imbalance}"));
-        }
-        for (client, server) in &self.hosts {
-            let (client, server) = (client.borrow().report(), server.borrow().report());
-            for report in [&client, &server] {
-                let counters = report.counters();
-                outcome.packets += counters.packets_sent;
-                outcome.packets_lost += counters.packets_lost;
-                let ended = report.connections.iter().filter_map(|connection| connection.error.as_ref());
-                outcome.errors.extend(ended.map(ToString::to_string));
-                outcome.errors.extend(report.failed.iter().map(|(_, why)| why.clone()));
-            }
-        }
-        let connected: Vec<(bool, bool)> = self.running.iter().map(Running::connected).collect();
-        outcome.handshakes = connected.iter().filter(|own| **own == (true, true)).count() as u64
-            + u64::from(connected.contains(&(true, false)));
-        outcome
+/// Another address of a documentation range (behind a translator: its outside) each time.
+fn fresh(number: u8, place: usize, nat: bool) -> IpAddr {
+    let (last, place) = (2 + number % 250, place as u8);
+    match nat {
+        true => Ipv4Addr::new(203, 0, 113 + place, last).into(),
+        false => Ipv4Addr::new(10, place, 1, last).into(),
     }
 }
 

@@ -1,13 +1,15 @@
 //! What a run measured, by the names of scenario files, and whether its bars hold.
 //!
-//! A figure that one path cannot have (benefit, shares, paths) is `None`: it needs the bond. Several runs are taken
-//! together: values of one kind are pooled, single values give their median, `gap` its percentile over the runs.
+//! A figure that was not measured, or that one link cannot have (benefit, paths), is `None`. Several runs are taken
+//! together: values of one kind are pooled, single values give their median, `gap` its percentile over the runs. What
+//! several links do is held against what each does alone with the same seed ([`Alone`]).
 
 use tq_linkmodel::{Direction, Rate};
 use tq_scenario::{Bar, Dimension, Figure, Metric, Percentile, Scenario, Target, Value, Window};
 use tq_time::{Duration, Instant};
 
-use super::outcome::{Flow, Outcome};
+use super::compare::Alone;
+use super::outcome::{Flow, Lane, Outcome};
 use super::{main_direction, stream_share};
 use crate::stats;
 
@@ -16,7 +18,7 @@ use crate::stats;
 pub struct Judged {
     /// The bar as written.
     pub text: String,
-    /// What was measured; `None` if a single path cannot say.
+    /// What was measured; `None` if nothing was.
     pub measured: Option<Value>,
     /// Whether it holds; `None` as before.
     pub holds: Option<bool>,
@@ -45,11 +47,12 @@ pub fn goodput(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -
     if seconds > 0.0 { sum as f64 / seconds } else { 0.0 }
 }
 
-/// The largest part of the link's capacity in the window that could have been payload, in bytes per second; `None`
+/// The largest part of the first link's capacity in the window that could have been payload, in bytes per second; `None`
 /// without a limit.
 pub fn capacity(scenario: &Scenario, outcome: &Outcome) -> Option<f64> {
     let (from, to) = window(scenario, outcome);
-    let link = &scenario.links[outcome.link];
+    let index = outcome.lanes.first()?.link;
+    let link = &scenario.links[index];
     let length = to.saturating_since(from);
     let since = |at: Instant| at.saturating_since(Instant::ZERO);
     let flows: Vec<&Flow> = outcome.own().collect();
@@ -60,7 +63,7 @@ pub fn capacity(scenario: &Scenario, outcome: &Outcome) -> Option<f64> {
             continue;
         }
         let way = link.way(direction);
-        let own = scenario.usable(outcome.link, direction, outcome.seed, since(from), since(to));
+        let own = scenario.usable(index, direction, outcome.seed, since(from), since(to));
         let shared = way.bottleneck.and_then(|id| {
             let configs = scenario.bottleneck_configs();
             let config = configs.into_iter().find(|(known, _)| *known == id)?.1;
@@ -80,21 +83,51 @@ pub fn capacity(scenario: &Scenario, outcome: &Outcome) -> Option<f64> {
     (seconds > 0.0).then(|| sum / seconds)
 }
 
-/// Waiting times in the link's queue in the window, both ways where both carry payload.
-pub fn waiting(scenario: &Scenario, outcome: &Outcome) -> Vec<Duration> {
+/// Waiting times in the queues of all links (or the one named) in the window, in the direction of the payload.
+pub fn waiting(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Vec<Duration> {
     let (from, to) = window(scenario, outcome);
     let way = usize::from(main_direction(scenario) == Direction::Down);
-    let within = outcome.samples.iter().filter(|sample| sample.at >= from && sample.at <= to);
+    let samples = lanes(outcome, target).flat_map(|lane| &lane.samples);
+    let within = samples.filter(|sample| sample.at >= from && sample.at <= to);
     within.map(|sample| sample.waiting[way]).collect()
 }
 
-/// Packets the link dropped per packet offered, whatever the reason.
-pub fn loss(outcome: &Outcome) -> f64 {
-    let (offered, dropped) = outcome
-        .counters
-        .iter()
+/// Differences in one-way delay, queues included, between the slowest and the fastest link in the window.
+fn spread(scenario: &Scenario, outcome: &Outcome) -> Vec<Duration> {
+    let (from, to) = window(scenario, outcome);
+    let direction = main_direction(scenario);
+    let way = usize::from(direction == Direction::Down);
+    let count = outcome.lanes.iter().map(|lane| lane.samples.len()).min().unwrap_or(0);
+    let at = |ix: usize| {
+        let delays = outcome
+            .lanes
+            .iter()
+            .map(move |lane| scenario.links[lane.link].way(direction).delay + lane.samples[ix].waiting[way]);
+        let (low, high) = delays
+            .fold((Duration::MAX, Duration::ZERO), |(low, high), delay| (low.min(delay), high.max(delay)));
+        high.saturating_sub(low)
+    };
+    let within = |ix: &usize| {
+        let moment = outcome.lanes[0].samples[*ix].at;
+        moment >= from && moment <= to
+    };
+    (0..count).filter(within).map(at).collect()
+}
+
+/// Packets that links (or the one named) dropped per packet offered, whatever the reason.
+pub fn loss(outcome: &Outcome, target: Option<Target>) -> f64 {
+    let (offered, dropped) = lanes(outcome, target)
+        .flat_map(|lane| &lane.counters)
         .fold((0, 0), |sum, counters| (sum.0 + counters.offered, sum.1 + counters.dropped_total()));
     dropped as f64 / (offered as f64).max(1.0)
+}
+
+/// The links played, or the one named.
+fn lanes(outcome: &Outcome, target: Option<Target>) -> impl Iterator<Item = &Lane> {
+    outcome.lanes.iter().filter(move |lane| match target {
+        Some(Target::Link(index)) => lane.link == index,
+        Some(Target::Traffic(_)) | None => true,
+    })
 }
 
 fn flows(outcome: &Outcome, target: Option<Target>) -> impl Iterator<Item = &Flow> {
@@ -111,9 +144,31 @@ fn percentile(mut times: Vec<Duration>, rank: Option<Percentile>) -> Option<Dura
     times.get((last * tenths).div_ceil(1000)).copied()
 }
 
-fn gap(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Option<Duration> {
+/// Before the first outage and after the last, what belongs to the gap that outages make.
+const BEFORE: Duration = Duration::from_millis(200);
+const AFTER: Duration = Duration::from_secs(2);
+
+/// From when to when gaps are looked for: around the outages if that is what a cold run over several links is about.
+fn gap_window(scenario: &Scenario, outcome: &Outcome) -> (Instant, Instant, bool) {
     let (from, to) = window(scenario, outcome);
     let cold = matches!(scenario.measure.window, Window::Cold);
+    let changes = scenario.changes_with(outcome.seed);
+    let mut states = changes.iter().filter(|timed| matches!(timed.change, tq_linkmodel::Change::State(_)));
+    match states.next() {
+        Some(first) if cold && outcome.is_bond() => {
+            let last = states.next_back().map_or(first.at, |last| last.at);
+            (
+                Instant::from_nanos(first.at.as_nanos().saturating_sub(BEFORE.as_nanos() as u64)),
+                to.min(last + AFTER),
+                false,
+            )
+        }
+        _ => (from, to, cold),
+    }
+}
+
+fn gap(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Option<Duration> {
+    let (from, to, cold) = gap_window(scenario, outcome);
     let each = flows(outcome, target).flat_map(|flow| [&flow.up, &flow.down]).filter(|way| way.bytes > 0);
     each.map(|way| {
         // cold, the way to the first byte is the handshake's
@@ -126,7 +181,7 @@ fn gap(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Option
 /// From the start, or from the last end of an outage, to the next byte.
 fn first_byte(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) -> Option<Duration> {
     let state = |timed: &tq_scenario::Timed| match timed.change {
-        tq_linkmodel::Change::State(state) if timed.link == outcome.link => Some((timed.at, state)),
+        tq_linkmodel::Change::State(state) if outcome.lane(timed.link).is_some() => Some((timed.at, state)),
         _ => None,
     };
     let states: Vec<_> = scenario.changes_with(outcome.seed).iter().filter_map(state).collect();
@@ -151,42 +206,67 @@ fn ratio(value: f64) -> Value {
 }
 
 /// One figure of one run; latencies are the pool's business.
-fn single(scenario: &Scenario, outcome: &Outcome, metric: Metric, target: Option<Target>) -> Option<f64> {
-    let bond = scenario.links.len() > 1;
+fn single(
+    scenario: &Scenario,
+    outcome: &Outcome,
+    metric: Metric,
+    target: Option<Target>,
+    alone: &Alone,
+) -> Option<f64> {
+    let bond = outcome.is_bond();
     let seconds = |time: Duration| time.as_secs_f64();
+    let gain = || alone.gain(scenario, outcome).filter(|_| bond);
+    let main = main_direction(scenario);
     match metric {
-        Metric::Use if bond => None,
+        Metric::Use if bond => gain().map(|gain| gain.efficiency),
         Metric::Use => {
             let capacity = capacity(scenario, outcome)?;
             Some(goodput(scenario, outcome, target) / capacity).filter(|used| used.is_finite())
         }
+        Metric::Gain => gain().map(|gain| gain.ratio_to_best),
+        Metric::Benefit => gain().and_then(|gain| gain.benefit),
         Metric::Goodput => Some(goodput(scenario, outcome, target)),
         Metric::Completion => outcome.completion().map(|at| seconds(at.saturating_since(Instant::ZERO))),
         Metric::FirstByte => first_byte(scenario, outcome, target).map(seconds),
         Metric::Gap => gap(scenario, outcome, target).map(seconds),
-        Metric::Loss => Some(loss(outcome)),
-        Metric::Delivered => {
-            let sum = flows(outcome, target)
-                .fold((0, 0), |sum, flow| (sum.0 + flow.messages.0, sum.1 + flow.messages.1));
-            (sum.0 > 0).then(|| sum.1 as f64 / sum.0 as f64)
+        Metric::Loss if matches!(target, Some(Target::Traffic(_))) => {
+            delivered(outcome, target).map(|delivered| 1.0 - delivered)
         }
+        Metric::Loss => Some(loss(outcome, target)),
+        Metric::Delivered => delivered(outcome, target),
         Metric::Fairness => fairness(scenario, outcome),
         Metric::Handshakes => Some(outcome.handshakes as f64),
         Metric::Completed => Some(f64::from(u8::from(outcome.completion().is_some()))),
-        Metric::Bytes if !bond => {
-            Some(outcome.counters.iter().map(|counters| counters.delivered_bytes).sum::<u64>() as f64)
+        Metric::Bytes => {
+            let counters = lanes(outcome, target).flat_map(|lane| &lane.counters);
+            Some(counters.map(|counters| counters.delivered_bytes).sum::<u64>() as f64)
         }
-        _ => None,
+        Metric::Share => {
+            let sum = |target| lanes(outcome, target).map(|lane| lane.delivered(main)).sum::<u64>() as f64;
+            Some(sum(target) / sum(None)).filter(|share| share.is_finite())
+        }
+        Metric::Paths => bond.then_some(outcome.paths.open as f64),
+        Metric::Abandons => bond.then_some(outcome.paths.abandons as f64),
+        Metric::Outs => bond.then_some(outcome.paths.outs as f64),
+        Metric::Latency | Metric::QueueDelay | Metric::Spread | Metric::Duplicates => None,
     }
 }
 
-/// A figure over all runs of one link; `None` if nothing was measured or it needs the bond.
+/// Messages that came out per message handed in.
+fn delivered(outcome: &Outcome, target: Option<Target>) -> Option<f64> {
+    let sum =
+        flows(outcome, target).fold((0, 0), |sum, flow| (sum.0 + flow.messages.0, sum.1 + flow.messages.1));
+    (sum.0 > 0).then(|| sum.1 as f64 / sum.0 as f64)
+}
+
+/// A figure over all runs of one link, or of all together; `None` if nothing was measured.
 pub fn value(
     scenario: &Scenario,
     outcomes: &[Outcome],
     metric: Metric,
     rank: Option<Percentile>,
     target: Option<Target>,
+    alone: &Alone,
 ) -> Option<Value> {
     let pooled = |times: Vec<Duration>| percentile(times, rank).map(Value::Time);
     match metric {
@@ -198,11 +278,12 @@ pub fn value(
                 .collect(),
         ),
         Metric::QueueDelay => {
-            pooled(outcomes.iter().flat_map(|outcome| waiting(scenario, outcome)).collect())
+            pooled(outcomes.iter().flat_map(|outcome| waiting(scenario, outcome, target)).collect())
         }
+        Metric::Spread => pooled(outcomes.iter().flat_map(|outcome| spread(scenario, outcome)).collect()),
         _ => {
             let values: Vec<Option<f64>> =
-                outcomes.iter().map(|outcome| single(scenario, outcome, metric, target)).collect();
+                outcomes.iter().map(|outcome| single(scenario, outcome, metric, target, alone)).collect();
             let found: Vec<f64> = values.iter().copied().flatten().collect();
             let of_all = match (metric, rank) {
                 (Metric::Completed, _) => found.iter().sum::<f64>() / (found.len() as f64).max(1.0),
@@ -223,19 +304,18 @@ pub fn value(
 }
 
 /// The bars, each with what was measured. A transfer that did not complete misses its bar.
-pub fn judge(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<Judged> {
+pub fn judge(scenario: &Scenario, outcomes: &[Outcome], alone: &Alone) -> Vec<Judged> {
     let judge = |bar: &Bar| {
-        let measured = value(scenario, outcomes, bar.metric, bar.percentile, bar.target);
-        let unfinished = bar.metric == Metric::Completion && scenario.links.len() == 1;
-        let elsewhere = scenario.links.len() > 1;
+        let measured = value(scenario, outcomes, bar.metric, bar.percentile, bar.target, alone);
+        let unfinished = bar.metric == Metric::Completion && !outcomes.is_empty();
         let holds = measured.map(|measured| bar.holds(measured)).or(unfinished.then_some(false));
-        Judged { text: bar.text.clone(), measured, holds: holds.filter(|_| !elsewhere) }
+        Judged { text: bar.text.clone(), measured, holds }
     };
     scenario.bars.iter().map(judge).collect()
 }
 
 /// What the scenario asks to be reported, in words and values.
-pub fn asked(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<(String, Option<Value>)> {
+pub fn asked(scenario: &Scenario, outcomes: &[Outcome], alone: &Alone) -> Vec<(String, Option<Value>)> {
     let mut rows = Vec::new();
     let mut row = |metric: Metric, rank: Option<u16>| {
         let name = match rank {
@@ -243,7 +323,7 @@ pub fn asked(scenario: &Scenario, outcomes: &[Outcome]) -> Vec<(String, Option<V
             Some(tenths) => format!("{}.p{}", metric.name(), tenths / 10),
             None => metric.name().to_owned(),
         };
-        rows.push((name, value(scenario, outcomes, metric, rank.map(Percentile), None)));
+        rows.push((name, value(scenario, outcomes, metric, rank.map(Percentile), None, alone)));
     };
     for figure in &scenario.measure.figures {
         match figure {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tq_cc::Algorithm;
 use tq_quic::TransportConfig;
+use tq_quic::sched::Kind as Scheduler;
 use tq_scenario::{Cc, Host};
 
 /// Datagrams in a train at most unless a scenario says otherwise: what fits into one buffer of 64 KiB, as on a kernel's
@@ -15,6 +16,7 @@ pub fn algorithm(cc: Cc) -> (Algorithm, Option<String>) {
     match cc {
         Cc::Auto | Cc::Cubic => (Algorithm::Cubic, None),
         Cc::Reno => (Algorithm::NewReno, None),
+        Cc::Bbr => (Algorithm::Bbr, None),
         other => {
             (Algorithm::Cubic, Some(format!("congestion control {} is not there yet: cubic", other.name())))
         }
@@ -56,12 +58,32 @@ pub(super) fn transport(
     for (asked, what) in [
         (host.initial_window.is_some(), "initial_window: the core has no such option"),
         (host.timer_tick.is_some(), "timer_tick: simulated timers are exact"),
-        (host.multipath == Some(true), "multipath: needs the bond"),
-        (host.scheduler.is_some(), "scheduler: needs the bond"),
     ] {
         if asked {
             left_out.push(what.to_owned());
         }
     }
     (Arc::new(config), host.max_segments.map_or(SEGMENTS, |segments| segments as usize))
+}
+
+/// Makes a transport one of several links: paths for all and one to spare, the scheduler asked for.
+pub(super) fn several(
+    transport: &mut Arc<TransportConfig>,
+    host: &Host,
+    links: usize,
+    scheduler: Option<Scheduler>,
+    left_out: &mut Vec<String>,
+) {
+    let config = Arc::make_mut(transport);
+    if host.multipath != Some(false) {
+        config.max_paths = Some((links as u32 + 1).min(16));
+    }
+    let named = host.scheduler.as_deref().and_then(|name| match name.parse() {
+        Ok(kind) => Some(kind),
+        Err(_) => {
+            left_out.push(format!("scheduler {name} is not there yet: {}", config.scheduler));
+            None
+        }
+    });
+    config.scheduler = scheduler.or(named).unwrap_or(config.scheduler);
 }

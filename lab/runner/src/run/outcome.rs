@@ -4,21 +4,19 @@ use tq_linkmodel::{Counters, Direction};
 use tq_sim::ledger::Meter;
 use tq_time::{Duration, Instant};
 
-/// One run over one link.
+/// One run over one link, or over several together.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The link's place in the scenario.
-    pub link: usize,
+    /// Each link that was played, in the scenario's order.
+    pub lanes: Vec<Lane>,
     /// The seed.
     pub seed: u64,
     /// When the run ended.
     pub end: Instant,
-    /// What each traffic of the link moved, competing connections one by one.
+    /// What each traffic moved, competing connections one by one.
     pub flows: Vec<Flow>,
-    /// Queue and window over time.
-    pub samples: Vec<Sample>,
-    /// What the link did, up and down.
-    pub counters: [Counters; 2],
+    /// What became of paths; all zero if there was one link.
+    pub paths: PathEnds,
     /// Times, flows and offsets at which bytes were lost, altered, doubled or invented, in words. Empty in a good run.
     pub violations: Vec<String>,
     /// What the scenario asks for and this run did not do, in words.
@@ -29,8 +27,32 @@ pub struct Outcome {
     pub handshakes: u64,
     /// QUIC packets sent by all ends.
     pub packets: u64,
-    /// Stream bytes that were sent again, as the senders count packets lost.
+    /// Of these, how many their senders took for lost.
     pub packets_lost: u64,
+}
+
+/// A link in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Lane {
+    /// The link's place in the scenario.
+    pub link: usize,
+    /// What the link did, up and down.
+    pub counters: [Counters; 2],
+    /// Queue and window over time.
+    pub samples: Vec<Sample>,
+}
+
+/// What became of the paths of a run over several links.
+#[derive(Clone, Debug, Default)]
+pub struct PathEnds {
+    /// Open at the end, at the client.
+    pub open: u64,
+    /// Given up during the run.
+    pub abandons: u64,
+    /// Times either end found one out; looked at every 10 ms.
+    pub outs: u64,
+    /// Orders of the time line that the connection refused, in words.
+    pub refused: Vec<String>,
 }
 
 /// What one traffic moved.
@@ -82,10 +104,12 @@ pub struct Sample {
     pub waiting: [Duration; 2],
     /// Bytes in the link's own queues, up and down.
     pub queued: [u64; 2],
-    /// Congestion windows of the first connection, client and server, in bytes; 0 without one.
+    /// Congestion windows of the first connection's path, client and server, in bytes; 0 without one.
     pub cwnd: [u64; 2],
     /// Smoothed round trip of its server.
     pub srtt: Duration,
+    /// Bytes of IP that have left the link so far, up and down.
+    pub delivered: [u64; 2],
 }
 
 impl Curve {
@@ -142,7 +166,24 @@ impl Flow {
     }
 }
 
+impl Lane {
+    /// Bytes that came out of the link in one direction.
+    pub fn delivered(&self, direction: Direction) -> u64 {
+        self.counters[usize::from(direction == Direction::Down)].delivered_bytes
+    }
+}
+
 impl Outcome {
+    /// The lane of a link, if it was played.
+    pub fn lane(&self, link: usize) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.link == link)
+    }
+
+    /// Whether several links were played together.
+    pub fn is_bond(&self) -> bool {
+        self.lanes.len() > 1
+    }
+
     /// The scenario's own traffic.
     pub fn own(&self) -> impl Iterator<Item = &Flow> {
         self.flows.iter().filter(|flow| !flow.competing)

@@ -3,6 +3,7 @@
 use tq_linkmodel::Rate;
 use tq_scenario::{Kind, Scenario, Value, Window};
 
+use super::compare::Alone;
 use super::figures::{self, Judged};
 use super::outcome::Outcome;
 use super::{main_direction, stream_share};
@@ -74,10 +75,35 @@ pub fn number(value: Value) -> (f64, &'static str) {
     }
 }
 
-/// The entry of a scenario; `runs` holds the runs of each link, in the order of its links.
-pub fn entry(scenario: &Scenario, runs: &[Vec<Outcome>]) -> report::Scenario {
+/// The runs of a scenario.
+#[derive(Clone, Debug, Default)]
+pub struct Runs {
+    /// Over each link alone, in the order of the scenario's links.
+    pub alone: Vec<Vec<Outcome>>,
+    /// Over all together; empty with one link.
+    pub together: Vec<Outcome>,
+}
+
+impl Runs {
+    /// Of one link.
+    pub fn single(outcomes: Vec<Outcome>) -> Self {
+        Self { alone: vec![outcomes], together: Vec::new() }
+    }
+
+    /// Those that the scenario is judged by: together if there are several links.
+    pub fn judged(&self) -> &[Outcome] {
+        match (&self.together[..], &self.alone[..]) {
+            ([], [single]) => single,
+            (together, _) => together,
+        }
+    }
+}
+
+/// The entry of a scenario.
+pub fn entry(scenario: &Scenario, runs: &Runs) -> report::Scenario {
     let mut entry = report::Scenario { id: scenario.name.clone(), ..report::Scenario::default() };
-    for (link, outcomes) in scenario.links.iter().zip(runs) {
+    let alone = Alone::of(scenario, runs.alone.iter().flatten());
+    for (index, link) in scenario.links.iter().enumerate() {
         let nominal = link.nominal();
         let rate = |rate: Option<u64>| mbps(rate.unwrap_or(0) as f64);
         entry.links.push(report::Link {
@@ -87,28 +113,25 @@ pub fn entry(scenario: &Scenario, runs: &[Vec<Outcome>]) -> report::Scenario {
             rtt_ms: nominal.rtt.as_secs_f64() * 1000.0,
             loss_pct: f64::from(link.way(main_direction(scenario)).loss_ppm) / 10_000.0,
         });
-        let goodputs: Vec<f64> =
-            outcomes.iter().map(|outcome| figures::goodput(scenario, outcome, None)).collect();
-        entry.alone_mbps.push(crate::stats::median(&goodputs).map(mbps));
+        entry.alone_mbps.push(alone.median(index).map(mbps));
     }
     entry.ceiling = ceiling(scenario);
-    entry.compare();
-    let single = runs.first().filter(|_| scenario.links.len() == 1);
-    let bars =
-        single.map(|outcomes| figures::judge(scenario, outcomes)).unwrap_or_else(|| needs_bond(scenario));
-    if let Some(outcomes) = single {
-        let asked = figures::asked(scenario, outcomes);
-        entry.figures = asked.into_iter().map(|(name, value)| figure(&name, value)).collect();
-        let done: Vec<f64> = outcomes.iter().filter_map(Outcome::completion).map(seconds).collect();
-        entry.completion_s = crate::stats::median(&done).filter(|_| done.len() == outcomes.len());
-    }
-    let notes = runs.iter().flatten().flat_map(|outcome| outcome.left_out.iter().chain(&outcome.errors));
+    together(scenario, &runs.together, &alone, &mut entry);
+    let outcomes = runs.judged();
+    let bars = figures::judge(scenario, outcomes, &alone);
+    let asked = figures::asked(scenario, outcomes, &alone);
+    entry.figures = asked.into_iter().map(|(name, value)| figure(&name, value)).collect();
+    let done: Vec<f64> = outcomes.iter().filter_map(Outcome::completion).map(seconds).collect();
+    entry.completion_s = crate::stats::median(&done).filter(|_| done.len() == outcomes.len());
+    let every = || runs.alone.iter().flatten().chain(&runs.together);
+    let notes = every().flat_map(|outcome| outcome.left_out.iter().chain(&outcome.errors));
     let mut notes: Vec<&str> = notes.map(String::as_str).collect();
+    notes.extend(runs.together.iter().flat_map(|outcome| &outcome.paths.refused).map(String::as_str));
     notes.sort_unstable();
     notes.dedup();
     entry.note = notes.join("; ");
-    entry.violations = runs.iter().flatten().flat_map(|outcome| outcome.violations.clone()).collect();
-    entry.verdict = verdict(&entry, &bars, scenario);
+    entry.violations = every().flat_map(|outcome| outcome.violations.clone()).collect();
+    entry.verdict = verdict(&entry, &bars);
     entry.bars = bars
         .into_iter()
         .map(|bar| report::Bar {
@@ -118,6 +141,44 @@ pub fn entry(scenario: &Scenario, runs: &[Vec<Outcome>]) -> report::Scenario {
         })
         .collect();
     entry
+}
+
+/// What all links do together: medians over the seeds that were run alone as well, and what each link had of it.
+fn together(scenario: &Scenario, outcomes: &[Outcome], alone: &Alone, entry: &mut report::Scenario) {
+    let goodputs: Vec<f64> =
+        outcomes.iter().map(|outcome| figures::goodput(scenario, outcome, None)).collect();
+    entry.together_mbps = crate::stats::median(&goodputs).map(mbps);
+    entry.compare();
+    let gains: Vec<_> = outcomes.iter().filter_map(|outcome| alone.gain(scenario, outcome)).collect();
+    if gains.is_empty() {
+        return;
+    }
+    let median = |values: Vec<f64>| crate::stats::median(&values);
+    entry.benefit = median(gains.iter().filter_map(|gain| gain.benefit).collect());
+    entry.efficiency = median(gains.iter().map(|gain| gain.efficiency).collect());
+    entry.ratio_to_best = median(gains.iter().map(|gain| gain.ratio_to_best).collect());
+    let direction = main_direction(scenario);
+    let way = usize::from(direction == tq_linkmodel::Direction::Down);
+    for (place, link) in scenario.links.iter().enumerate() {
+        let lanes = || outcomes.iter().filter_map(|outcome| Some((outcome, outcome.lanes.get(place)?)));
+        let all = |outcome: &Outcome| outcome.lanes.iter().map(|lane| lane.delivered(direction)).sum::<u64>();
+        let share = |(outcome, lane): (&Outcome, &super::Lane)| {
+            lane.delivered(direction) as f64 / (all(outcome) as f64).max(1.0)
+        };
+        let sample = |what: fn(&super::Sample) -> f64| -> Vec<f64> {
+            lanes().flat_map(|(_, lane)| lane.samples.iter().map(what)).filter(|value| *value > 0.0).collect()
+        };
+        let waiting = lanes().flat_map(|(_, lane)| &lane.samples);
+        entry.paths.push(report::PathRow {
+            link: link.name.clone(),
+            share: median(lanes().map(share).collect()),
+            dropped: lanes().map(|(_, lane)| lane.counters[way].dropped_total()).sum(),
+            srtt_ms: median(sample(|sample| sample.srtt.as_secs_f64() * 1000.0)),
+            queue_ms: median(waiting.map(|sample| sample.waiting[way].as_secs_f64() * 1000.0).collect()),
+        });
+    }
+    let sum = |what: fn(&super::PathEnds) -> u64| outcomes.iter().map(|outcome| what(&outcome.paths)).sum();
+    (entry.abandons, entry.outs) = (Some(sum(|paths| paths.abandons)), Some(sum(|paths| paths.outs)));
 }
 
 fn seconds(at: tq_time::Instant) -> f64 {
@@ -130,16 +191,9 @@ fn figure(name: &str, value: Option<Value>) -> report::Figure {
     report::Figure { name: name.to_owned(), value: number.map(|(value, _)| value), unit: unit.to_owned() }
 }
 
-fn needs_bond(scenario: &Scenario) -> Vec<Judged> {
-    let judged = |bar: &tq_scenario::Bar| Judged { text: bar.text.clone(), measured: None, holds: None };
-    scenario.bars.iter().map(judged).collect()
-}
-
-fn verdict(entry: &report::Scenario, bars: &[Judged], scenario: &Scenario) -> Verdict {
+fn verdict(entry: &report::Scenario, bars: &[Judged]) -> Verdict {
     if !entry.violations.is_empty() || bars.iter().any(|bar| bar.holds == Some(false)) {
         Verdict::Fail
-    } else if scenario.links.len() > 1 {
-        Verdict::NeedsBond
     } else if !bars.is_empty() && bars.iter().all(|bar| bar.holds == Some(true)) {
         Verdict::Pass
     } else if bars.is_empty() {

@@ -13,11 +13,11 @@ fn every_scenario_is_read_and_ids_are_unique() {
     assert_eq!(cases.iter().map(|case| &case.id).collect::<BTreeSet<_>>().len(), 101);
     for case in &cases {
         assert!(!case.links.is_empty() && !case.bar_text.is_empty(), "{}", case.id);
-        assert_eq!(case.links.len() > 1, case.runs == Runs::NeedsBond, "{}", case.id);
+        assert_eq!(case.links.len() > 1, case.runs == Runs::Together, "{}", case.id);
         if case.runs == Runs::SinglePath {
             assert!(case.load.is_some(), "{} has nothing to run", case.id);
         }
-        if case.has_completion_bar() && case.runs == Runs::NeedsBond {
+        if case.has_completion_bar() && case.runs == Runs::Together {
             assert!(case.load.is_some(), "{} has a bar without a load", case.id);
         }
     }
@@ -52,7 +52,7 @@ fn the_satellite_runs_have_a_bar_for_each_controller() {
 #[test]
 fn ten_megabit_of_picoquic_are_nine_and_a_half() {
     let case = named("pq-basic");
-    assert_eq!(case.runs, Runs::NeedsBond);
+    assert_eq!(case.runs, Runs::Together);
     let rate = case.down(&case.links[0]).unwrap() * 8.0 / 1e6;
     assert!((rate - 9.54).abs() < 0.01, "{rate}");
     assert_eq!(case.load, Some(Load::Streams { sizes: &[1_000_000, 1_000_000], order: StreamOrder::Serial }));

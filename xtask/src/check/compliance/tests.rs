@@ -45,7 +45,7 @@ fn a_rule_needs_an_owner_and_a_test_or_a_reason() {
     let faults: Vec<_> = rules.iter().filter_map(|(id, rule)| fault(id, rule)).collect();
     assert_eq!(faults, ["9000-10.2-1: no test: be quiet"]);
     assert_eq!(counts(&rules)["9000"], Count { all: 3, proved: 1, excepted: 1, open: 1 });
-    let page = page(&rules);
+    let page = page(&rules, number);
     assert!(page.contains("| 9000-11-1 | judge | excepted: the application does | |"), "{page}");
     assert!(page.contains("crates/a/src/lib.rs `wait` | crates/a/src/tests.rs `it_waits` |"), "{page}");
 }
@@ -57,9 +57,22 @@ fn an_unknown_rule_and_a_double_one_are_told() {
     let (_, problems) = join(&lists, &[file("x.rs", "fn a() {\n    // MUST 9000-99-1\n}\n")]);
     assert_eq!(
         problems,
-        [
-            "testdata/requirements/rfc9000.txt: 9000-10.1-1 stands there twice",
-            "x.rs:2: no rule is called 9000-99-1"
-        ]
+        ["testdata/requirements: 9000-10.1-1 stands there twice", "x.rs:2: no rule is called 9000-99-1"]
     );
+}
+
+#[test]
+fn the_multipath_draft_has_a_page_of_its_own() {
+    let mut lists = lists();
+    lists.push(("mp21".to_owned(), "3.4-2 speak no more there\n".to_owned()));
+    let owner = file("crates/a/src/lib.rs", "// MUST mp21-3.4-2\nfn leave() {}\n");
+    let (rules, problems) =
+        join(&lists, &[owner, file("a/tests/b.rs", "// MUST mp21-3.4-2\nfn silent() {}\n")]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let (rfcs, draft) = (page(&rules, number), page(&rules, is_multipath));
+    assert!(!rfcs.contains("mp21") && !draft.contains("9000"), "{rfcs}{draft}");
+    assert!(draft.contains("| draft-ietf-quic-multipath-21 | 1 | 1 | 0 | 0 |"), "{draft}");
+    assert!(draft.contains(
+        "| mp21-3.4-2 | speak no more there | crates/a/src/lib.rs `leave` | a/tests/b.rs `silent` |"
+    ));
 }

@@ -9,11 +9,11 @@ fn cell(case: Case, link: Link) -> Cell {
 fn relay(retry: u64, negotiation: u64, lost: u64, corrupted: u64, versions: &str) -> Relay {
     let up = format!(
         r#"{{"initial":2,"zero_rtt_packets":0,"handshake":1,"retry":0,"version_negotiation":0,"short":5,"other":0,
-        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"outage":0,"swallowed":0,"versions":[{versions}],"handshake_versions":["0x00000001"]}}"#
+        "passed":8,"lost":{lost},"corrupted":{corrupted},"overflowed":0,"outage":0,"swallowed":0,"also":0,"ids_reused":0,"versions":[{versions}],"handshake_versions":["0x00000001"]}}"#
     );
     let down = format!(
         r#"{{"initial":1,"zero_rtt_packets":0,"handshake":1,"retry":{retry},"version_negotiation":{negotiation},
-        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"outage":0,"swallowed":0,
+        "short":5,"other":0,"passed":8,"lost":0,"corrupted":0,"overflowed":0,"outage":0,"swallowed":0,"also":0,"ids_reused":0,
         "versions":["0x00000001"],"handshake_versions":["0x00000001"]}}"#
     );
     serde_json::from_str(&format!(r#"{{"clients":1,"turned_away":0,"rebinds":0,"rebinds_answered":0,"amplified":2900,"up":{up},"down":{down}}}"#)).unwrap()
@@ -118,6 +118,8 @@ fn played(case: Case) -> (Cell, Relay) {
         Case::AmplificationLimit => relay.up.swallowed = 6,
         Case::RebindPort | Case::RebindAddr => (relay.rebinds, relay.rebinds_answered) = (2, 2),
         Case::V2 => relay.down.handshake_versions = vec!["0x6b3343cf".to_owned()],
+        Case::ConnectionMigration | Case::CrossTraffic => (relay.clients, relay.down.also) = (2, MOVED),
+        Case::Migration => relay.clients = 2,
         _ => {}
     }
     (cell, relay)
@@ -144,6 +146,11 @@ fn the_runners_cases_leave_traces_of_their_own() {
     spoilt(Case::ZeroRtt, |relay| relay.up.zero_rtt_packets = 0, "0-RTT");
     spoilt(Case::V2, |relay| relay.down.handshake_versions = vec!["0x00000001".into()], "0x00000001");
     spoilt(Case::HandshakeLoss, |relay| relay.up.lost = 0, "lost 0");
+    spoilt(Case::ConnectionMigration, |relay| relay.down.also = 9, "only 9 datagrams");
+    spoilt(Case::ConnectionMigration, |relay| relay.up.ids_reused = 1, "of the client with an id used");
+    spoilt(Case::Migration, |relay| relay.down.ids_reused = 2, "of the server with an id used");
+    spoilt(Case::Migration, |relay| relay.clients = 1, "one address alone");
+    spoilt(Case::CrossTraffic, |relay| relay.down.also = 0, "second door");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn every_case_and_link_has_a_row_in_both_roles() {
 #[test]
 fn goodput_is_told_rounded() {
     let mut played = all(|_| Verdict::Pass);
-    assert!(!document(&played, &versions()).contains("Goodput, Mbit/s"));
+    assert!(!document(&played, &versions()).contains("`goodput`, Mbit/s"));
     played
         .iter_mut()
         .filter(|played| played.cell.case == Case::Goodput)
@@ -61,10 +61,10 @@ fn what_is_not_well_shows() {
         _ => Verdict::Pass,
     };
     let text = document(&all(odd), &versions());
-    assert!(text.contains("| transfer | 2 % loss | FAIL | FAIL | FAIL | FAIL | FAIL | FAIL |"));
+    assert!(text.contains("| transfer | 2 % loss | FAIL | FAIL | FAIL | FAIL | FAIL | FAIL | FAIL |"));
     assert!(text.contains("| retry | clean | flaky | flaky |"));
     assert!(text.contains("| retry | 2 % corruption | peer's bug |"));
-    assert!(text.contains("| ecn | clean | pass | pass | lacks it | pass | pass | pass |"));
+    assert!(text.contains("| ecn | clean | pass | pass | lacks it | pass | pass | pass | pass |"));
     assert!(text.contains("| v2 | not yet | not yet | not yet |"));
 }
 

@@ -1,7 +1,13 @@
 use super::*;
 
-const COMMON: Common =
-    Common { client_cpu_s: 1.0, server_cpu_s: 2.0, rtt_ms: 0.5, mtu: 1452, packets_lost: 3 };
+const COMMON: Common = Common {
+    client_cpu_s: 1.0,
+    server_cpu_s: 2.0,
+    rtt_ms: 0.5,
+    mtu: 1452,
+    packets_lost: 3,
+    paths: Vec::new(),
+};
 
 #[test]
 fn rates_are_per_gigabyte_of_payload() {
@@ -27,4 +33,14 @@ fn nothing_measured_is_zero_and_no_nonsense() {
     one.add(Duration::from_millis(1));
     let handshakes = Report::Handshakes(RateReport::new(None, 1, &one, Duration::from_secs(1), COMMON));
     assert!(!handshakes.json().unwrap().contains("size"));
+}
+
+#[test]
+fn a_link_that_was_not_used_is_told_as_such() {
+    let used = Used { link: "wwan0".into(), path: Err("the server did not answer over this path".into()) };
+    let common = Common { paths: vec![PathReport::new(&used)], ..COMMON };
+    let report = Report::Requests(RateReport::new(Some(32), 1, &Latencies::new(), Duration::ZERO, common));
+    assert!(report.text().ends_with("link wwan0: unused"), "{}", report.text());
+    let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
+    assert_eq!((&json["paths"][0]["link"], &json["paths"][0]["path"]), (&"wwan0".into(), &().into()));
 }

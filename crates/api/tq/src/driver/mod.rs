@@ -43,7 +43,9 @@ const YIELDS: u8 = 2;
 pub(crate) struct Driver {
     inner: Arc<Inner>,
     /// The endpoint's, as far as the driver knows them.
-    sockets: Vec<Registered>,
+    sockets: Vec<Slot>,
+    /// The state of the endpoint's list that this is.
+    seen: usize,
     /// Connections to visit.
     turn: Turn,
     wheel: Wheel,
@@ -60,8 +62,6 @@ pub(crate) struct Driver {
     woken: Woken,
     /// Length of the connection ids we issue.
     cid_len: usize,
-    /// By socket: full, so that what is for it must wait.
-    blocked: Vec<Blocked>,
     /// A socket filled up in this turn.
     filled: bool,
     /// Where the next poll goes on.
@@ -82,11 +82,14 @@ enum Stage {
     Heard(u8),
 }
 
-/// A socket's send buffer is full, and who waits for it.
-#[derive(Default)]
-struct Blocked {
-    /// There while it is full.
+/// A socket.
+struct Slot {
+    /// What connections call it.
+    number: u32,
+    socket: Registered,
+    /// There while its send buffer is full, so that what is for it must wait.
     full: Option<AsyncFd<Writable>>,
+    /// Who has something for it.
     waiting: Vec<Arc<Shared>>,
 }
 
@@ -95,6 +98,7 @@ impl Driver {
         Ok(Self {
             inner,
             sockets: Vec::new(),
+            seen: 0,
             turn: Turn::new(),
             wheel: Wheel::new(),
             timer: register(Timer::new()?)?,
@@ -107,10 +111,25 @@ impl Driver {
             cid_len,
             filled: false,
             stage: Stage::Start,
-            blocked: Vec::new(),
             #[cfg(test)]
             refuse: false,
         })
+    }
+
+    /// Brings the list of sockets up to date. Who waited for one that is gone goes on without it.
+    fn catch_up(&mut self) {
+        let Some(list) = self.inner.sockets.news(&mut self.seen) else { return };
+        let mut old = std::mem::take(&mut self.sockets);
+        for (number, socket) in list {
+            let slot = match old.iter().position(|slot| slot.number == number) {
+                Some(at) => old.swap_remove(at),
+                None => Slot { number, socket, full: None, waiting: Vec::new() },
+            };
+            self.sockets.push(slot);
+        }
+        for gone in old {
+            self.go_on(gone.number, gone.waiting);
+        }
     }
 
     /// Puts connections whose deadline has passed on the list of the turn.
@@ -166,8 +185,7 @@ impl Driver {
                     break;
                 }
                 before => {
-                    self.inner.sockets.catch_up(&mut self.sockets);
-                    self.blocked.resize_with(self.sockets.len(), Blocked::default);
+                    self.catch_up();
                     let heard = self.receive(cx)?;
                     self.unblock(cx)?;
                     self.expire();
@@ -212,6 +230,8 @@ impl Drop for Driver {
         for shared in self.inner.orphan() {
             shared.abandon(&mut self.woken);
         }
+        // Those whose turn had not come yet.
+        self.woken.wake(usize::MAX);
     }
 }
 

@@ -26,13 +26,14 @@ impl Driver {
         let mut heard = false;
         for index in 0..self.sockets.len() {
             for _ in 0..BATCHES {
-                let Poll::Ready(ready) = self.sockets[index].poll_read_ready(cx) else { break };
+                let Poll::Ready(ready) = self.sockets[index].socket.poll_read_ready(cx) else { break };
                 let mut guard = ready?;
                 heard = true;
                 let count = match guard.get_inner().recv(&mut self.batch) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                    // About packets sent earlier (ICMP): told once, and what has arrived is still there.
+                    // About packets sent earlier (ICMP) or a device that is gone: told once, and what has arrived is
+                    // still there.
                     Err(_) => continue,
                 };
                 if count < RecvBatch::TRAINS {
@@ -46,7 +47,7 @@ impl Driver {
                     cid_len: self.cid_len,
                 };
                 for train in self.batch.trains() {
-                    stage.train(index as u32, train);
+                    stage.train(self.sockets[index].number, train);
                 }
                 if count < RecvBatch::TRAINS {
                     break;

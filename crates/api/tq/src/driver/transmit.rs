@@ -12,8 +12,8 @@ use tq_quic::Transmit;
 use tq_time::{Duration, Instant};
 use tq_udp::{Clock, SendError};
 
-use super::Driver;
 use super::together::Together;
+use super::{Driver, Held, Slot};
 use crate::endpoint::Inner;
 use crate::lock;
 use crate::reactor::writable;
@@ -23,6 +23,10 @@ use crate::shared::{Shared, State};
 const TRAINS: usize = 4;
 /// Visits before the sockets are read again.
 const VISITS: usize = 16;
+/// Trains of one connection that may wait, each for a socket that is full. Beyond that it makes nothing new.
+const HELD: usize = 4;
+/// How soon a connection that waits for a socket is visited again for what is overdue already: that waits for the socket.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// A departure this close is now: no timer is so exact.
 const EARLY: Duration = Duration::from_micros(10);
 /// What became of a train.
@@ -31,8 +35,10 @@ enum Sent {
     Gone,
     /// The path does not carry datagrams of this size.
     TooBig(usize),
-    /// The socket is full; this many bytes left.
+    /// The socket has turned out to be full; this many bytes left.
     Full(usize),
+    /// The socket is full, and others wait already.
+    Behind,
 }
 
 /// A transmit as the socket wants it.
@@ -59,15 +65,32 @@ impl Driver {
 
     /// Sockets that can be written again give back who waited for them.
     pub(super) fn unblock(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        for blocked in &mut self.blocked {
-            let Some(writable) = &blocked.full else { continue };
+        for index in 0..self.sockets.len() {
+            let slot = &mut self.sockets[index];
+            let Some(writable) = &slot.full else { continue };
             if let Poll::Ready(ready) = writable.poll_write_ready(cx) {
                 ready?.retain_ready();
-                blocked.full = None;
-                self.turn.extend(blocked.waiting.drain(..));
+                slot.full = None;
+                let (number, waiting) = (slot.number, std::mem::take(&mut slot.waiting));
+                self.go_on(number, waiting);
             }
         }
         Ok(())
+    }
+
+    /// Nothing has to wait for this socket any more.
+    pub(super) fn go_on(&mut self, socket: u32, waiting: Vec<Arc<Shared>>) {
+        for shared in waiting {
+            let mut state = shared.lock();
+            state.core.set_writable(socket, true);
+            // One that has other sockets to go on with may be on a list by now.
+            let idle = !std::mem::replace(&mut state.queued, true);
+            let parked = std::mem::take(&mut state.parked);
+            drop(state);
+            if idle || parked {
+                self.turn.push_back(shared);
+            }
+        }
     }
 
     /// Everything a connection needs after something happened to it: deadlines, events, packets.
@@ -86,7 +109,7 @@ impl Driver {
             }
             let now = state.at(Clock::now());
             let Some(transmit) = self.prepare(&mut state, now) else {
-                return self.leave(&shared, state);
+                return self.leave(&shared, state, now);
             };
             drop(state);
             self.woken.signal(&shared.signals);
@@ -96,11 +119,19 @@ impl Driver {
                 Sent::Gone => {}
                 Sent::TooBig(size) => {
                     let now = state.at(Clock::now());
-                    state.core.on_too_big(now, size);
+                    state.core.on_too_big(now, transmit.socket, transmit.remote, size);
                 }
                 Sent::Full(sent) => {
-                    state.held = Some(self.buffers.hold(transmit, sent));
-                    return self.wait_for_socket(shared.clone(), transmit.socket);
+                    state.held.push_front(self.buffers.hold(transmit, sent));
+                    if self.wait_for_socket(&shared, &mut state, transmit.socket) {
+                        return;
+                    }
+                }
+                Sent::Behind => {
+                    state.held.push_back(self.buffers.hold(transmit, 0));
+                    if self.wait_for_socket(&shared, &mut state, transmit.socket) {
+                        return;
+                    }
                 }
             }
         }
@@ -111,29 +142,33 @@ impl Driver {
 
     /// Puts the next train of a connection into the buffer, if it may leave now.
     fn prepare(&mut self, state: &mut State, now: Instant) -> Option<Transmit> {
-        if let Some(held) = state.held.take() {
-            if !due(&held.transmit, now) {
-                state.held = Some(held);
+        if !state.held.is_empty() {
+            let ready = |held: &Held| due(&held.transmit, now) && !self.is_full(held.transmit.socket);
+            if let Some(held) = state.held.iter().position(ready).and_then(|at| state.held.remove(at)) {
+                return Some(self.buffers.restore(held));
+            }
+            let early = state.held.iter().any(|held| !due(&held.transmit, now));
+            if early || state.held.len() >= HELD || !state.core.is_multipath() {
                 return None;
             }
-            return Some(self.buffers.restore(held));
         }
         let max_segments = self.max_segments();
         let transmit = state.core.transmit(now, self.buffers.current(), max_segments)?;
         if due(&transmit, now) {
             return Some(transmit);
         }
-        state.held = Some(self.buffers.hold(transmit, 0));
+        state.held.push_back(self.buffers.hold(transmit, 0));
         None
     }
 
     /// The visit is over: the connection sleeps until its next deadline, a datagram or a call.
-    fn leave(&mut self, shared: &Arc<Shared>, mut state: MutexGuard<'_, State>) {
-        let held = state.held.as_ref().map(|held| held.transmit.depart_at);
-        let at = match (state.core.deadline(), held) {
-            (Some(one), Some(two)) => Some(one.min(two)),
-            (one, two) => one.or(two),
-        };
+    fn leave(&mut self, shared: &Arc<Shared>, mut state: MutexGuard<'_, State>, now: Instant) {
+        let mut at = state.core.deadline();
+        if !state.held.is_empty() {
+            // What is due and could not leave waits for its socket, which tells when it can be written.
+            let early = state.held.iter().map(|held| held.transmit.depart_at).filter(|at| *at > now + EARLY);
+            at = at.map(|at| at.max(now + PATIENCE)).into_iter().chain(early).min();
+        }
         state.queued = false;
         drop(state);
         self.woken.signal(&shared.signals);
@@ -147,12 +182,21 @@ impl Driver {
 
     /// Segments every socket can take at once.
     fn max_segments(&self) -> usize {
-        self.sockets.iter().map(|socket| socket.get_ref().max_segments()).min().unwrap_or(1)
+        self.sockets.iter().map(|slot| slot.socket.get_ref().max_segments()).min().unwrap_or(1)
+    }
+
+    fn is_full(&self, socket: u32) -> bool {
+        self.sockets.iter().any(|slot| slot.number == socket && slot.full.is_some())
     }
 
     /// Sends the train in the buffer, or lets it wait for others of this turn.
     fn send(&mut self, transmit: &Transmit) -> Sent {
-        if Together::suits(transmit) {
+        let is_it = |slot: &Slot| slot.number == transmit.socket;
+        if !self.sockets.iter().any(is_it) {
+            // It may have been added since the turn began.
+            self.catch_up();
+        }
+        if Together::suits(transmit) && !self.is_full(transmit.socket) {
             let max_segments = self.max_segments();
             for _ in 0..2 {
                 let contents = self.buffers.contents(transmit);
@@ -164,25 +208,22 @@ impl Driver {
         }
         // Nothing overtakes what came before it.
         self.depart();
-        let index = transmit.socket as usize;
-        let Some((socket, blocked)) = self.sockets.get(index).zip(self.blocked.get_mut(index)) else {
-            return Sent::Gone;
-        };
-        if blocked.full.is_some() {
-            return Sent::Full(0);
+        let Some(slot) = self.sockets.iter_mut().find(|slot| is_it(slot)) else { return Sent::Gone };
+        if slot.full.is_some() {
+            return Sent::Behind;
         }
-        let contents = self.buffers.contents(transmit);
-        let result = socket.get_ref().send(&train(transmit, contents));
+        let socket = slot.socket.get_ref();
+        let result = socket.send(&train(transmit, self.buffers.contents(transmit)));
         #[cfg(test)]
         let result =
             if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
         match result {
             Ok(()) => Sent::Gone,
             Err(SendError::WouldBlock { sent }) => {
-                blocked.full = writable(socket.get_ref()).ok();
+                slot.full = writable(socket).ok();
                 self.filled = true;
                 // Without a descriptor to wait for it with, the rest is as good as lost on the way.
-                if blocked.full.is_some() { Sent::Full(sent) } else { Sent::Gone }
+                if slot.full.is_some() { Sent::Full(sent) } else { Sent::Gone }
             }
             Err(SendError::TooBig) => Sent::TooBig(transmit.segment.unwrap_or(transmit.len)),
             Err(_) => {
@@ -195,25 +236,23 @@ impl Driver {
     /// Lets go what waits together. What a full socket does not take goes on waiting, before anything else.
     fn depart(&mut self) {
         let Some((transmit, contents)) = self.together.train() else { return };
-        let index = transmit.socket as usize;
-        let Some((socket, blocked)) = self.sockets.get(index).zip(self.blocked.get_mut(index)) else {
+        let Some(slot) = self.sockets.iter_mut().find(|slot| slot.number == transmit.socket) else {
             return self.together.left(transmit.len);
         };
-        if blocked.full.is_some() {
+        if slot.full.is_some() {
             return;
         }
+        let socket = slot.socket.get_ref();
+        let result = socket.send(&train(&transmit, contents));
         #[cfg(test)]
-        if std::mem::take(&mut self.refuse) {
-            blocked.full = writable(socket.get_ref()).ok();
-            self.filled = true;
-            return;
-        }
-        match socket.get_ref().send(&train(&transmit, contents)) {
+        let result =
+            if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
+        match result {
             Ok(()) => self.together.left(transmit.len),
             Err(SendError::WouldBlock { sent }) => {
-                blocked.full = writable(socket.get_ref()).ok();
+                slot.full = writable(socket).ok();
                 self.filled = true;
-                let kept = blocked.full.is_some();
+                let kept = slot.full.is_some();
                 self.together.left(if kept { sent } else { transmit.len });
             }
             Err(_) => {
@@ -223,11 +262,18 @@ impl Driver {
         }
     }
 
-    /// The connection stays queued until the socket can be written.
-    fn wait_for_socket(&mut self, shared: Arc<Shared>, socket: u32) {
-        if let Some(blocked) = self.blocked.get_mut(socket as usize) {
-            blocked.waiting.push(shared);
+    /// What the connection has for this socket waits until it can be written. True if the connection does so as a whole,
+    /// on no list but the socket's: it has no other way to go on with.
+    fn wait_for_socket(&mut self, shared: &Arc<Shared>, state: &mut State, socket: u32) -> bool {
+        let Some(slot) = self.sockets.iter_mut().find(|slot| slot.number == socket) else { return false };
+        state.parked = !state.core.is_multipath();
+        if state.parked || !slot.waiting.iter().any(|other| Arc::ptr_eq(other, shared)) {
+            slot.waiting.push(Arc::clone(shared));
         }
+        if !state.parked {
+            state.core.set_writable(socket, false);
+        }
+        state.parked
     }
 }
 

@@ -56,3 +56,17 @@ fn nothing_is_kept_for_streams_without_handles() {
     wakers.settle(theirs(0), Outcome::Acknowledged);
     assert_eq!(wakers.entries.len(), 0);
 }
+
+#[test]
+fn ids_a_peer_picks_do_not_collide_in_every_connection_alike() {
+    let places = |key: &IdKey| {
+        let mut places: Vec<u64> = (0..256).map(|index| key.hash_one(theirs(index << 20)) & 0xff).collect();
+        places.sort_unstable();
+        places.dedup();
+        places.len()
+    };
+    let (one, two) = (IdKey(0xfeed_0123_89ab_4567), IdKey(0x1234_5678_9abc_def1));
+    assert!(places(&one).min(places(&two)) > 100, "{} {}", places(&one), places(&two));
+    assert_ne!(one.hash_one(theirs(1)), two.hash_one(theirs(1)));
+    assert_ne!(IdKey::new().0, IdKey::new().0);
+}

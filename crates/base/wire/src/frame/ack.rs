@@ -2,8 +2,9 @@
 
 use core::ops::{Range, RangeInclusive};
 
+use super::decode::{Field, Wrong, cut, path_id};
 use super::kind;
-use crate::{EcnCounts, PathId, Reader, UnexpectedEnd, Writer, varint_len};
+use crate::{EcnCounts, PathId, Reader, Writer, varint_len};
 
 /// A decoded ACK or PATH_ACK frame (RFC 9000 §19.3, multipath §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,20 +36,15 @@ impl<'a> Ack<'a> {
         AckRanges { next: Some((self.largest, self.first)), rest: Reader::new(self.rest) }
     }
 
-    /// Reads what follows the type; `Err(None)` if it is cut off, `Err(Some(why))` if it is nonsense.
+    /// Reads what follows the type.
     // MUST 9000-19.3.1-1
-    pub(super) fn decode(
-        r: &mut Reader<'a>,
-        path: bool,
-        with_ecn: bool,
-    ) -> Result<Self, Option<&'static str>> {
-        let cut = |_: UnexpectedEnd| None;
-        let path = if path { Some(super::decode::path_id(r)?) } else { None };
+    pub(super) fn decode(r: &mut Reader<'a>, path: bool, with_ecn: bool) -> Field<Self> {
+        let path = if path { Some(path_id(r)?) } else { None };
         let largest = r.varint().map_err(cut)?;
         let delay = r.varint().map_err(cut)?;
         let count = r.varint().map_err(cut)?;
         let first = r.varint().map_err(cut)?;
-        let mut smallest = largest.checked_sub(first).ok_or(Some("first range below zero"))?;
+        let mut smallest = largest.checked_sub(first).ok_or(Wrong::Field("first range below zero"))?;
         let body = r.rest();
         let start = r.position();
         for _ in 0..count {
@@ -57,7 +53,7 @@ impl<'a> Ack<'a> {
             smallest = smallest
                 .checked_sub(gap + 2)
                 .and_then(|largest| largest.checked_sub(len))
-                .ok_or(Some("range below zero"))?;
+                .ok_or(Wrong::Field("range below zero"))?;
         }
         let rest = &body[..r.position() - start];
         let ecn = if with_ecn {

@@ -29,6 +29,8 @@ pub enum Wrong {
     Field(&'static str),
     /// The type is not in its shortest form: PROTOCOL_VIOLATION.
     LongType,
+    /// A path id that no path can have: PROTOCOL_VIOLATION (multipath §4, §4.6).
+    PathId,
 }
 
 impl Wrong {
@@ -39,6 +41,7 @@ impl Wrong {
             Self::UnknownType => "unknown frame type",
             Self::Field(why) => why,
             Self::LongType => "frame type not in its shortest form",
+            Self::PathId => "path id above 2^32-1",
         }
     }
 }
@@ -76,12 +79,12 @@ impl<'a> Iterator for Frames<'a> {
     }
 }
 
-/// `None`: cut off. `Some(why)`: a field that cannot be.
-type Field<T> = Result<T, Option<&'static str>>;
+/// A field, or what is wrong with it.
+pub(super) type Field<T> = Result<T, Wrong>;
 
 /// Ends a field with the error of a truncated frame.
-fn cut(_: UnexpectedEnd) -> Option<&'static str> {
-    None
+pub(super) fn cut(_: UnexpectedEnd) -> Wrong {
+    Wrong::Truncated
 }
 
 // MUST 9000-12.4-4, 9000-12.4-5
@@ -101,7 +104,7 @@ fn decode<'a>(r: &mut Reader<'a>) -> Result<Frame<'a>, DecodeError> {
             None => return Err(DecodeError { frame_type, wrong: Wrong::UnknownType }),
         }
     };
-    body.map_err(|why| DecodeError { frame_type, wrong: why.map_or(Wrong::Truncated, Wrong::Field) })
+    body.map_err(|wrong| DecodeError { frame_type, wrong })
 }
 
 /// `None` if the type is unknown.
@@ -167,7 +170,7 @@ fn multipath<'a>(r: &mut Reader<'a>, frame_type: u64) -> Option<Field<Frame<'a>>
 
 /// A path id is a varint below 2^32 (multipath §4).
 pub(super) fn path_id(r: &mut Reader<'_>) -> Field<PathId> {
-    u32::try_from(r.varint().map_err(cut)?).map(PathId).map_err(|_| Some("path id above 2^32-1"))
+    u32::try_from(r.varint().map_err(cut)?).map(PathId).map_err(|_| Wrong::PathId)
 }
 
 fn with_path<'a>(r: &mut Reader<'a>, frame: impl FnOnce(PathId, u64) -> Frame<'a>) -> Field<Frame<'a>> {
@@ -192,7 +195,7 @@ fn stream<'a>(r: &mut Reader<'a>, frame_type: u64) -> Field<Frame<'a>> {
     let offset = if frame_type & 4 != 0 { r.varint().map_err(cut)? } else { 0 };
     let data = if frame_type & 2 != 0 { r.prefixed() } else { r.slice(r.remaining()) }.map_err(cut)?;
     if offset + data.len() as u64 > VARINT_MAX {
-        return Err(Some("stream longer than 2^62-1"));
+        return Err(Wrong::Field("stream longer than 2^62-1"));
     }
     Ok(Frame::Stream(Stream { id, offset, fin: frame_type & 1 != 0, data }))
 }
@@ -202,7 +205,7 @@ fn crypto<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     let offset = r.varint().map_err(cut)?;
     let data = r.prefixed().map_err(cut)?;
     if offset + data.len() as u64 > VARINT_MAX {
-        return Err(Some("crypto stream longer than 2^62-1"));
+        return Err(Wrong::Field("crypto stream longer than 2^62-1"));
     }
     Ok(Frame::Crypto(Crypto { offset, data }))
 }
@@ -216,7 +219,7 @@ fn reset_stream_at<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     let (id, code) = pair(r)?;
     let (final_size, reliable_size) = pair(r)?;
     if reliable_size > final_size {
-        return Err(Some("reliable size above final size"));
+        return Err(Wrong::Field("reliable size above final size"));
     }
     Ok(Frame::ResetStreamAt(ResetStreamAt { id: StreamId(id), code, final_size, reliable_size }))
 }
@@ -228,7 +231,7 @@ fn stop_sending<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
 // MUST 9000-19.7-2
 fn new_token<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
     match r.prefixed().map_err(cut)? {
-        [] => Err(Some("empty token")),
+        [] => Err(Wrong::Field("empty token")),
         token => Ok(Frame::NewToken(token)),
     }
 }
@@ -236,7 +239,7 @@ fn new_token<'a>(r: &mut Reader<'a>) -> Field<Frame<'a>> {
 // MUST 9000-4.6-1, 9000-19.11-1, 9000-19.14-1
 fn streams(r: &mut Reader<'_>) -> Field<u64> {
     match r.varint().map_err(cut)? {
-        count if count > MAX_STREAMS => Err(Some("more than 2^60 streams")),
+        count if count > MAX_STREAMS => Err(Wrong::Field("more than 2^60 streams")),
         count => Ok(count),
     }
 }
@@ -246,13 +249,13 @@ fn new_cid<'a>(r: &mut Reader<'a>, with_path: bool) -> Field<Frame<'a>> {
     let path = if with_path { Some(path_id(r)?) } else { None };
     let (seq, retire_prior_to) = pair(r)?;
     if retire_prior_to > seq {
-        return Err(Some("retire prior to above sequence number"));
+        return Err(Wrong::Field("retire prior to above sequence number"));
     }
     let len = usize::from(r.u8().map_err(cut)?);
     if !(1..=Cid::MAX_LEN).contains(&len) {
-        return Err(Some("connection id not of 1 to 20 bytes"));
+        return Err(Wrong::Field("connection id not of 1 to 20 bytes"));
     }
-    let cid = Cid::new(r.slice(len).map_err(cut)?).ok_or(None)?;
+    let cid = Cid::new(r.slice(len).map_err(cut)?).ok_or(Wrong::Truncated)?;
     let token = ResetToken(r.array().map_err(cut)?);
     Ok(Frame::NewConnectionId(NewConnectionId { path, seq, retire_prior_to, cid, token }))
 }

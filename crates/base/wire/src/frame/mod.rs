@@ -307,7 +307,7 @@ impl Frame<'_> {
     }
 
     /// Whether the frame may be in such a packet (RFC 9000 §12.4 table 3, multipath §4, ack-frequency §4).
-    // MUST 9000-12.4-3, 9000-17.2.4-1
+    // MUST 9000-12.4-3, 9000-17.2.4-1, mp21-4-2
     pub fn allowed_in(&self, packet: PacketKind) -> bool {
         use PacketKind::{Handshake, Initial, OneRtt, ZeroRtt};
         match self {

@@ -206,7 +206,6 @@ fn multipath_frames_look_like_the_draft() {
 fn every_field_that_cannot_be_is_named() {
     let max = "ffffffffffffffff";
     let above = "d000000000000001";
-    let long_path = "c000000100000000";
     for (wire, why) in [
         (format!("0c 00 {max} 61"), "stream longer than 2^62-1"),
         (format!("06 {max} 01 61"), "crypto stream longer than 2^62-1"),
@@ -223,21 +222,34 @@ fn every_field_that_cannot_be_is_named() {
         ("02 05 00 00 06".into(), "first range below zero"),
         ("02 05 00 01 00 04 00".into(), "range below zero"),
         ("02 05 00 01 00 03 01".into(), "range below zero"),
-        (format!("3e {long_path} 05 00 00 02"), "path id above 2^32-1"),
-        (format!("7e75 {long_path} 00"), "path id above 2^32-1"),
-        (format!("7e76 {long_path} 00"), "path id above 2^32-1"),
-        (format!("7e77 {long_path} 00"), "path id above 2^32-1"),
-        (format!("7e78 {long_path} 00 00 08"), "path id above 2^32-1"),
-        (format!("7e79 {long_path} 00"), "path id above 2^32-1"),
-        (format!("7e7a {long_path}"), "path id above 2^32-1"),
-        (format!("7e7b {long_path}"), "path id above 2^32-1"),
-        (format!("7e7c {long_path} 00"), "path id above 2^32-1"),
     ] {
         let wire = bytes(&wire);
         let error = decoded(&wire).expect_err("refused");
         assert_eq!(error.wrong, Wrong::Field(why), "{wire:02x?}");
         assert_eq!(error.wrong.reason(), why);
         assert_eq!(Reader::new(&wire).varint(), Ok(error.frame_type));
+    }
+}
+
+// MUST mp21-4-3, mp21-4.6-3, mp21-4.7-1
+#[test]
+fn a_path_id_that_no_path_can_have_is_named_in_every_frame() {
+    let path = "c000000100000000";
+    for (kind, rest) in [
+        ("3e", "05 00 00 02"),
+        ("3f", "05 00 00 02 00 00 00"),
+        ("7e75", "00"),
+        ("7e76", "00"),
+        ("7e77", "00"),
+        ("7e78", "00 00 08"),
+        ("7e79", "00"),
+        ("7e7a", ""),
+        ("7e7b", ""),
+        ("7e7c", "00"),
+    ] {
+        let error = decoded(&bytes(&format!("{kind} {path} {rest}"))).expect_err("refused");
+        assert_eq!(error.wrong, Wrong::PathId, "{kind}");
+        assert_eq!(error.wrong.reason(), "path id above 2^32-1");
     }
 }
 

@@ -126,7 +126,7 @@ impl PeerCids {
     }
 
     /// Moves to a fresh id and retires the one in use; `None` if there is no spare.
-    // MUST 9000-5.1.2-1, 9000-19.16-2
+    // MUST 9000-5.1.2-1, 9000-19.16-2, mp21-3.2.2-1
     pub(crate) fn rotate(&mut self) -> Option<PeerCid> {
         let at = (0..self.spare.len()).min_by_key(|at| self.spare[*at].seq)?;
         let new = self.spare.remove(at);
@@ -195,7 +195,7 @@ impl PeerCids {
 
     /// Whether `cid` is one of them.
     pub(crate) fn has(&self, cid: &Cid) -> bool {
-        self.active.iter().chain(&self.spare).any(|id| id.cid == *cid)
+        self.active.iter().chain(&self.spare).chain(&self.reserved).any(|id| id.cid == *cid)
     }
 
     /// Whether there is an id to send with, now or after [`PeerCids::rotate`].

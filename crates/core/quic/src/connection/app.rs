@@ -135,6 +135,13 @@ impl Connection {
         }
     }
 
+    /// Largest message [`Connection::send_datagram_on`] takes for a path; `None` if the peer takes none or the path may carry
+    /// no data.
+    pub fn max_datagram_size_on(&self, path: PathId) -> Option<usize> {
+        let ix = self.live_path(path).ok().filter(|ix| self.paths[*ix].state.is_usable())?;
+        self.datagrams.max_size(self.datagram_room(ix)?)
+    }
+
     /// Queues a message that goes on this path and no other. It is lost with the path.
     ///
     /// # Errors
@@ -208,5 +215,30 @@ impl Connection {
     pub fn ping(&mut self) {
         let ix = self.first_live();
         self.paths[ix].ping = true;
+    }
+
+    /// The host's word that one of its sockets takes nothing at the moment, or does again. Until it does, its paths get
+    /// nothing that another can carry, and schedulers leave them out. Of use if the connection has paths over several
+    /// sockets.
+    pub fn set_writable(&mut self, socket: u32, writable: bool) {
+        self.full.retain(|full| *full != socket);
+        if !writable {
+            self.full.push(socket);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self, socket: u32) -> bool {
+        !self.full.is_empty() && self.full.contains(&socket)
+    }
+
+    /// Which scheduler says where data goes.
+    pub fn scheduler(&self) -> tq_sched::Kind {
+        self.scheduler.kind()
+    }
+
+    /// Chooses another scheduler than the configuration's, which begins with nothing learnt.
+    pub fn set_scheduler(&mut self, kind: tq_sched::Kind) {
+        self.scheduler = tq_sched::Scheduler::new(kind);
     }
 }

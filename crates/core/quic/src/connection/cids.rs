@@ -22,6 +22,7 @@ impl Connection {
     }
 
     /// The id to send with on a path.
+    // MUST mp21-3.1-2
     #[inline]
     pub(crate) fn peer_cid(&self, ix: usize) -> Option<Cid> {
         let id = self.paths[ix].id;
@@ -30,7 +31,7 @@ impl Connection {
     }
 
     /// Issues ids until the peer has the pool or its limit, whichever is less.
-    // MUST 9000-5.1-2, 9000-5.1.1-3
+    // MUST 9000-5.1-2, 9000-5.1.1-3, mp21-3.2.1-1
     pub(crate) fn issue_cids(&mut self) {
         let remote_max = self.multipath.remote_max;
         for ids in self.cids.iter_mut().filter(|ids| ids.leaving.is_none() && ids.path.0 <= remote_max) {

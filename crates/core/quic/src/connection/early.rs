@@ -48,7 +48,7 @@ impl Connection {
     }
 
     /// A client's ClientHello is written: makes use of keys and limits TLS remembers.
-    // MUST 9000-7.4.1-2, 9000-7.4.1-4, 9000-7.4.1-8, 9001-5.6-1
+    // MUST 9000-7.4.1-2, 9000-7.4.1-4, 9000-7.4.1-8, 9001-5.6-1, mp21-2.1-6
     pub(super) fn begin_early(&mut self, now: Instant) {
         let Some(session) = &mut self.hs.session else { return };
         let Some(keys) = session.early_keys() else { return };

@@ -15,7 +15,7 @@ use crate::path::{Fallback, Proof, Tuple};
 const MAX_RESPONSES: usize = 256;
 
 impl Connection {
-    // MUST 9000-8.2.2-1, 9000-8.2.2-3, 9000-19.17-1
+    // MUST 9000-8.2.2-1, 9000-8.2.2-3, 9000-19.17-1, mp21-3.1-5
     pub(crate) fn on_path_challenge(&mut self, now: Instant, meta: &RecvMeta, ix: usize, data: [u8; 8]) {
         // Answered on the path it came on (RFC 9000 §8.2.2). Where there is no room to remember that path there is no
         // answer, and the peer's challenge times out.
@@ -74,7 +74,7 @@ impl Connection {
 
     /// The newest packet of a client, of `size` bytes, came from `tuple.remote`: follow it there, but trust the address
     /// only once it has answered. Also how a client moves without waiting for an answer.
-    // MUST 9000-9-4, 9000-9.3-1, 9000-9.3-2, 9000-9.5-2, 9000-9.6.3-2
+    // MUST 9000-9-4, 9000-9.3-1, 9000-9.3-2, 9000-9.5-2, 9000-9.6.3-2, mp21-3.1.2-1, mp21-3.1.2-2
     pub(crate) fn rebind(&mut self, now: Instant, tuple: Tuple, ix: usize, size: usize) {
         if self.is_fallback(ix, &tuple) {
             return self.fall_back(now, ix);

@@ -7,27 +7,34 @@ mod cids;
 mod close;
 mod early;
 pub(crate) mod handshaking;
+mod health;
 mod log;
 mod migrate;
 mod multipath;
 pub(crate) mod params;
 mod paths;
 mod preferred;
+mod race;
 mod recovery;
 mod stats;
 mod timer;
 mod versions;
+mod ways;
 
 pub(crate) use self::close::End;
 pub(crate) use self::timer::Timer;
+pub(crate) use self::ways::nanos;
 
 use core::net::SocketAddr;
 use core::time::Duration;
+
+use smallvec::SmallVec;
 
 use self::multipath::{Leaving, Multipath};
 pub use early::EarlyData;
 pub use paths::{ClosePathError, OpenPathError, PathEvent, PathInfo};
 pub use preferred::{Local, MigrateError};
+pub use race::RaceError;
 pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
@@ -49,6 +56,7 @@ use crate::path::{Path, PathState, Statuses, Tuple};
 use crate::shared::Shared;
 use crate::space::{Acked, Lost, Space};
 use crate::stream::{StreamEvent, Streams};
+use crate::tx::Copies;
 
 /// Where a datagram came from.
 #[derive(Clone, Copy, Debug)]
@@ -201,6 +209,12 @@ pub struct Connection {
     pub(crate) scheduler: Scheduler,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
+    /// Copies it asked for.
+    pub(crate) copies: Option<Copies>,
+    /// Links over which the handshake is raced, until one answers.
+    pub(crate) race: Option<Box<race::Race>>,
+    /// Sockets of the host's that take nothing at the moment.
+    pub(crate) full: SmallVec<[u32; 2]>,
     /// Addresses probed beside the one in use by path 0.
     pub(crate) asides: Vec<Aside>,
     /// The packet being written goes to one of them.
@@ -267,6 +281,9 @@ impl Connection {
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
+            copies: None,
+            race: None,
+            full: SmallVec::new(),
             asides: Vec::new(),
             beside: false,
             heard: 0,

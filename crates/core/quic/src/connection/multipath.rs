@@ -4,10 +4,12 @@
 use core::net::SocketAddr;
 
 use tq_buf::Ranges;
+use tq_buf::mem::Box;
 use tq_time::Instant;
 use tq_wire::frame::{NewConnectionId, PathStatus, kind};
 use tq_wire::{Code, Frame, PathId};
 
+use super::ways::Ways;
 use super::{Connection, PathCids, PathEvent};
 use crate::error::TransportError;
 use crate::path::Status;
@@ -46,6 +48,8 @@ pub(crate) struct Multipath {
     pub(crate) told_may_open: bool,
     /// Changes of paths that no arrow of the state table allows.
     pub(crate) refused: u64,
+    /// What is known across paths, while multipath is in force.
+    pub(crate) ways: Option<Box<Ways>>,
 }
 
 /// The end of a path id.
@@ -89,12 +93,14 @@ impl Multipath {
 }
 
 /// The initial_max_path_id that `max_paths` stands for.
+// MUST mp21-2.1-1
 pub(crate) fn initial_max(max_paths: Option<u32>) -> Option<PathId> {
     max_paths.map(|paths| PathId(paths.clamp(1, MAX_PATHS) - 1))
 }
 
 impl Connection {
     /// The handshake is complete: multipath is in force if both ends want it (multipath §2).
+    // MUST mp21-2-1
     pub(crate) fn start_multipath(&mut self) {
         let (Some(ours), Some(theirs)) = (initial_max(self.config.max_paths), self.peer.initial_max_path_id)
         else {
@@ -107,6 +113,7 @@ impl Connection {
         multipath.remote_max = theirs.0;
         multipath.remote_first = theirs.0;
         multipath.handshake_remote = Some(self.paths[0].tuple.remote);
+        multipath.ways = Some(Box::default());
         self.make_slots();
     }
 
@@ -136,6 +143,7 @@ impl Connection {
     }
 
     /// What a multipath frame about `path` is about; `None` if that is over and the frame means nothing.
+    // MUST mp21-2-1, mp21-4-3, mp21-4-4, mp21-4.7-1
     fn slot_for(&mut self, path: PathId, frame: u64) -> Result<Option<&mut PathCids>, TransportError> {
         if !self.multipath.on {
             return Err(violation(frame, "multipath frame without multipath"));
@@ -199,11 +207,15 @@ impl Connection {
         if ids.status.on_frame(status, f.seq) && status != before {
             self.apply_status(now, f.path);
             self.tell_path(PathEvent::Status { path: f.path, status });
+            if let Some(ix) = self.path_index(f.path).filter(|_| f.backup) {
+                self.on_demoted(ix);
+            }
         }
         Ok(())
     }
 
     /// MAX_PATH_ID (multipath §4.6).
+    // MUST mp21-4.6-3, mp21-4.6-4
     pub(crate) fn on_max_path_id(&mut self, max: PathId) -> Result<(), TransportError> {
         let multipath = &mut self.multipath;
         if !multipath.on {
@@ -222,6 +234,7 @@ impl Connection {
     }
 
     /// PATHS_BLOCKED: nothing to do, ids are granted as others end.
+    // MUST mp21-4.7-1
     pub(crate) fn on_paths_blocked(&mut self, max: PathId) -> Result<(), TransportError> {
         if !self.multipath.on {
             return Err(violation(kind::PATHS_BLOCKED, "multipath frame without multipath"));
@@ -233,6 +246,7 @@ impl Connection {
     }
 
     /// PATH_CIDS_BLOCKED: nothing to do, ids are issued ahead.
+    // MUST mp21-4.7-2
     pub(crate) fn on_path_cids_blocked(&mut self, path: PathId, next: u64) -> Result<(), TransportError> {
         let Some(ids) = self.slot_for(path, kind::PATH_CIDS_BLOCKED)? else { return Ok(()) };
         if next > ids.local.next_seq() {
@@ -243,6 +257,7 @@ impl Connection {
     }
 
     /// PATH_ABANDON: accepted in every state, of ids never used as well, and answered (decision 12).
+    // MUST mp21-3.4-3
     pub(crate) fn on_path_abandon(
         &mut self,
         now: Instant,
@@ -265,6 +280,7 @@ impl Connection {
 
     /// Allows as many more ids as are over, so that the peer has the same number of paths to use again. Some may still
     /// linger, but no more than there may be paths: what lingers has state.
+    // MUST mp21-4.6-2
     pub(crate) fn grant_paths(&mut self) {
         let leaving = self.cids.iter().filter(|ids| ids.leaving.is_some()).count() as u32;
         let multipath = &mut self.multipath;
@@ -311,7 +327,11 @@ impl Connection {
         }
     }
 
+    // MUST mp21-3.4-4
     fn forget_path(&mut self, path: PathId) {
+        if let Some(ways) = &mut self.multipath.ways {
+            ways.forget(path);
+        }
         self.cids.retain(|ids| ids.path != path);
         if self.multipath.over.insert_one(u64::from(path.0)) {
             self.multipath.over_count += 1;
@@ -334,6 +354,7 @@ impl Connection {
     }
 
     /// Writes frames about paths.
+    // MUST mp21-4-1
     pub(crate) fn write_path_control(&mut self, payload: &mut Payload<'_>) {
         for ids in &mut self.cids {
             let path = ids.path;

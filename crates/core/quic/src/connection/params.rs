@@ -76,11 +76,13 @@ impl Connection {
         out
     }
 
-    // MUST 9000-7.3-1, 9000-7.4-1, 9000-18.2-1, 9000-18.2-6, 9000-18.2-8
+    // MUST 9000-7.3-1, 9000-7.4-1, 9000-18.2-1, 9000-18.2-6, 9000-18.2-8, mp21-2.1-3
     pub(crate) fn local_params(&self, version: Version) -> TransportParameters {
         let config = &self.config;
         let server = self.side.is_server();
         let max_ack_delay = AckPolicy::within(config.max_ack_delay).max_delay;
+        // Not to a client with an empty id, which may close for it even if it wants no multipath (multipath §2.1).
+        let nameless = server && self.cids[0].peer.active().is_some_and(|active| active.cid.is_empty());
         let mut params = TransportParameters {
             original_dcid: server.then_some(self.hs.odcid),
             max_idle_timeout: config.idle_timeout,
@@ -95,7 +97,7 @@ impl Connection {
                 available: self.versions_offered(),
             }),
             max_datagram_frame_size: self.datagrams.declared(),
-            initial_max_path_id: initial_max(config.max_paths),
+            initial_max_path_id: initial_max(config.max_paths).filter(|_| !nameless),
             reset_stream_at: true,
             min_ack_delay: (max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
@@ -108,7 +110,7 @@ impl Connection {
     }
 
     /// Checks and applies the peer's parameters.
-    // MUST 9000-7.4-1, 9000-7.4.1-3, 9000-18.2-7, 9000-18.2-9
+    // MUST 9000-7.4-1, 9000-7.4.1-3, 9000-18.2-7, 9000-18.2-9, mp21-2.1-2, mp21-2.1-4
     pub(crate) fn on_peer_params(&mut self, now: Instant, bytes: &[u8]) -> Result<(), TransportError> {
         let wrong = |why| TransportError::new(Code::TRANSPORT_PARAMETER_ERROR, kind::CRYPTO, why);
         let params = TransportParameters::decode(bytes, !self.side)

@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use tq_sched::Feedback;
+use tq_sched::{Cause as HealthCause, Feedback, Health, Monitor};
 use tq_time::Instant;
 use tq_wire::{Code, PathId, VARINT_MAX};
 
@@ -34,6 +34,15 @@ pub enum PathEvent {
         path: PathId,
         /// The peer's wish.
         status: Status,
+    },
+    /// How it does in our sending direction changed. Only the newest is told.
+    Health {
+        /// Path.
+        path: PathId,
+        /// How it does.
+        health: Health,
+        /// Why it changed.
+        cause: HealthCause,
     },
     /// Its address changed; what was known of it holds no longer.
     Rebound(PathId),
@@ -127,7 +136,9 @@ pub struct PathInfo {
     pub local_status: Status,
     /// How the peer would like us to use it.
     pub peer_status: Status,
-    /// Whether it has not answered for so long that others take its data.
+    /// How it does in our sending direction.
+    pub health: Health,
+    /// Whether it has not answered for so long that others take its data: it is suspect or out.
     pub silent: bool,
 }
 
@@ -138,6 +149,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`OpenPathError`]: who is at fault and what to wait for.
+    // MUST mp21-3.1-3
     pub fn open_path(
         &mut self,
         now: Instant,
@@ -161,6 +173,7 @@ impl Connection {
     }
 
     /// The smallest id a path can be opened under now.
+    // MUST mp21-3.1-1
     fn next_path_id(&mut self) -> Result<PathId, OpenPathError> {
         if self.side.is_server() {
             return Err(OpenPathError::NotClient);
@@ -258,6 +271,7 @@ impl Connection {
     }
 
     /// On a server: the first packet of a path, of `size` bytes, opened.
+    // MUST mp21-3.1-4
     pub(crate) fn on_path_opened(&mut self, now: Instant, ix: usize, size: usize) {
         self.set_up_path(now, ix);
         let path = &mut self.paths[ix];
@@ -278,7 +292,14 @@ impl Connection {
 
     /// The first address of a path is proven.
     pub(crate) fn on_path_validated(&mut self, now: Instant, ix: usize) {
-        let id = self.paths[ix].id;
+        let path = &mut self.paths[ix];
+        let id = path.id;
+        // What happened while it was being opened is no measure of how it does.
+        path.monitor = Monitor::new(now);
+        let rtt = path.rtt.has_sample().then(|| path.rtt.latest());
+        if let (Some(rtt), Some(ways)) = (rtt, &mut self.multipath.ways) {
+            ways.on_sample(now, id, id, rtt, Duration::ZERO);
+        }
         self.move_path(now, ix, Cause::Proof);
         self.tell_path(PathEvent::Validated(id));
         self.apply_status(now, id);
@@ -314,6 +335,7 @@ impl Connection {
 
     /// Ends a path id: nothing goes there any more, what was outstanding goes elsewhere, late packets are acknowledged
     /// for three PTO (multipath §3.4).
+    // MUST mp21-3.4-1, mp21-3.4-2
     pub(crate) fn abandon(&mut self, now: Instant, id: PathId, code: u64, local: bool) {
         let until = now + self.three_pto();
         self.leave(id, code, until);
@@ -335,6 +357,7 @@ impl Connection {
     }
 
     /// Nothing is sent on a path any more; what it carried goes elsewhere.
+    // MUST mp21-3.4.3-1
     fn silence_path(&mut self, ix: usize) {
         let path = &mut self.paths[ix];
         path.validation.stop();
@@ -344,6 +367,7 @@ impl Connection {
         }
         path.messages.clear();
         (path.flight, path.ping, path.probes, path.pto_count) = (0, false, [0; 3], 0);
+        path.resend = None;
         path.paced_until = None;
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         path.space.sent.all_tokens_lost(&mut tokens);
@@ -385,17 +409,18 @@ impl Connection {
         self.cids.iter().find(due).map(|ids| ids.path)
     }
 
-    /// Tells the application; only the newest status of a path is of interest.
+    /// Tells the application; only the newest status and health of a path are of interest.
     pub(crate) fn tell_path(&mut self, event: PathEvent) {
-        if let PathEvent::Status { path, .. } = event {
-            let old =
-                self.events.iter_mut().rev().find(
-                    |old| matches!(old, Event::Path(PathEvent::Status { path: of, .. }) if *of == path),
-                );
-            if let Some(old) = old {
-                *old = Event::Path(event);
-                return;
+        let stands_for = |old: &Event| match (old, event) {
+            (Event::Path(PathEvent::Status { path: of, .. }), PathEvent::Status { path, .. })
+            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => {
+                *of == path
             }
+            _ => false,
+        };
+        if let Some(old) = self.events.iter_mut().rev().find(|old| stands_for(old)) {
+            *old = Event::Path(event);
+            return;
         }
         let again = matches!(event, PathEvent::Rebound(_)) && self.events.contains(&Event::Path(event));
         if !again {
@@ -403,7 +428,8 @@ impl Connection {
         }
     }
 
-    /// The address of a new path did not answer: it fails, if others are left (multipath §3.1.3).
+    /// The address of a new path did not answer: it fails, if others are left (multipath §3.1).
+    // MUST mp21-3.1-8
     pub(crate) fn on_path_failed(&mut self, now: Instant, ix: usize) {
         let id = self.paths[ix].id;
         self.tell_path(PathEvent::Failed(id));
@@ -470,7 +496,8 @@ impl Connection {
                 validated: path.validation.is_validated(),
                 local_status: status.local(),
                 peer_status: status.remote(),
-                silent: path.is_silent(),
+                health: path.health(),
+                silent: !path.is_healthy(),
             }
         })
     }

@@ -3,20 +3,18 @@
 
 use core::time::Duration;
 
-use tq_cc::Ack as CcAck;
+use tq_cc::{Ack as CcAck, Lost as CcLost};
 use tq_event::LossTrigger;
 use tq_time::Instant;
 use tq_wire::frame::{Ack, kind};
 use tq_wire::{Code, PathId};
 
+use super::ways::Counts;
 use super::{Connection, SpaceId};
 use crate::error::TransportError;
 use crate::handshake::Level;
 use crate::space::BadAck;
 use crate::token::Token;
-
-/// How long RTT samples by acknowledgements on the same path keep out those that came on others.
-const OWN_SAMPLES_LAST: Duration = Duration::from_secs(1);
 
 /// What a path's loss detection timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +37,9 @@ impl Connection {
         self.counters.acks_received += 1;
         let mut acked = core::mem::take(&mut self.acked);
         acked.clear();
+        if self.multipath.on {
+            self.paths[ix].waited = self.paths[ix].space.sent.oldest_waiting();
+        }
         let result = match self.space_mut(id) {
             Some(space) => space.sent.on_ack(now, ack, &mut acked),
             None => Ok(()),
@@ -56,6 +57,7 @@ impl Connection {
         }
         if outcome.is_ok() && acked.spurious > 0 {
             self.on_spurious(now, ix, acked.spurious);
+            self.on_path_late(now, ix);
         }
         self.acked = acked;
         outcome
@@ -82,16 +84,13 @@ impl Connection {
         if let Some((state, at)) = acked.rates.take() {
             path.rates.on_acked(now, acked.bytes, at, &state);
         }
-        let ecn = path.ecn.state();
-        if acked.new_largest && path.ecn.on_ack(id.index(), acked.ect0, ack.ecn) {
-            self.counters.ecn_ce += 1;
-            let at = acked.largest.map_or(now, |(_, at)| at);
-            let before = path.cc.window();
-            path.cc.on_congestion(now, at, 0, in_flight, false, true);
-            self.counters.congestion_events += u64::from(path.cc.window() < before);
-        }
+        self.judge_marks(now, id, ix, ack, acked);
+        let path = &mut self.paths[ix];
         if let Some((largest_pn, largest_sent_at)) = acked.largest {
             let delivered = path.rates.sample();
+            if let Some(sample) = delivered.filter(|_| self.multipath.on) {
+                path.gauge.on_rate(now, &sample);
+            }
             let app_limited = path.app_limited;
             path.cc.on_ack(
                 now,
@@ -103,18 +102,42 @@ impl Connection {
                     in_flight,
                     app_limited,
                     delivered,
+                    flight: path.rates.flight(),
                 },
             );
             if matches!(id, SpaceId::App(_)) {
                 self.on_phase_acked(ix, largest_pn);
             }
         }
-        self.log_ecn(now, ix, ecn);
         self.on_mtu_acked(now, ix, acked);
         acked.tokens.drain(..).for_each(|token| self.on_token_acked(&token));
+        if self.multipath.on && matches!(id, SpaceId::App(_)) {
+            self.on_path_progress(now, ix, acked);
+        }
         self.detect_lost(now, id, ix);
         self.update_ack_frequency();
         self.log_metrics(now, ix);
+    }
+
+    /// Marks of the network, as far as the acknowledgement reports them.
+    fn judge_marks(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        ix: usize,
+        ack: &Ack<'_>,
+        acked: &crate::space::Acked,
+    ) {
+        let in_flight = self.in_flight(ix);
+        let path = &mut self.paths[ix];
+        let ecn = path.ecn.state();
+        if acked.new_largest && path.ecn.on_ack(id.index(), acked.ect0, ack.ecn) {
+            self.counters.ecn_ce += 1;
+            let at = acked.largest.map_or(now, |(_, at)| at);
+            let began = path.cc.on_congestion(now, at, 0, in_flight, false, true);
+            self.counters.congestion_events += u64::from(began);
+        }
+        self.log_ecn(now, ix, ecn);
     }
 
     /// Packets declared lost were delivered. Only when that is true of every one since the last reduction was there no
@@ -130,8 +153,8 @@ impl Connection {
 
     /// RFC 9002 §5: only when the largest acknowledged is new and something ack-eliciting is newly acknowledged.
     ///
-    /// An ACK that came on another path measures there and back by two ways. It counts only while none that came on the
-    /// same path has counted for [`OWN_SAMPLES_LAST`]: a peer may always answer elsewhere (multipath §3.2.3).
+    /// An ACK that came on another path measures there and back by two ways (multipath §3.2.3). All are kept apart by
+    /// where they came; congestion control sees those by one way only ([`super::ways`]).
     // MUST 9002-5.1-1, 9002-5.3-1
     fn sample_rtt(
         &mut self,
@@ -152,17 +175,35 @@ impl Connection {
             _ if self.hs.confirmed => reported.min(self.peer_ack_delay()),
             _ => reported,
         };
+        let sample = now.saturating_since(sent_at);
+        let (data, way, several) = (self.paths[ix].id, self.paths[on].id, self.paths.len() > 1);
         let path = &mut self.paths[ix];
-        if ix == on {
-            path.sampled_at = Some(now);
-        } else if path.sampled_at.is_some_and(|at| now.saturating_since(at) < OWN_SAMPLES_LAST) {
-            return;
-        }
         if !path.rtt.has_sample() {
             path.space.sent.on_first_rtt(now);
         }
-        path.rtt.update(now.saturating_since(sent_at), delay);
+        let ways = self.multipath.ways.as_deref_mut().filter(|_| matches!(id, SpaceId::App(_)));
+        let Some(ways) = ways else {
+            path.rtt.update(sample, delay);
+            let srtt = path.rtt.smoothed();
+            return self.streams.on_rtt(now, srtt);
+        };
+        if core::mem::take(&mut path.moved) {
+            ways.reset(data);
+        }
+        let counts = ways.on_sample(now, data, way, sample, delay);
         let srtt = path.rtt.smoothed();
+        match (counts, ways.control(data)) {
+            (Counts::Anew, Some(cell)) => {
+                path.rtt = cell.rtt;
+                path.gauge.on_column();
+            }
+            (Counts::Yes, _) => {
+                path.rtt.update(sample, delay);
+                path.gauge.on_rtt(sample, srtt);
+            }
+            _ => {}
+        }
+        path.rtt_slow = ways.slowest(now, data).filter(|_| several).map(|cell| cell.rtt);
         self.streams.on_rtt(now, srtt);
     }
 
@@ -190,7 +231,7 @@ impl Connection {
     pub(crate) fn detect_lost(&mut self, now: Instant, id: SpaceId, ix: usize) {
         let mut lost = core::mem::take(&mut self.lost);
         lost.clear();
-        let delay = self.paths[ix].rtt.loss_delay();
+        let delay = self.paths[ix].loss_delay();
         if let Some(space) = self.space_mut(id) {
             space.sent.detect_lost(now, delay, &mut lost);
         }
@@ -211,6 +252,7 @@ impl Connection {
         }
         let path = &mut self.paths[ix];
         path.packets_lost += lost.packets;
+        path.gauge.on_lost(lost.packets);
         if let Some(size) = lost.probe_lost {
             path.mtu.on_probe_lost(size, now);
         }
@@ -218,11 +260,12 @@ impl Connection {
             let bound = path.rtt.persistent_span(ack_delay);
             let persistent = path.rtt.has_sample()
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);
-            let before = path.cc.window();
-            path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
-            let reduced = path.cc.window() < before;
-            self.counters.congestion_events += u64::from(reduced);
-            path.lost_in_event = if reduced { lost.packets } else { path.lost_in_event + lost.packets };
+            let ranges = lost.ranges();
+            let flight = path.rates.on_lost(lost.bytes, &lost.rate);
+            path.cc.on_lost(now, &CcLost { bytes: lost.bytes, ranges, flight, rtt: &path.rtt });
+            let began = path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
+            self.counters.congestion_events += u64::from(began);
+            path.lost_in_event = if began { lost.packets } else { path.lost_in_event + lost.packets };
             if persistent {
                 // RFC 9002 §5.2: the path may have changed under us
                 path.rtt.restart_min();
@@ -340,7 +383,8 @@ impl Connection {
         if time.is_some() {
             return time;
         }
-        if path.is_blocked() {
+        // One that is out is probed in another rhythm, and nothing on it waits for a timeout.
+        if path.is_blocked() || self.is_out(ix) {
             return None;
         }
         let probe = in_spaces()
@@ -350,8 +394,7 @@ impl Connection {
             .filter_map(|(id, space)| {
                 let delay =
                     if matches!(id, SpaceId::App(_)) { self.peer_ack_delay() } else { Duration::ZERO };
-                let wait = if self.paths.len() > 1 { path.pto_capped(delay) } else { path.pto(delay) };
-                Some((space.sent.last_eliciting_at()? + wait, LossTimer::Probe(id)))
+                Some((space.sent.last_eliciting_at()? + path.pto(delay), LossTimer::Probe(id)))
             })
             .min_by_key(|(at, _)| *at);
         let guard = self.side.is_client() && !self.hs.peer_validated && ix == 0;
@@ -403,19 +446,11 @@ impl Connection {
             self.log_ecn(now, ix, ecn);
         }
         self.last_activity = now;
-        let rescue = self.paths[ix].is_silent() && self.has_other_usable(ix);
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         for id in self.spaces_on(ix) {
             if let Some(space) = self.space_mut(id) {
                 space.sent.probe(&mut tokens);
             }
-        }
-        if rescue {
-            // All that is outstanding goes again on others, once: a path cut off acknowledges nothing, and so nothing on it
-            // would ever be declared lost.
-            let path = &mut self.paths[ix];
-            path.space.sent.copy_tokens(path.rescued, &mut tokens);
-            path.rescued = path.space.numbers.peek();
         }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;

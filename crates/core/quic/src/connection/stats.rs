@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use tq_buf::mem::Vec;
 use tq_event::Counters;
+use tq_sched::Health;
 use tq_wire::PathId;
 
 use super::Connection;
@@ -46,11 +47,17 @@ pub struct PathStats {
     pub validated: bool,
     /// What both ends have agreed of it.
     pub state: PathState,
-    /// Smoothed RTT.
+    /// How it does in our sending direction.
+    pub health: Health,
+    /// Times it was suspected of being silent and then spoke.
+    pub false_suspects: u32,
+    /// Bytes outstanding here that went again on other paths though they were not lost.
+    pub bytes_resent: u64,
+    /// Smoothed RTT as congestion control sees it: acknowledgements may return on another path.
     pub srtt: Duration,
     /// RTT variation.
     pub rttvar: Duration,
-    /// Smallest RTT.
+    /// Smallest RTT, there and back on this path if that was measured.
     pub min_rtt: Duration,
     /// Last RTT sample.
     pub latest_rtt: Duration,
@@ -77,6 +84,11 @@ pub struct PathStats {
 }
 
 impl Connection {
+    /// Changes of paths that were refused: bugs, or a peer that asks for what cannot be.
+    pub fn path_changes_refused(&self) -> u64 {
+        self.multipath.refused
+    }
+
     /// The numbers as they are now.
     pub fn stats(&self) -> Stats {
         let paths = (0..self.paths.len()).map(|ix| self.path_stats_at(ix)).collect();
@@ -99,6 +111,12 @@ impl Connection {
         }
     }
 
+    fn own_min_rtt(&self, ix: usize) -> Duration {
+        let path = &self.paths[ix];
+        let own = self.multipath.ways.as_ref().and_then(|ways| ways.own_min(path.id));
+        own.unwrap_or_else(|| path.rtt.min())
+    }
+
     pub(super) fn path_stats_at(&self, ix: usize) -> PathStats {
         let path = &self.paths[ix];
         PathStats {
@@ -106,9 +124,12 @@ impl Connection {
             remote: path.tuple.remote,
             validated: path.validation.is_validated(),
             state: path.state,
+            health: path.health(),
+            false_suspects: path.monitor.false_suspects(),
+            bytes_resent: path.bytes_resent,
             srtt: path.rtt.smoothed(),
             rttvar: path.rtt.var(),
-            min_rtt: path.rtt.min(),
+            min_rtt: self.own_min_rtt(ix),
             latest_rtt: path.rtt.latest(),
             cwnd: path.cc.window(),
             ssthresh: path.cc.ssthresh(),

@@ -189,6 +189,7 @@ fn sent(client: &mut Connection, id: SpaceId, now: Instant, pn: u64, eliciting: 
         ect0: false,
         mtu_probe: false,
         beside: false,
+        copied: false,
         tokens: Default::default(),
         rate,
     };

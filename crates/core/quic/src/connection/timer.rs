@@ -55,8 +55,8 @@ impl Connection {
             early.filter_map(|space| space.owed.deadline()).min().filter(|_| !self.paths[0].is_blocked());
         let paths = (0..self.paths.len()).filter_map(|ix| self.path_deadline(ix)).min();
         let asides = self.asides.iter().map(Aside::deadline).min();
-        let (leaving, pick) = (self.leaving_deadline(), self.pick_again);
-        [table, early, paths, asides, leaving, pick].into_iter().flatten().min()
+        let (leaving, pick, race) = (self.leaving_deadline(), self.pick_again, self.race_deadline());
+        [table, early, paths, asides, leaving, pick, race].into_iter().flatten().min()
     }
 
     fn path_deadline(&self, ix: usize) -> Option<Instant> {
@@ -64,11 +64,13 @@ impl Connection {
         let loss = self.loss_timer(ix).map(|(at, _)| at);
         // an ACK that may not be sent is no reason to wake up
         let ack = path.space.owed.deadline().filter(|_| self.ack_carrier(ix).is_some());
-        [loss, ack, path.validation.deadline(), path.paced_until].into_iter().flatten().min()
+        let (own, health) = (self.own_ack_at(ix), self.health_deadline(ix));
+        [loss, ack, own, health, path.validation.deadline(), path.paced_until].into_iter().flatten().min()
     }
 
     /// Time has passed: does what is due. Then drain events and transmits as after every call.
     pub fn on_deadline(&mut self, now: Instant) {
+        self.note_lateness(now);
         while let Some(index) = self.timers.pop_expired(now) {
             if let Some(timer) = Timer::ALL.get(index) {
                 self.on_timer(now, *timer);
@@ -87,6 +89,7 @@ impl Connection {
             if self.end.is_over() {
                 return;
             }
+            self.tend_health(now, ix);
             let path = &mut self.paths[ix];
             if path.paced_until.is_some_and(|at| at <= now) {
                 path.paced_until = None;

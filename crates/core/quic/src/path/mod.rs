@@ -4,6 +4,7 @@
 //! what is sent, only how much may be.
 
 mod ecn;
+mod gauge;
 mod mtu;
 mod state;
 mod status;
@@ -14,6 +15,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 pub(crate) use ecn::EcnPath;
+pub(crate) use gauge::Gauge;
 pub(crate) use mtu::Mtu;
 pub use state::PathState;
 pub(crate) use state::{Cause, Refused};
@@ -21,6 +23,7 @@ pub use status::Status;
 pub(crate) use status::Statuses;
 use tq_buf::mem::{Box, VecDeque};
 use tq_cc::{Controller, Pacer, RateSampler, Rtt};
+use tq_sched::{Health, Monitor};
 use tq_time::Instant;
 use tq_wire::{Ecn, PathId};
 pub(crate) use validate::{Proof, Validation};
@@ -32,15 +35,18 @@ use crate::space::{AckPolicy, Space};
 /// Exponent after which the PTO no longer doubles; with a base of 1 s that is 17 minutes.
 const MAX_BACKOFF: u32 = 10;
 
-/// Longest PTO of one of several paths, backoff included.
-const LONGEST_PTO: Duration = Duration::from_secs(2);
-
-/// Probe timeouts in a row after which a path counts as silent.
-const SILENT_AFTER: u32 = 2;
-
 /// An unproven address with less room than this gets nothing: an ACK may not fit, in a long header with two connection ids
 /// of 20 bytes.
 const SMALLEST_PACKET: u64 = 128;
+
+/// Why others are to send again what a path holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resending {
+    /// It is silent; an acknowledgement ends it.
+    Silent,
+    /// The peer would rather not use it, perhaps because its link is gone. What was acknowledged before is no sign of life.
+    Demoted,
+}
 
 /// Where a path leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +87,24 @@ pub(crate) struct Path {
     pub(crate) flight: u8,
     /// ACK-only packets sent in a row; now and then one carries a PING so that ranges can be forgotten.
     pub(crate) ack_only: u32,
-    /// When an acknowledgement that came on this path last gave an RTT sample.
-    pub(crate) sampled_at: Option<Instant>,
+    /// Where acknowledgements of what comes on this path save time: on this other path as well.
+    pub(crate) ack_on: Option<PathId>,
+    /// When a packet came on it last.
+    pub(crate) heard_at: Option<Instant>,
+    /// It leads elsewhere than its round trips did.
+    pub(crate) moved: bool,
+    /// The oldest packet that waited for an answer before the acknowledgement at hand.
+    pub(crate) waited: Option<Instant>,
+    /// How it does in our sending direction; judged only beside other paths.
+    pub(crate) monitor: Monitor,
+    /// What is measured of it; only where there may be several paths.
+    pub(crate) gauge: Gauge,
     /// Its application packet number space.
     pub(crate) space: Space,
+    /// Round trips as congestion control sees them: always by the same way back.
     pub(crate) rtt: Rtt,
+    /// Round trips by the slowest way back in use: loss and probes wait for those.
+    pub(crate) rtt_slow: Option<Rtt>,
     pub(crate) cc: Controller,
     pub(crate) pacer: Pacer,
     pub(crate) rates: RateSampler,
@@ -100,8 +119,14 @@ pub(crate) struct Path {
     pub(crate) ping: bool,
     /// Messages that are to go on this path and no other.
     pub(crate) messages: VecDeque<Bytes>,
-    /// What was outstanding below this number has gone again on other paths.
+    /// Below this number nothing is left that did not go again elsewhere.
     pub(crate) rescued: u64,
+    /// Others are to send again what is outstanding here.
+    pub(crate) resend: Option<Resending>,
+    /// Packets that may go again even if the budget is empty.
+    pub(crate) free_resends: u8,
+    /// Bytes of this path that went again on others though they were not lost.
+    pub(crate) bytes_resent: u64,
     /// Not before this may the pacer let the next batch go.
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
@@ -137,11 +162,19 @@ impl Path {
             fallback: None,
             flight: 0,
             ack_only: 0,
-            sampled_at: None,
+            ack_on: None,
+            heard_at: None,
+            moved: false,
+            waited: None,
+            monitor: Monitor::new(now),
+            gauge: Gauge::default(),
             space,
             rtt: Rtt::new(config.initial_rtt),
+            rtt_slow: None,
             cc: Controller::new(config.congestion, now, mtu.current())
-                .with_long_start(config.long_path_start),
+                .with_long_start(config.long_path_start)
+                // Half of it: when a path probes must not tell which numbers are left out.
+                .with_seed(skip_seed >> 32),
             pacer: Pacer::new(),
             rates: RateSampler::new(),
             mtu,
@@ -151,6 +184,9 @@ impl Path {
             probes: [0; 3],
             ping: false,
             rescued: 0,
+            resend: None,
+            free_resends: 0,
+            bytes_resent: 0,
             messages: VecDeque::new(),
             paced_until: None,
             phase_start: None,
@@ -166,7 +202,14 @@ impl Path {
 
     /// PTO without backoff; `max_ack_delay` is zero for Initial and Handshake (RFC 9002 §6.2.1).
     pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
-        self.rtt.pto_base(max_ack_delay)
+        let pto = self.rtt.pto_base(max_ack_delay);
+        self.rtt_slow.map_or(pto, |slow| pto.max(slow.pto_base(max_ack_delay)))
+    }
+
+    /// Age at which a packet is lost once a later one was acknowledged (RFC 9002 §6.1.2).
+    pub(crate) fn loss_delay(&self) -> Duration {
+        let delay = self.rtt.loss_delay();
+        self.rtt_slow.map_or(delay, |slow| delay.max(slow.loss_delay()))
     }
 
     /// PTO with backoff.
@@ -175,15 +218,14 @@ impl Path {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
     }
 
-    /// The same, but no longer than two seconds or the PTO without backoff: other paths carry the data, and this one is
-    /// to be noticed soon after it works again.
-    pub(crate) fn pto_capped(&self, max_ack_delay: Duration) -> Duration {
-        self.pto(max_ack_delay).min(LONGEST_PTO.max(self.pto_base(max_ack_delay)))
+    /// How it does in our sending direction.
+    pub(crate) fn health(&self) -> Health {
+        self.monitor.state()
     }
 
-    /// Whether two probe timeouts in a row were not answered: others take its data if there are any.
-    pub(crate) fn is_silent(&self) -> bool {
-        self.pto_count >= SILENT_AFTER
+    /// Whether new data may go there as far as its health is concerned.
+    pub(crate) fn is_healthy(&self) -> bool {
+        !matches!(self.health(), Health::Suspect | Health::Out)
     }
 
     /// Whether `other` has the same two addresses.
@@ -239,6 +281,7 @@ impl Path {
         self.space.sent.set_elsewhere(Instant::ZERO, now);
         self.pacer = Pacer::new();
         self.rates = RateSampler::new();
+        (self.rtt_slow, self.gauge, self.moved) = (None, Gauge::default(), true);
         Some(self.exchange(fresh))
     }
 
@@ -250,6 +293,7 @@ impl Path {
         if let Some(learnt) = learnt {
             self.pacer = Pacer::new();
             self.rates = RateSampler::new();
+            (self.rtt_slow, self.gauge, self.moved) = (None, Gauge::default(), true);
             self.exchange(learnt);
         }
         self.mtu.abandon_probe();

@@ -85,6 +85,7 @@ impl PathState {
     }
 
     /// Whether it may carry data.
+    // MUST mp21-3.1-7
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Validated | Self::Active | Self::Standby)
     }

@@ -24,22 +24,37 @@ pub enum Status {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Statuses {
     local: Status,
+    /// Our link is gone: whatever is wanted, the peer is told to use others.
+    down: bool,
     /// Number of the next frame.
     next_seq: u64,
     pending: bool,
+    /// The newest goes once more than it has to.
+    again: bool,
     remote: Status,
     remote_seq: Option<u64>,
 }
 
 impl Statuses {
     /// Sets ours, to be told to the peer.
+    // MUST mp21-4.3-1
     pub(crate) fn set(&mut self, status: Status) {
         self.local = status;
         self.next_seq += 1;
         self.pending = true;
     }
 
+    /// Our link is gone or serves again: the peer cannot see it and is told, twice when it is urgent.
+    pub(crate) fn set_down(&mut self, down: bool) {
+        if self.down != down {
+            self.down = down;
+            self.next_seq += 1;
+            (self.pending, self.again) = (true, down);
+        }
+    }
+
     /// The peer's; says whether the frame is the newest.
+    // MUST mp21-4.3-2
     pub(crate) fn on_frame(&mut self, status: Status, seq: u64) -> bool {
         let newest = self.remote_seq.is_none_or(|known| seq > known);
         if newest {
@@ -76,9 +91,11 @@ impl Statuses {
         if !self.pending {
             return;
         }
-        let (seq, backup) = (self.next_seq - 1, self.local == Status::Backup);
+        let (seq, backup) = (self.next_seq - 1, self.down || self.local == Status::Backup);
         let frame = Frame::PathStatus(PathStatus { path, backup, seq });
-        self.pending = !payload.frame(&frame, Some(Token::PathStatus(path, seq)));
+        if payload.frame(&frame, Some(Token::PathStatus(path, seq))) {
+            self.pending = core::mem::take(&mut self.again);
+        }
     }
 
     /// A frame of ours was lost: again, if it is still the newest.

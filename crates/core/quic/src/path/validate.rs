@@ -178,7 +178,7 @@ impl Validation {
 
     /// What `data` proves. If it answers a challenge of ours the address is validated; another challenge follows if that
     /// one was too small to say that datagrams of 1200 bytes pass (RFC 9000 §8.2.1).
-    // MUST 9000-8.2.1-3, 9000-8.2.3-1
+    // MUST 9000-8.2.1-3, 9000-8.2.3-1, mp21-3.1-6
     pub(crate) fn on_response(&mut self, now: Instant, data: [u8; 8]) -> Proof {
         let Some(challenge) = &self.challenge else { return Proof::None };
         let Some(at) = challenge.sent[..challenge.count.min(4)].iter().position(|(sent, _)| *sent == data)

@@ -25,7 +25,7 @@ fn violation(frame: u64, why: &'static str) -> TransportError {
 
 impl Connection {
     /// Handles every frame of a packet.
-    // MUST 9000-12.4-3, 9000-17.2.4-1, 9001-8.3-2
+    // MUST 9000-12.4-3, 9000-17.2.4-1, 9001-8.3-2, mp21-4-2
     pub(super) fn frames(
         &mut self,
         now: Instant,
@@ -66,6 +66,7 @@ impl Connection {
         Ok(outcome)
     }
 
+    // MUST mp21-2.3-1
     fn on_ack_frame(&mut self, now: Instant, opened: &Opened, ack: &Ack<'_>) -> Result<(), TransportError> {
         let path = match (opened.space, ack.path) {
             (SpaceId::App(_), Some(_)) if !self.multipath.on => {

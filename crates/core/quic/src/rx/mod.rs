@@ -175,6 +175,9 @@ impl Connection {
             }
             Header::Retry { scid, token, version, .. } if version == self.version => {
                 let outcome = self.on_retry(now, scid, &packet[token], packet);
+                if outcome.is_ok() {
+                    self.settle_race(meta);
+                }
                 self.drop_if(now, outcome, packet.len());
             }
             Header::VersionNegotiation { dcid, scid, versions } => {
@@ -346,6 +349,7 @@ impl Connection {
         let payload = &packet[opened.payload.0..opened.payload.1];
         self.log_received(now, opened, meta.ecn, packet.len(), payload);
         self.hs.heard = true;
+        self.settle_race(meta);
         match self.frames(now, meta, opened, payload) {
             Ok(outcome) => self.after_packet(now, meta, opened, outcome, packet.len()),
             Err(error) => self.fail(now, error),
@@ -366,6 +370,9 @@ impl Connection {
         }
         self.heard_on = self.paths[opened.ix].id;
         self.streams.on_packet_end();
+        if self.multipath.on {
+            self.on_path_heard(now, opened.ix);
+        }
         let Some(space) = self.space_mut(opened.space) else { return };
         let highest = space.owed.largest().is_none_or(|largest| opened.pn > largest);
         space.owed.on_packet(now, opened.pn, outcome.eliciting, meta.ecn);

@@ -63,6 +63,8 @@ pub(crate) struct Lost {
     pub(crate) packets: u64,
     /// The newest of them, and when it was sent. Without MTU probes.
     pub(crate) newest: Option<(u64, Instant)>,
+    /// Sampler state of the newest of those in flight.
+    pub(crate) rate: SentState,
     /// Sending times of the first and last packet of the longest run of lost ack-eliciting packets without an
     /// acknowledged one in between, all sent after the first RTT sample. Persistent congestion if it is longer than
     /// three PTOs (RFC 9002 §7.6). A run may begin with packets declared lost earlier.
@@ -85,5 +87,11 @@ impl Lost {
         tokens.clear();
         numbers.clear();
         *self = Self { tokens, numbers, ..Self::default() };
+    }
+
+    /// Runs of consecutive numbers among them.
+    pub(crate) fn ranges(&self) -> u32 {
+        let gaps = self.numbers.windows(2).filter(|pair| pair[1] > pair[0] + 1).count();
+        u32::try_from(gaps + 1).unwrap_or(u32::MAX)
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Owed {
     /// When the first of them came.
     since: Option<Instant>,
     at_once: bool,
+    /// Something ack-eliciting came since an ACK went on the path itself.
+    news: bool,
 }
 
 impl Owed {
@@ -96,6 +98,7 @@ impl Owed {
             unacked: 0,
             since: None,
             at_once: false,
+            news: false,
         }
     }
 
@@ -131,6 +134,7 @@ impl Owed {
             let late = self.largest_eliciting.is_some_and(|largest| pn < largest);
             self.largest_eliciting = self.largest_eliciting.max(Some(pn));
             self.unacked += 1;
+            self.news = true;
             self.since.get_or_insert(now);
             // The first mark is news for congestion control, and so is the end of marking, though the draft does not
             // ask for it; with the default rhythm every mark is (RFC 9000 §13.2.1).
@@ -192,6 +196,17 @@ impl Owed {
         self.unacked > 0
     }
 
+    /// Whether something ack-eliciting came since [`Owed::on_own_path`]: the path itself is owed an ACK, wherever others
+    /// went.
+    pub(crate) fn has_news(&self) -> bool {
+        self.news
+    }
+
+    /// An ACK goes on the path itself.
+    pub(crate) fn on_own_path(&mut self) {
+        self.news = false;
+    }
+
     /// When the delayed ACK is due; `None` if nothing waits for one.
     // MUST 9000-13.2.1-1
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -209,14 +224,7 @@ impl Owed {
         path: Option<PathId>,
         exponent: u8,
     ) -> Option<u64> {
-        let (largest, at) = self.largest?;
-        let micros = now.saturating_since(at).as_micros() >> exponent.min(20);
-        let delay = u64::try_from(micros).unwrap_or(u64::MAX).min(VARINT_MAX);
-        let ecn = (!self.ecn.is_zero()).then_some(self.ecn);
-        let ranges = encode_ack(out, path, self.owed.iter(), delay, ecn);
-        if ranges == 0 {
-            return None;
-        }
+        let (largest, ranges) = self.encode(now, out, path, exponent)?;
         self.reported = Some(largest);
         self.at_once = false;
         (self.unacked, self.since) = (0, None);
@@ -228,6 +236,34 @@ impl Owed {
             (self.unacked, self.since) = (1, Some(now));
         }
         Some(largest)
+    }
+
+    /// Writes the same beside those that are due: one is due no later for it. For the path itself while another one
+    /// carries what is due.
+    pub(crate) fn write_copy(
+        &self,
+        now: Instant,
+        out: &mut Writer<'_>,
+        path: Option<PathId>,
+        exponent: u8,
+    ) -> Option<u64> {
+        self.encode(now, out, path, exponent).map(|(largest, _)| largest)
+    }
+
+    /// Gives the largest number acknowledged and how many ranges fitted.
+    fn encode(
+        &self,
+        now: Instant,
+        out: &mut Writer<'_>,
+        path: Option<PathId>,
+        exponent: u8,
+    ) -> Option<(u64, usize)> {
+        let (largest, at) = self.largest?;
+        let micros = now.saturating_since(at).as_micros() >> exponent.min(20);
+        let delay = u64::try_from(micros).unwrap_or(u64::MAX).min(VARINT_MAX);
+        let ecn = (!self.ecn.is_zero()).then_some(self.ecn);
+        let ranges = encode_ack(out, path, self.owed.iter(), delay, ecn);
+        (ranges > 0).then_some((largest, ranges))
     }
 
     /// The peer has received an ACK up to `largest`: what it reported need not be reported again (RFC 9000 §13.2.4).

@@ -8,6 +8,7 @@
 //! acknowledged, lost or void. Lost packets stay for a while, so that one that arrives after all is noticed.
 
 mod loss;
+mod wait;
 
 use tq_buf::Ranges;
 use tq_buf::mem::{Vec, VecDeque};
@@ -44,6 +45,8 @@ pub(crate) struct SentPacket {
     pub(crate) mtu_probe: bool,
     /// Whether it went to an address that is only probed: it says nothing of the one in use (RFC 9000 §9.4).
     pub(crate) beside: bool,
+    /// Whether what it carries went again elsewhere though it was not lost.
+    pub(crate) copied: bool,
     /// What it carried.
     pub(crate) tokens: Tokens,
     /// Delivery rate sampler's state when it left.
@@ -82,6 +85,8 @@ pub(crate) struct Sent {
     base: u64,
     /// No number below this one is outstanding.
     open: u64,
+    /// Nothing below this one waits to be acknowledged ([`SentPacket::waits`]).
+    eldest: u64,
     /// One above the largest number sent.
     next: u64,
     /// Numbers left out: all of those in the ring and some older ones.
@@ -105,6 +110,7 @@ impl Sent {
             ring: VecDeque::new(),
             base: 0,
             open: 0,
+            eldest: 0,
             next: 0,
             skipped: Ranges::new(),
             bytes_in_flight: 0,
@@ -130,8 +136,12 @@ impl Sent {
         }
         if self.ring.is_empty() {
             (self.base, self.open, self.next) = (pn, pn, pn);
+            self.eldest = pn;
         }
         let at = packet.at;
+        if self.eldest == self.next {
+            self.eldest = pn;
+        }
         while self.next < pn {
             self.ring.push_back(Slot::void(at));
             self.next += 1;
@@ -143,6 +153,9 @@ impl Sent {
         if packet.eliciting {
             self.eliciting_in_flight += 1;
             self.last_eliciting_at = Some(at);
+        }
+        if self.eldest == pn && !packet.waits() {
+            self.eldest = self.next;
         }
         self.ring.push_back(Slot { state: State::Out, packet });
         if self.ring.len() > self.limit() {
@@ -316,6 +329,10 @@ impl Sent {
             }
             self.open += 1;
         }
+        self.eldest = self.eldest.max(self.open);
+        while self.ring.get(self.index(self.eldest)).is_some_and(|slot| !slot.waits()) {
+            self.eldest += 1;
+        }
     }
 
     /// Drops settled packets from the ring's front, and lost ones nobody will hear of again.
@@ -335,6 +352,7 @@ impl Sent {
         self.ring.drain(..count);
         self.base += count as u64;
         self.open = self.open.max(self.base);
+        self.eldest = self.eldest.max(self.base);
         while self.skipped.len() > OLD_SKIPS && self.skipped.first().is_some_and(|skip| skip.end <= self.base)
         {
             self.skipped.pop_first();
@@ -383,15 +401,6 @@ impl Sent {
         let wanted =
             |slot: &&Slot| slot.state == State::Out && slot.packet.eliciting && !slot.packet.mtu_probe;
         for slot in self.ring.iter().skip(from).filter(wanted).take(2) {
-            out.extend(slot.packet.tokens.iter().cloned());
-        }
-    }
-
-    /// Hands out copies of the tokens of all outstanding packets numbered `from` and up: other paths take them. The packets
-    /// stay in flight.
-    pub(crate) fn copy_tokens(&self, from: u64, out: &mut Vec<Token>) {
-        let skip = self.index(from.max(self.open));
-        for slot in self.ring.iter().skip(skip).filter(|slot| slot.state == State::Out) {
             out.extend(slot.packet.tokens.iter().cloned());
         }
     }
@@ -447,6 +456,7 @@ impl Slot {
             ect0: false,
             mtu_probe: false,
             beside: false,
+            copied: false,
             tokens: Tokens::new(),
             rate: SentState::default(),
         };
@@ -458,5 +468,10 @@ impl SentPacket {
     /// Whether its loss matters to anybody.
     fn counts(&self) -> bool {
         self.eliciting || self.in_flight
+    }
+
+    /// Whether silence after it says something of the path: the peer has to answer, and it is no probe for size.
+    fn waits(&self) -> bool {
+        self.eliciting && !self.mtu_probe && !self.beside
     }
 }

@@ -174,6 +174,16 @@ impl Streams {
         self.held.unsent + self.held.lost
     }
 
+    /// Bytes waiting to be sent again.
+    pub(crate) const fn lost_bytes(&self) -> u64 {
+        self.held.lost
+    }
+
+    /// Bytes written and not acknowledged.
+    pub(crate) const fn unacked_bytes(&self) -> u64 {
+        self.held.unacked
+    }
+
     /// Streams open now.
     pub(crate) fn len(&self) -> usize {
         self.table.len()

@@ -1,6 +1,8 @@
 //! Batches of 1-RTT packets for one path: filled one after the other in one buffer, sealed with one call, sent as one
 //! GSO train. Also the single datagrams that validate an address or probe for size.
 
+use core::net::SocketAddr;
+
 use smallvec::{SmallVec, smallvec};
 use tq_crypto::protect;
 use tq_time::{Duration, Instant};
@@ -38,7 +40,8 @@ impl Connection {
             return self.paths[ix].space.owed.wants(now);
         }
         let due = |of: &usize| self.paths[*of].space.owed.wants(now);
-        (0..self.paths.len()).filter(due).any(|of| self.ack_carrier(of) == Some(ix))
+        self.own_ack_at(ix).is_some_and(|at| at <= now)
+            || (0..self.paths.len()).filter(due).any(|of| self.ack_carrier(of) == Some(ix))
     }
 
     /// Whether there is something that any path may carry.
@@ -159,6 +162,7 @@ impl Connection {
             let path = &mut self.paths[ix];
             path.app_limited = in_flight + u64::from(path.mtu.current()) < path.cc.window();
             path.rates.on_app_limited(in_flight);
+            path.pacer.rest();
         }
     }
 
@@ -245,11 +249,15 @@ impl Connection {
         Some(self.finish_datagram(now, ix, buf, drafts, usize::from(size)))
     }
 
-    /// The socket refused a datagram of `size` bytes as too big for the interface.
-    pub fn on_too_big(&mut self, now: Instant, size: usize) {
+    /// A datagram of `size` bytes from the host's socket `socket` to `remote` was refused as too big for the interface.
+    /// Only the paths that lead there are changed.
+    pub fn on_too_big(&mut self, now: Instant, socket: u32, remote: SocketAddr, size: usize) {
         let size = u16::try_from(size).unwrap_or(u16::MAX);
         for ix in 0..self.paths.len() {
             let path = &mut self.paths[ix];
+            if path.tuple.socket != socket || path.tuple.remote != remote {
+                continue;
+            }
             let old = path.mtu.current();
             if path.mtu.on_too_big(size, now) {
                 self.on_mtu_changed(now, ix, old);

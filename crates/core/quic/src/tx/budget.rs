@@ -28,8 +28,11 @@ impl Budget {
 }
 
 impl Connection {
-    /// Asks path `ix` for its budget; `None` if its address may get nothing at all.
+    /// Asks path `ix` for its budget; `None` if its address may get nothing at all, or its socket takes nothing.
     pub(super) fn budget(&mut self, now: Instant, ix: usize) -> Option<Budget> {
+        if self.is_full(self.paths[ix].tuple.socket) {
+            return None;
+        }
         let in_flight = self.in_flight(ix);
         let path = &mut self.paths[ix];
         // Probes are small, so that they arrive even if the path has come to carry less (RFC 8899 §4.3).

@@ -17,12 +17,15 @@ impl Connection {
     /// Initial and Handshake: acknowledgements, then CRYPTO, then a PING if a probe is owed and there is nothing else.
     // MUST 9000-12.5-2
     pub(super) fn fill_early(&mut self, now: Instant, id: SpaceId, data: bool, payload: &mut Payload<'_>) {
-        self.fill_ack(now, id, payload);
+        let probing = self.paths[0].probes[id.index()] > 0;
+        // A probe repeats the last ACK, which may be what is lost: a peer whose probes carry no data sends it again only
+        // when it learns that it did not arrive.
+        self.fill_ack(now, id, probing, payload);
         if !data {
             return;
         }
         let level = if id == SpaceId::Initial { Level::Initial } else { Level::Handshake };
-        if self.paths[0].probes[id.index()] > 0 && !self.crypto.wants(level) {
+        if probing && !self.crypto.wants(level) {
             // Every probe takes what is not acknowledged, not the first alone: one may be enough to get on.
             self.crypto.send_again(level);
         }
@@ -59,13 +62,45 @@ impl Connection {
     /// Acknowledgements that path `ix` carries: its own, and those of paths that cannot.
     fn fill_acks(&mut self, now: Instant, ix: usize, payload: &mut Payload<'_>) {
         if self.paths.len() == 1 {
-            return self.fill_ack(now, SpaceId::App(ix), payload);
+            return self.fill_ack(now, SpaceId::App(ix), false, payload);
         }
         for of in 0..self.paths.len() {
             let owed = &self.paths[of].space.owed;
-            if (owed.pending() || owed.wants(now)) && self.ack_carrier(of) == Some(ix) {
-                self.fill_ack(now, SpaceId::App(of), payload);
+            let (due, news) = (owed.pending() || owed.wants(now), of == ix && owed.has_news());
+            if !due && !news {
+                continue;
             }
+            if due && self.ack_carrier(of) == Some(ix) {
+                self.fill_ack(now, SpaceId::App(of), false, payload);
+                self.note_ack_on(now, of, ix);
+            } else if news {
+                self.fill_ack_copy(now, ix, payload);
+            }
+        }
+    }
+
+    /// An acknowledgement of path `ix` on itself while another one carries what is due.
+    fn fill_ack_copy(&mut self, now: Instant, ix: usize, payload: &mut Payload<'_>) {
+        let path = &self.paths[ix];
+        let id = path.id;
+        if let Some(largest) = path.space.owed.write_copy(now, &mut payload.out, Some(id), 3) {
+            payload.tokens.push(Token::Ack { path: Some(id), largest });
+            if let Some(keys) = &mut self.keys.one_rtt {
+                keys.on_ack_written();
+            }
+            self.counters.acks_sent += 1;
+            self.note_ack_on(now, ix, ix);
+        }
+    }
+
+    /// An acknowledgement of path `of` goes on path `on`.
+    fn note_ack_on(&mut self, now: Instant, of: usize, on: usize) {
+        let (of_id, on_id) = (self.paths[of].id, self.paths[on].id);
+        if of == on {
+            self.paths[of].space.owed.on_own_path();
+        }
+        if let Some(ways) = &mut self.multipath.ways {
+            ways.on_ack_sent(now, of_id, on_id);
         }
     }
 
@@ -83,8 +118,9 @@ impl Connection {
         }
     }
 
+    /// The ACK that is due or waits, or the last one `again`.
     // MUST 9000-13.2.6-1, 9000-13.2.6-2, 9000-13.2.6-3, 9000-17.2.3-3
-    fn fill_ack(&mut self, now: Instant, id: SpaceId, payload: &mut Payload<'_>) {
+    fn fill_ack(&mut self, now: Instant, id: SpaceId, again: bool, payload: &mut Payload<'_>) {
         let path = match id {
             SpaceId::App(ix) => Some(self.paths[ix].id),
             _ => None,
@@ -92,7 +128,7 @@ impl Connection {
         let named = path.filter(|_| self.multipath.on);
         // ack_delay_exponent of ours is the default
         let Some(space) = self.space_mut(id) else { return };
-        if !space.owed.pending() && !space.owed.wants(now) {
+        if !again && !space.owed.pending() && !space.owed.wants(now) {
             return;
         }
         if let Some(largest) = space.owed.write(now, &mut payload.out, named, 3) {

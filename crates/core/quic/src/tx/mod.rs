@@ -9,6 +9,7 @@ mod fill;
 mod packet;
 mod pick;
 
+pub(crate) use pick::Copies;
 use tq_crypto::Suite;
 use tq_event::KeyTrigger;
 use tq_time::Instant;

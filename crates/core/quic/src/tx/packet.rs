@@ -210,6 +210,10 @@ impl Connection {
             self.arm_idle(now);
         }
         self.counters.packets_sent += 1;
+        let path = &mut self.paths[ix];
+        if draft.eliciting && self.multipath.on && !draft.mtu_probe && !self.beside {
+            path.monitor.on_sent(now);
+        }
         let pn = draft.seal.pn;
         let packet = SentPacket {
             at: now,
@@ -219,6 +223,7 @@ impl Connection {
             ect0: ecn == Ecn::Ect0,
             mtu_probe: draft.mtu_probe,
             beside: self.beside,
+            copied: false,
             tokens: draft.tokens,
             rate,
         };

@@ -1,16 +1,25 @@
 //! Which path speaks next. With one path there is no choice. With several, what is bound to a path goes there first, then
 //! the scheduler says where data, control frames and retransmissions go, then each path sends what is left of its own:
-//! acknowledgements, probes, pings. The seat of health and of acknowledgement routing: [`Connection::view`] is all a
-//! scheduler knows, [`Connection::ack_carrier`] decides which path reports on which.
+//! acknowledgements, probes, pings. [`Connection::view`] is all a scheduler knows of a path; what its picks mean is done
+//! here. Health is `connection/health.rs`, the routes of acknowledgements `connection/ways.rs`.
 
 use smallvec::SmallVec;
-use tq_sched::{Demand, Health, MAX_PATHS, PathView, Pick, Status};
-use tq_time::Instant;
-use tq_wire::Code;
+use tq_sched::{Demand, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic};
+use tq_time::{Duration, Instant};
+use tq_wire::{Code, PathId};
 
-use crate::connection::{Connection, Transmit};
+use crate::connection::{Connection, Transmit, nanos};
 use crate::error::TransportError;
-use crate::path::PathState;
+use crate::path::{Path, PathState};
+
+/// Bytes of a path that go again on a faster one at a time.
+const REINJECTION: u64 = 16 << 10;
+
+/// A copy that arrives no earlier than this before the original is not worth it.
+const LEAST_GAIN: Duration = Duration::from_millis(5);
+
+/// Views of all paths that may carry data.
+type Views = SmallVec<[PathView; MAX_PATHS]>;
 
 impl Connection {
     pub(super) fn transmit_open(
@@ -31,24 +40,27 @@ impl Connection {
         if let Some(transmit) = self.transmit_aside(now, buf) {
             return Some(transmit);
         }
+        if let Some(transmit) = self.transmit_race(now, buf) {
+            return Some(transmit);
+        }
         if self.paths.len() == 1 {
-            return self.transmit_on(now, 0, buf, max_segments);
+            let transmit = self.transmit_on(now, 0, buf, max_segments)?;
+            self.note_race(now, &transmit, buf);
+            return Some(transmit);
         }
         self.transmit_among(now, buf, max_segments)
     }
 
     fn transmit_among(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         self.keys.one_rtt.as_ref()?;
+        self.refresh_ways(now);
         for ix in 0..self.paths.len() {
             if let Some(transmit) = self.transmit_bound(now, ix, buf) {
                 return Some(transmit);
             }
         }
-        if self.wants_shared()
-            && let Some(ix) = self.pick_path(now)
-            && let Some(transmit) = self.transmit_batch(now, ix, buf, max_segments, true)
-        {
-            self.scheduler.on_sent(self.paths[ix].id.0, transmit.len as u64);
+        self.draw_resends();
+        if let Some(transmit) = self.transmit_shared(now, buf, max_segments) {
             return Some(transmit);
         }
         (0..self.paths.len()).find_map(|ix| {
@@ -59,55 +71,161 @@ impl Connection {
         })
     }
 
-    /// Where the scheduler wants what any path may carry; `None` if nowhere now.
-    fn pick_path(&mut self, now: Instant) -> Option<usize> {
-        let usable = |state: PathState| state.is_usable();
-        // Without a path in use, one that is being validated serves: the peer must hear of the end of the others.
-        let none = !self.paths.iter().any(|path| usable(path.state));
-        let silent = !self.paths.iter().any(|path| usable(path.state) && !path.is_silent());
-        let mut views: SmallVec<[PathView; MAX_PATHS]> = SmallVec::new();
-        for ix in 0..self.paths.len() {
-            let state = self.paths[ix].state;
-            if (usable(state) || none && state.is_live()) && self.peer_cid(ix).is_some() {
-                views.push(self.view(now, ix, silent));
-            }
+    /// What any path may carry, where the scheduler wants it.
+    fn transmit_shared(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
+        if let Some(transmit) = self.transmit_copy(now, buf, max_segments) {
+            return Some(transmit);
         }
-        let backlog = self.streams.backlog() + self.datagrams.backlog();
-        let demand = Demand { backlog: backlog.max(1), ..Demand::default() };
         self.pick_again = None;
-        let id = match self.scheduler.pick(now, &views, &demand) {
-            Pick::Send(id) | Pick::Reinject { on: id, .. } => id,
-            Pick::Duplicate(paths) => *paths.as_slice().first()?,
+        let (pick, since) = self.pick(now)?;
+        let on = match pick {
+            Pick::Send(id) => id,
+            Pick::Reinject { on, from } => {
+                let ix = self.paths.iter().position(|path| path.id.0 == from)?;
+                self.reinject(ix, since, REINJECTION);
+                on
+            }
+            Pick::Duplicate(paths) => {
+                let first = *paths.as_slice().first()?;
+                let ix = self.paths.iter().position(|path| path.id.0 == first)?;
+                let from = self.paths[ix].space.numbers.peek();
+                let others = paths.as_slice().iter().skip(1).copied().collect();
+                self.copies = Some(Copies { of: first, from, on: others });
+                first
+            }
             Pick::WaitUntil(at) => {
                 self.pick_again = Some(at).filter(|at| *at > now);
                 return None;
             }
             Pick::Nothing => return None,
         };
-        self.paths.iter().position(|path| path.id.0 == id)
+        let transmit = self.transmit_picked(now, on, buf, max_segments);
+        if transmit.is_none() {
+            self.copies = None;
+        }
+        transmit
     }
 
-    /// A path as schedulers see it. If all are silent, none is held against another.
-    fn view(&mut self, now: Instant, ix: usize, all_silent: bool) -> PathView {
+    fn transmit_picked(&mut self, now: Instant, id: u32, buf: &mut [u8], max: usize) -> Option<Transmit> {
+        let ix = self.paths.iter().position(|path| path.id.0 == id)?;
+        if !self.wants_shared() {
+            return None;
+        }
+        let transmit = self.transmit_batch(now, ix, buf, max, true)?;
+        self.scheduler.on_sent(id, transmit.len as u64);
+        Some(transmit)
+    }
+
+    /// The next of the copies that a pick of several paths asked for. Messages are not copied: a receiver could not tell
+    /// the second from another one.
+    fn transmit_copy(&mut self, now: Instant, buf: &mut [u8], max: usize) -> Option<Transmit> {
+        let copies = self.copies.take()?;
+        let on = *copies.on.as_slice().first()?;
+        let rest: PathSet = copies.on.as_slice().iter().skip(1).copied().collect();
+        if !rest.as_slice().is_empty() {
+            self.copies = Some(Copies { on: rest, ..copies });
+        }
+        let from = self.paths.iter().position(|path| path.id.0 == copies.of)?;
+        self.copy_since(from, copies.from);
+        self.transmit_picked(now, on, buf, max)
+    }
+
+    /// The scheduler's answer; `None` if there is nothing to ask. With it, when what is to be sent again left, at the
+    /// earliest.
+    fn pick(&mut self, now: Instant) -> Option<(Pick, Instant)> {
+        let wanted = self.wants_shared();
+        if !wanted && !(self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0) {
+            return None;
+        }
+        let views = self.views(now);
+        let held = self.late_data(now, &views);
+        let backlog = self.streams.backlog() + self.datagrams.backlog();
+        let demand = Demand {
+            backlog: if wanted { backlog.max(1) } else { 0 },
+            blocking: held.map(|(held, _)| held),
+            resend_budget: self.multipath.ways.as_ref().map_or(0, |ways| ways.budget.available()),
+            ..Demand::default()
+        };
+        let since = held.map_or(now, |(_, since)| since);
+        Some((self.scheduler.pick(now, &views, &demand), since))
+    }
+
+    /// The data under way that would gain most from a copy on the fastest path with room: the newest on the path that is
+    /// slowest. With it, from when on what left there would gain at all.
+    fn late_data(&self, now: Instant, views: &[PathView]) -> Option<(Outstanding, Instant)> {
+        let able = views.iter().filter(|view| view.fits(&Demand::default()));
+        let best = able.min_by_key(|view| eta_optimistic(view))?;
+        let slowest =
+            views.iter().max_by_key(|view| eta_optimistic(view)).filter(|view| view.id != best.id)?;
+        let ahead = u64::try_from(eta_optimistic(slowest) - eta_optimistic(best)).ok()?;
+        let lead = Duration::from_nanos(ahead).checked_sub(LEAST_GAIN)?;
+        let ix = self.path_index(PathId(slowest.id))?;
+        let (sent_at, bytes) = self.newest_data(ix)?;
+        let since = Instant::from_nanos(now.as_nanos().saturating_sub(nanos(lead)));
+        (sent_at > since).then_some((Outstanding { path: slowest.id, sent_at, bytes }, since))
+    }
+
+    fn views(&mut self, now: Instant) -> Views {
+        // Without a path in use, one that is being validated serves: the peer must hear of the end of the others.
+        let none = !self.paths.iter().any(|path| path.state.is_usable());
+        let known = |path: &Path| {
+            let ways = self.multipath.ways.as_ref();
+            !path.state.is_usable() || ways.is_some_and(|ways| ways.base_delay(path.id).is_some())
+        };
+        let delays = self.paths.iter().all(known);
+        let mut views = Views::new();
+        for ix in 0..self.paths.len() {
+            let state = self.paths[ix].state;
+            if (state.is_usable() || none && state.is_live()) && self.peer_cid(ix).is_some() {
+                views.push(self.view(now, ix, delays));
+            }
+        }
+        views
+    }
+
+    /// A path as schedulers see it; `delays` if one-way delays of all are known.
+    fn view(&mut self, now: Instant, ix: usize, delays: bool) -> PathView {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
         let path = &mut self.paths[ix];
-        let nanos = |duration: core::time::Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         let rate = path.cc.pacing_rate(&path.rtt);
         let departure = if pacing { path.pacer.departure(now, rate) } else { now };
+        let path = &self.paths[ix];
+        let sampled = path.rtt.has_sample();
+        let srtt = path.rtt.smoothed();
+        let ways = self.multipath.ways.as_ref();
+        let delay = ways.filter(|_| delays).and_then(|ways| ways.base_delay(path.id));
+        let min = ways.and_then(|ways| ways.control_min(path.id)).unwrap_or_else(|| path.rtt.min());
+        let half = i64::try_from(nanos(min) / 2).unwrap_or(i64::MAX);
+        let window = Window {
+            cwnd: path.cc.window(),
+            srtt: if sampled { srtt } else { Duration::ZERO },
+            slow_start: path.cc.in_slow_start(),
+            profile: 0,
+        };
+        let capacity = path.gauge.estimate(now, &window);
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
+            blocked: self.full.contains(&path.tuple.socket),
             status: if path.state == PathState::Standby { Status::Backup } else { Status::Available },
-            health: if path.is_silent() && !all_silent { Health::Out } else { Health::Good },
+            health: path.health(),
             validated: true,
-            min_rtt: if path.rtt.has_sample() { nanos(path.rtt.min()) } else { 0 },
-            srtt: nanos(path.rtt.smoothed()),
+            min_rtt: if sampled { nanos(min) } else { 0 },
+            srtt: nanos(srtt),
             rttvar: nanos(path.rtt.var()),
-            cwnd: path.cc.window(),
+            sigma: nanos(path.gauge.sigma()),
+            rel_owd: delay.unwrap_or(half),
+            queue: nanos(path.gauge.queue(min)),
+            capacity: capacity.rate,
+            capacity_state: capacity.state,
+            capacity_age: capacity.age.map_or(u64::MAX, nanos),
+            r_measured: path.gauge.newest_rate(),
+            cwnd: window.cwnd,
             in_flight,
             pacing_rate: if pacing { rate } else { 0 },
             next_departure: if departure > now { departure.as_nanos() } else { 0 },
+            ack_silence: nanos(path.monitor.ack_silence(now)),
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
             ..PathView::default()
@@ -116,29 +234,20 @@ impl Connection {
 
     /// Whether a path other than `ix` can take its data.
     pub(crate) fn has_other_usable(&self, ix: usize) -> bool {
-        let usable = |(at, path): (usize, &crate::path::Path)| {
-            at != ix && path.state.is_usable() && !path.is_silent() && !path.is_blocked()
+        let usable = |(at, path): (usize, &Path)| {
+            at != ix && path.state.is_usable() && path.is_healthy() && !path.is_blocked()
         };
         self.paths.iter().enumerate().any(usable)
     }
+}
 
-    /// The path that carries acknowledgements of what comes on path `of`: the same if it can speak, so that a round trip
-    /// is one of that path and paths of unknown capacity are not loaded; else the fastest that is in use.
-    pub(crate) fn ack_carrier(&self, of: usize) -> Option<usize> {
-        if self.paths.len() == 1 {
-            return (!self.paths[of].is_blocked()).then_some(of);
-        }
-        let speaks = |ix: &usize| {
-            let path = &self.paths[*ix];
-            path.state.is_live() && !path.is_blocked() && self.peer_cid(*ix).is_some()
-        };
-        let own = speaks(&of);
-        if own && !self.paths[of].is_silent() {
-            return Some(of);
-        }
-        let others = (0..self.paths.len()).filter(|ix| *ix != of).filter(speaks);
-        let used = others.filter(|ix| self.paths[*ix].state.is_usable() && !self.paths[*ix].is_silent());
-        let other = used.min_by_key(|ix| self.paths[*ix].rtt.smoothed());
-        other.or(own.then_some(of)).or_else(|| (0..self.paths.len()).find(speaks))
-    }
+/// Copies that are still to be sent of what left last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copies {
+    /// Path that carried it.
+    of: u32,
+    /// First packet number of it.
+    from: u64,
+    /// Paths it is to go on as well.
+    on: PathSet,
 }

@@ -29,14 +29,12 @@ pub struct HostConfig {
 impl HostConfig {
     /// A client with one socket.
     pub fn client(seed: u64, address: SocketAddr) -> Self {
-        Self {
-            seed,
-            sockets: vec![address],
-            endpoint: EndpointConfig::default(),
-            segments: 10,
-            server: None,
-            qlog: None,
-        }
+        Self::client_on(seed, vec![address])
+    }
+
+    /// A client with a socket on each of these addresses, one for each interface.
+    pub fn client_on(seed: u64, sockets: Vec<SocketAddr>) -> Self {
+        Self { seed, sockets, endpoint: EndpointConfig::default(), segments: 10, server: None, qlog: None }
     }
 
     /// A server with one socket.

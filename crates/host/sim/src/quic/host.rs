@@ -15,7 +15,7 @@ use super::report::{ConnectionReport, HostReport};
 use super::slot::Slot;
 use crate::app::{App, AppContext};
 use crate::entropy::Seeded;
-use crate::process::{Context, Meta, Notice, Process};
+use crate::process::{Context, Meta, Notice, Process, Waker};
 use crate::qlog::Qlog;
 
 /// IP and UDP headers before a payload, by the peer's family.
@@ -46,6 +46,8 @@ pub struct QuicHost {
     accepted: u64,
     /// What the network was told last.
     timer: Option<Instant>,
+    /// For those who reach in from outside.
+    waker: Waker,
     reply: Vec<u8>,
     buf: Vec<u8>,
     report: HostReport,
@@ -73,20 +75,20 @@ impl QuicHost {
             planned: 0,
             accepted: 0,
             timer: None,
+            waker: Waker::default(),
             reply: Vec::new(),
             buf: vec![0; TRANSMIT_BUFFER],
             report: HostReport::default(),
         }
     }
 
-    /// Starts a connection when its time comes. Call it before the host boots, or before the next of its moments: a
-    /// host that sleeps is not woken by this.
+    /// Starts a connection when its time comes, now if that has passed. A host that sleeps is woken.
     pub fn connect(&mut self, connect: Connect) {
         self.plan(connect.at, Plan::Connect(Box::new(connect)));
     }
 
-    /// Moves a socket to another address at a time, as a host does that comes into another network. As with
-    /// [`QuicHost::connect`], a sleeping host is not woken by this.
+    /// Moves a socket to another address at a time, as a host does that comes into another network. A host that sleeps is
+    /// woken.
     pub fn rebind(&mut self, at: Instant, socket: u32, address: SocketAddr) {
         self.plan(at, Plan::Bind(socket, address));
     }
@@ -94,6 +96,7 @@ impl QuicHost {
     fn plan(&mut self, at: Instant, plan: Plan) {
         self.planned += 1;
         self.plans.insert((at, self.planned), plan);
+        self.waker.wake();
     }
 
     /// Looks at a connection that is alive.
@@ -283,6 +286,7 @@ impl QuicHost {
 
 impl Process for QuicHost {
     fn start(&mut self, cx: &mut Context<'_>) {
+        self.waker = cx.waker();
         for (number, address) in (0..).zip(&self.sockets) {
             cx.bind(number, *address);
         }
@@ -323,16 +327,14 @@ impl Process for QuicHost {
     fn on_notice(&mut self, cx: &mut Context<'_>, notice: &Notice) {
         let now = cx.now();
         let too_big = match *notice {
-            Notice::TooBig { socket: _, remote, mtu } => Some((remote, mtu)),
+            Notice::TooBig { socket, remote, mtu } => Some((socket, remote, mtu)),
             _ => None,
         };
         for slot in self.slots.iter_mut().flatten() {
-            if let Some((remote, mtu)) = too_big
-                && slot.connection.remote() == remote
-            {
+            if let Some((socket, remote, mtu)) = too_big {
                 // the core is told what did not fit, the network tells what would have
                 let first = usize::from(mtu).saturating_sub(overhead(remote)) + 1;
-                slot.connection.on_too_big(now, first);
+                slot.connection.on_too_big(now, socket, remote, first);
             }
             slot.on_notice(now, notice);
         }
@@ -361,7 +363,7 @@ impl Process for QuicHost {
 
 /// Reaches into a connection from outside, as a test or a scenario's command does.
 impl QuicHost {
-    /// Does something to a connection; it is served with the host's next moment, which `settle` makes.
+    /// Does something to a connection; what it has to say then goes out at this moment.
     pub fn with_connection<R>(
         &mut self,
         now: Instant,
@@ -371,6 +373,7 @@ impl QuicHost {
         let slot = self.slots.get_mut(handle.0 as usize)?.as_mut()?;
         let result = act(&mut AppContext::new(now, &mut slot.connection, &mut slot.wake));
         self.touch(handle);
+        self.waker.wake();
         Some(result)
     }
 }

@@ -41,7 +41,7 @@ struct Stream {
 }
 
 pub(super) struct Actor {
-    side: usize,
+    pub(super) side: usize,
     ops: VecDeque<(Instant, Item)>,
     /// From here on all is read at once and what is open is ended.
     winds_up: Instant,
@@ -55,7 +55,9 @@ pub(super) struct Actor {
     messages: VecDeque<(usize, u64)>,
     messages_blocked: bool,
     over: bool,
-    board: Rc<RefCell<Board>>,
+    /// Multipath is wanted.
+    multipath: bool,
+    pub(super) board: Rc<RefCell<Board>>,
     ledger: Ledger,
     hook: Rc<RefCell<Option<ReadHook>>>,
 }
@@ -70,6 +72,7 @@ const fn slot(dir: Dir) -> usize {
 impl Actor {
     pub(super) fn new(
         side: usize,
+        multipath: bool,
         ops: Vec<(Instant, Item)>,
         winds_up: Instant,
         board: &Rc<RefCell<Board>>,
@@ -87,6 +90,7 @@ impl Actor {
             messages: VecDeque::new(),
             messages_blocked: false,
             over: false,
+            multipath,
             board: Rc::clone(board),
             ledger: ledger.clone(),
             hook: Rc::clone(hook),
@@ -163,6 +167,11 @@ impl Actor {
             }
             Verb::Message => self.messages.push_back((item.size(0) as usize, item.size(1))),
             Verb::Ping => cx.connection().ping(),
+            Verb::OpenPath | Verb::ClosePath | Verb::Standby | Verb::Knock => {
+                if self.multipath {
+                    self.on_path(cx, &item);
+                }
+            }
             Verb::Close => {
                 self.board.borrow_mut().closes[self.side].get_or_insert((cx.now(), item.size(0)));
                 cx.close(item.size(0));
@@ -457,6 +466,7 @@ impl App for Actor {
                 }
             }
             Event::DatagramSpace => self.messages_blocked = false,
+            Event::Path(event) => self.hear_path(cx, *event),
             _ => {}
         }
         self.work(cx);

@@ -7,6 +7,8 @@ use tq_quic::ConnectionError;
 use tq_time::Instant;
 use tq_wire::StreamId;
 
+use super::paths::Paths;
+
 /// A stream's number in the plan.
 pub(super) type Number = u64;
 
@@ -89,6 +91,12 @@ pub(super) struct Board {
     /// The shorter idle timeout of the two.
     pub(super) idle: std::time::Duration,
     pub(super) messages: [u64; 2],
+    /// What each end's paths may do.
+    pub(super) paths: [Paths; 2],
+    /// Links there are.
+    pub(super) links: u64,
+    /// Links on which the client waits for leave to open a path.
+    pub(super) unpathed: Vec<u64>,
     /// When a program last did something.
     pub(super) acted: Instant,
     done: bool,
@@ -96,8 +104,8 @@ pub(super) struct Board {
 }
 
 impl Board {
-    pub(super) fn new(pipe: [u64; 2], idle: std::time::Duration) -> Self {
-        Self { pipe, idle, ..Self::default() }
+    pub(super) fn new(pipe: [u64; 2], idle: std::time::Duration, links: u64) -> Self {
+        Self { pipe, idle, links, ..Self::default() }
     }
 
     /// The ledger's number of a flow.

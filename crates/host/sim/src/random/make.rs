@@ -11,18 +11,23 @@ struct Maker {
     items: Vec<Item>,
     /// Length of the part with operations, ms.
     span: u64,
+    /// The link that is spoken of.
+    link: u8,
 }
 
 impl Plan {
     /// The plan of a seed.
     pub fn random(seed: u64) -> Self {
-        let mut maker = Maker { random: Random::new(derive(seed, 77)), items: Vec::new(), span: 0 };
+        let mut maker = Maker { random: Random::new(derive(seed, 77)), items: Vec::new(), span: 0, link: 0 };
         maker.span = maker.size(100, 12_000);
         maker.settings();
         maker.link();
         maker.events();
         maker.streams();
         maker.rest();
+        if maker.chance(70) {
+            maker.paths();
+        }
         Self { seed, items: maker.items }
     }
 }
@@ -56,7 +61,8 @@ impl Maker {
 
     fn push(&mut self, who: Who, at: Option<u64>, verb: Verb, numbers: &[u64]) {
         let numbers = numbers.iter().map(|number| *number as i64).collect();
-        self.items.push(Item { who, at: at.map(|at| at as u32), verb, numbers });
+        let link = if matches!(who, Who::Client | Who::Server) { 0 } else { self.link };
+        self.items.push(Item { who, link, at: at.map(|at| at as u32), verb, numbers });
     }
 
     /// A setting in `percent` of cases.
@@ -144,7 +150,9 @@ impl Maker {
             self.maybe(30, who, Verb::Corrupt, 100, 30_000);
             self.maybe(30, who, Verb::Double, 100, 200_000);
         }
-        self.mtu();
+        if self.link == 0 {
+            self.mtu();
+        }
     }
 
     fn mtu(&mut self) {
@@ -178,7 +186,8 @@ impl Maker {
                 0 => self.push(Who::Net, at, Verb::Nat, &[]),
                 1 => self.push(Who::Net, at, Verb::NatAddress, &[]),
                 2 => self.push(Who::Net, at, Verb::Move, &[]),
-                3 => {
+                // another link's must carry what is sent there at first
+                3 if self.link == 0 => {
                     let numbers = [self.between(1228, 1500), u64::from(self.chance(50))];
                     self.push(Who::Net, at, Verb::Mtu, &numbers);
                 }
@@ -255,6 +264,58 @@ impl Maker {
         if self.chance(12) {
             let numbers = [stream, self.size(10, 20_000)];
             self.push(to, Some(begin), Verb::Slow, &numbers);
+        }
+    }
+
+    /// More links, and what is done to paths on them.
+    fn paths(&mut self) {
+        let links = [1, 2, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8][self.between(0, 11) as usize];
+        self.set(Who::Net, Verb::Links, &[links]);
+        for who in ENDS {
+            self.maybe(20, who, Verb::MaxPaths, 1, 16);
+            if self.chance(70) {
+                let kind = self.between(0, 5);
+                self.set(who, Verb::Scheduler, &[kind]);
+            }
+        }
+        for link in 1..links {
+            self.link = link as u8;
+            self.link();
+            self.events();
+        }
+        self.link = 0;
+        for link in 0..links {
+            if self.chance(if link == 0 { 30 } else { 90 }) {
+                let at = self.between(0, self.span / 3);
+                self.push(Who::Client, Some(at), Verb::OpenPath, &[link]);
+            }
+            self.life(link);
+        }
+    }
+
+    /// What is done to the paths of a link.
+    fn life(&mut self, link: u64) {
+        for who in ENDS {
+            if self.chance(20) {
+                let (at, code) = (self.moment(), self.size(1, 1 << 30));
+                self.push(who, Some(at), Verb::ClosePath, &[link, code]);
+                if self.chance(60) {
+                    let again = self.between(at, self.span.max(at + 1));
+                    self.push(Who::Client, Some(again), Verb::OpenPath, &[link]);
+                }
+            }
+            if self.chance(25) {
+                let at = self.moment();
+                self.push(who, Some(at), Verb::Standby, &[link, 1]);
+                if self.chance(60) {
+                    let again = self.between(at, self.span.max(at + 1));
+                    self.push(who, Some(again), Verb::Standby, &[link, 0]);
+                }
+            }
+            if self.chance(10) {
+                let at = self.moment();
+                self.push(who, Some(at), Verb::Knock, &[link]);
+            }
         }
     }
 

@@ -63,6 +63,10 @@ macro_rules! verbs {
 
 verbs! {
     // settings of an end
+    /// Paths the peer may have at a time; as many as there are links if not set.
+    MaxPaths "maxpaths" [1],
+    /// Scheduler, by its place among all.
+    Scheduler "sched" [0],
     /// Congestion controller: 0 CUBIC, 1 NewReno.
     Cc "cc" [0],
     /// Idle timeout.
@@ -108,6 +112,9 @@ verbs! {
     /// Whether long paths start faster.
     LongStart "longstart" [0],
     // settings of the case
+    /// Links, each with a translator and an address of the server's, for a multipath connection; without it there is one
+    /// link and no multipath.
+    Links "links" [1],
     /// The server asks for a token.
     Retry "retry" [0],
     /// Bytes of ClientHello.
@@ -169,11 +176,44 @@ verbs! {
     Message "msg" [32, 1],
     /// Sends a PING.
     Ping "ping" [],
+    /// Opens a path on a link.
+    OpenPath "path" [0],
+    /// Gives the path on a link up: which, code.
+    ClosePath "drop" [0, 0],
+    /// Says how the path on a link is to be used: which, whether on standby.
+    Standby "standby" [0, 0],
+    /// Sends a PING on the path of a link.
+    Knock "knock" [0],
     /// Closes: code.
     Close "close" [0],
 }
 
+/// Most links of a plan.
+pub const MOST_LINKS: u64 = 8;
+
 impl Verb {
+    /// Whether it is about one of the links.
+    const fn is_of_link(self) -> bool {
+        use Verb::*;
+        matches!(
+            self,
+            Rate | Delay
+                | Jitter
+                | Queue
+                | Loss
+                | Burst
+                | Corrupt
+                | Double
+                | Mark
+                | Mtu
+                | Out
+                | Cut
+                | Nat
+                | NatAddress
+                | Move
+        )
+    }
+
     /// Whether it is something a program does.
     pub fn is_operation(self) -> bool {
         self >= Self::Open
@@ -188,11 +228,12 @@ impl Verb {
     fn may_be_of(self, who: Who, timed: bool) -> bool {
         use Verb::*;
         match self {
+            OpenPath => who == Who::Client && timed,
             Rate | Delay | Loss | Mtu => !who.is_end(),
             Jitter | Queue | Burst | Corrupt | Double | Mark => !who.is_end() && !timed,
             Out | Cut => !who.is_end() && timed,
             Nat | NatAddress | Move => who == Who::Net && timed,
-            Retry | Hello | Chain | End => who == Who::Net && !timed,
+            Retry | Hello | Chain | End | Links => who == Who::Net && !timed,
             verb if verb.is_operation() => who.is_end() && timed,
             _ => who.is_end() && !timed,
         }
@@ -204,6 +245,8 @@ impl Verb {
 pub struct Item {
     /// About whom.
     pub who: Who,
+    /// Of the links, which one: the first is 0. Always 0 where it is about no link.
+    pub link: u8,
     /// When, in milliseconds; settings have no moment.
     pub at: Option<u32>,
     /// What.
@@ -241,9 +284,24 @@ impl Plan {
         self.items.iter().filter(|item| item.verb.is_operation()).count()
     }
 
-    /// The last setting of its kind; `None` if there is none.
+    /// The last setting of its kind; `None` if there is none. Of links: of the first.
     pub fn setting(&self, who: Who, verb: Verb) -> Option<&Item> {
-        let of = |item: &&Item| item.at.is_none() && item.verb == verb;
+        self.setting_of(who, 0, verb)
+    }
+
+    /// Links there are.
+    pub fn links(&self) -> usize {
+        self.setting(Who::Net, Verb::Links).map_or(1, |item| item.size(0).min(MOST_LINKS) as usize)
+    }
+
+    /// Whether the connection may have several paths.
+    pub fn is_multipath(&self) -> bool {
+        self.setting(Who::Net, Verb::Links).is_some()
+    }
+
+    /// As [`Plan::setting`], of a link.
+    pub fn setting_of(&self, who: Who, link: u8, verb: Verb) -> Option<&Item> {
+        let of = |item: &&Item| item.at.is_none() && item.verb == verb && item.link == link;
         let is = |item: &&Item| of(item) && (item.who == who || item.who == Who::Net && !who.is_end());
         self.items.iter().rev().find(is)
     }
@@ -273,9 +331,13 @@ impl fmt::Display for Plan {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = WHO.iter().find(|(who, _)| *who == self.who).map_or("", |(_, text)| text);
+        f.write_str(who)?;
+        if self.link > 0 {
+            write!(f, "{}", self.link)?;
+        }
         match self.at {
-            Some(at) => write!(f, "{who}@{at}:{}", self.verb.name())?,
-            None => write!(f, "{who}.{}", self.verb.name())?,
+            Some(at) => write!(f, "@{at}:{}", self.verb.name())?,
+            None => write!(f, ".{}", self.verb.name())?,
         }
         for (ix, number) in self.numbers.iter().enumerate() {
             write!(f, "{}{number}", if ix == 0 { '=' } else { ',' })?;
@@ -321,11 +383,22 @@ fn item(word: &str) -> Option<Item> {
         }
         None => head.split_once('.').map(|(who, verb)| (who, None, verb))?,
     };
-    let who = WHO.iter().find(|(_, text)| *text == who)?.0;
+    let (who, link) = whom(who)?;
     let verb = *Verb::ALL.iter().find(|known| known.name() == verb)?;
     let numbers: Result<Vec<i64>, _> =
         numbers.split(',').filter(|text| !text.is_empty()).map(str::parse).collect();
     let numbers = numbers.ok()?;
     let right = numbers.len() == verb.least().len() && verb.may_be_of(who, at.is_some());
-    right.then_some(Item { who, at, verb, numbers })
+    (right && (link == 0 || verb.is_of_link())).then_some(Item { who, link, at, verb, numbers })
+}
+
+/// Whom a text means, and which of the links: `up` is the first one's, `up3` the fourth one's.
+fn whom(text: &str) -> Option<(Who, u8)> {
+    let name = text.trim_end_matches(|digit: char| digit.is_ascii_digit());
+    let who = WHO.iter().find(|(_, text)| *text == name)?.0;
+    let link = match &text[name.len()..] {
+        "" => 0,
+        digits => digits.parse().ok().filter(|link| *link > 0 && u64::from(*link) < MOST_LINKS)?,
+    };
+    (link == 0 || !who.is_end()).then_some((who, link))
 }

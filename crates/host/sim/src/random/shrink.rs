@@ -68,6 +68,23 @@ fn drop_items(best: &mut Shrunk, most: u32, fails: &mut impl FnMut(&Plan) -> Opt
         run /= 2;
     }
     drop_streams(best, most, fails);
+    drop_links(best, most, fails);
+}
+
+/// Leaves out all that is said of a link at once, and then links that nothing is said of.
+fn drop_links(best: &mut Shrunk, most: u32, fails: &mut impl FnMut(&Plan) -> Option<Failure>) {
+    let paths = |item: &super::plan::Item| {
+        matches!(item.verb, Verb::OpenPath | Verb::ClosePath | Verb::Standby | Verb::Knock)
+    };
+    for link in (0..best.plan.links() as u8).rev() {
+        let mut candidate = best.plan.clone();
+        candidate.items.retain(|item| {
+            let of =
+                if paths(item) { item.size(0) == u64::from(link) } else { item.link == link && link > 0 };
+            !of
+        });
+        offer(best, candidate, most, fails);
+    }
 }
 
 /// Leaves out all that is said of a stream at once.

@@ -2,38 +2,29 @@
 //! happened is handed to the verdict.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tq_cc::Algorithm;
-use tq_linkmodel::{
-    Change, Direction, DirectionConfig, GilbertElliott, Jitter, LinkConfig, Mtu, NatConfig, Queue, Rate,
-    State,
-};
 use tq_quic::TransportConfig;
+use tq_quic::sched::Kind as Kinds;
 use tq_time::{Duration, Instant};
 use tq_wire::Side;
 
 use super::actor::{Actor, MESSAGES};
 use super::board::Board;
 use super::plan::{Item, Plan, Verb, Who};
-use super::traffic::{Traffic, Watch};
+use super::traffic::Traffic;
 use super::verdict::{self, Failure, Kind};
+use super::wires::{Hosts, address, network};
 use crate::app::{App, AppContext};
 use crate::entropy::derive;
 use crate::ledger::Ledger;
-use crate::process::{Context, Meta, Notice, Process};
 use crate::quic::{Connect, HostConfig, Policy, QuicHost, ServerSetup, Verdict};
 use crate::session::{SeededTls, Sizes, TlsConfig};
-use crate::topology::{End, LinkId};
 use crate::world::World;
-
-const SERVER: &str = "198.51.100.1:443";
-const CLIENT: &str = "192.168.0.2:4000";
-/// Events at one instant that are too many.
-const LIVELOCK: u64 = 100_000;
 
 /// Changes bytes between a connection and its program: stream, offset, bytes.
 pub type ReadHook = Box<dyn FnMut(u64, u64, Bytes) -> Bytes>;
@@ -100,8 +91,7 @@ pub fn run_with(plan: &Plan, tamper: Tamper) -> Result<Outcome, Failure> {
 struct Stage<'a> {
     plan: &'a Plan,
     world: World,
-    hosts: [Rc<RefCell<QuicHost>>; 2],
-    nodes: [crate::NodeId; 2],
+    hosts: Hosts,
     board: Rc<RefCell<Board>>,
     traffic: Rc<RefCell<Traffic>>,
     ledger: Ledger,
@@ -112,7 +102,7 @@ impl<'a> Stage<'a> {
         let ledger = Ledger::new(derive(plan.seed, 1));
         (0..2).for_each(|side| ledger.open_messages(MESSAGES + side, None));
         let configs = [Who::Client, Who::Server].map(|who| Arc::new(transport(plan, who)));
-        let board = Rc::new(RefCell::new(fresh_board(&configs)));
+        let board = Rc::new(RefCell::new(fresh_board(plan, &configs)));
         let hook = Rc::new(RefCell::new(tamper.read));
         let winds_up = Instant::ZERO + Duration::from_millis(plan.healed_at().into());
         let actor = |side| {
@@ -124,25 +114,28 @@ impl<'a> Stage<'a> {
                 .filter_map(|item| Some((Instant::from_nanos(u64::from(item.at?) * 1_000_000), item.clone())))
                 .collect();
             ops.sort_by_key(|(at, _)| *at);
-            Actor::new(side, ops, winds_up, &board, &ledger, &hook)
+            Actor::new(side, plan.is_multipath(), ops, winds_up, &board, &ledger, &hook)
         };
         let mut server_actor = Some(actor(1));
         let hosts =
             [client(plan, &configs[0], actor(0)), { server(plan, &configs[1], move || server_actor.take()) }];
-        let (world, nodes, traffic) = network(plan, &hosts, tamper.wire);
-        Self { plan, world, hosts, nodes, board, traffic, ledger }
+        let (world, traffic) = network(plan, &hosts, tamper.wire);
+        Self { plan, world, hosts, board, traffic, ledger }
     }
 
     fn play(mut self) -> Result<Outcome, Failure> {
         let limit = Instant::ZERO + verdict::bound(self.plan);
         let board = Rc::clone(&self.board);
-        let over = |_: &World| {
+        let mut looks = Looks::new(self.plan, &self.hosts);
+        let over = |world: &World| {
             let mut board = board.borrow_mut();
-            !(board.any_dead() || board.is_done())
+            looks.look(world.now(), &mut board);
+            !(board.any_dead() || board.is_done() || !board.wrongs.is_empty())
         };
         self.world.run_while(limit, over).map_err(fault)?;
         let complete = self.board.borrow_mut().is_done();
         if complete && !self.board.borrow().any_dead() {
+            self.waits_in_vain();
             self.close()?;
         }
         if complete || self.board.borrow().any_dead() {
@@ -155,7 +148,19 @@ impl<'a> Stage<'a> {
         Ok(Outcome { at, ends, complete, datagrams, bytes })
     }
 
-    /// Closes as the plan wants it, and wakes the hosts, which do not know.
+    /// A client that waits for leave to open a path has it already, and was not told.
+    fn waits_in_vain(&mut self) {
+        let now = self.world.now();
+        let waiting = self.board.borrow().unpathed.clone();
+        let mut host = self.hosts[0].borrow_mut();
+        let Some((link, handle)) = waiting.first().copied().zip(host.handles().next()) else { return };
+        if let Some(Ok(path)) = host.with_connection(now, handle, |cx| Actor::try_open(cx, link)) {
+            let wrong = format!("{path:?} on link {link} could be opened and the client waited to be told");
+            self.board.borrow_mut().wrong(wrong);
+        }
+    }
+
+    /// Closes as the plan wants it.
     fn close(&mut self) -> Result<(), Failure> {
         let way = self.plan.setting(Who::Net, Verb::End).map_or(0, |item| item.number(0));
         let alive =
@@ -174,9 +179,6 @@ impl<'a> Stage<'a> {
             if let Some(handle) = first {
                 host.with_connection(now, handle, |cx| cx.close(0));
             }
-            drop(host);
-            let to = self.plan.timed(Verb::Move).count() as u16;
-            self.world.spawn(self.nodes[*side], Box::new(Poke(address(*side, to))));
         }
         Ok(())
     }
@@ -218,14 +220,14 @@ fn fault(fault: crate::world::Fault) -> Failure {
     Failure { kind: Kind::Livelock, what: fault.to_string() }
 }
 
-fn fresh_board(configs: &[Arc<TransportConfig>; 2]) -> Board {
+fn fresh_board(plan: &Plan, configs: &[Arc<TransportConfig>; 2]) -> Board {
     let pipe = |from: usize, to: usize| {
         let to = &configs[to].stream;
         let window = to.max_connection_window.max(to.connection_window);
         configs[from].stream.send_buffer + window + (64 << 10)
     };
     let idle = configs[0].idle_timeout.min(configs[1].idle_timeout);
-    Board::new([pipe(0, 1), pipe(1, 0)], idle)
+    Board::new([pipe(0, 1), pipe(1, 0)], idle, plan.links() as u64)
 }
 
 fn transport(plan: &Plan, who: Who) -> TransportConfig {
@@ -235,6 +237,7 @@ fn transport(plan: &Plan, who: Who) -> TransportConfig {
         let (size, on) = (item.size(0), item.number(0) != 0);
         let stream = &mut config.stream;
         match item.verb {
+            Verb::Scheduler => config.scheduler = Kinds::ALL[item.size(0) as usize % Kinds::ALL.len()],
             Verb::Cc => config.congestion = Algorithm::ALL[usize::from(on)],
             Verb::Idle => config.idle_timeout = millis(item),
             Verb::Streams => (stream.max_bidi, stream.max_uni) = (size, item.size(1)),
@@ -258,6 +261,10 @@ fn transport(plan: &Plan, who: Who) -> TransportConfig {
             _ => {}
         }
     }
+    if plan.is_multipath() {
+        let most = plan.setting(who, Verb::MaxPaths).map_or(plan.links() as u64, |item| item.size(0));
+        config.max_paths = Some(most.min(16) as u32);
+    }
     let stream = &mut config.stream;
     stream.max_stream_window = stream.max_stream_window.max(stream.stream_window);
     stream.max_connection_window = stream.max_connection_window.max(stream.connection_window);
@@ -278,24 +285,17 @@ fn endpoint(plan: &Plan, who: Who, config: &mut HostConfig) {
     config.segments = set(Verb::Train).unwrap_or(10);
 }
 
-fn address(side: usize, moves: u16) -> SocketAddr {
-    let text = if side == 0 { CLIENT } else { SERVER };
-    let mut address: SocketAddr = text.parse().unwrap_or_else(|_| SocketAddr::from(([0; 4], 0)));
-    if side == 0 {
-        address.set_port(address.port() + moves);
-    }
-    address
-}
-
 fn client(plan: &Plan, transport: &Arc<TransportConfig>, actor: Actor) -> Rc<RefCell<QuicHost>> {
-    let mut config = HostConfig::client(derive(plan.seed, 2), address(0, 0));
+    let sockets = (0..plan.links()).map(|link| address(0, link, 0)).collect();
+    let mut config = HostConfig::client_on(derive(plan.seed, 2), sockets);
     endpoint(plan, Who::Client, &mut config);
     let mut host = QuicHost::new(config);
-    host.connect(Connect::new(Instant::ZERO, address(1, 0), tls(plan, 3), Arc::clone(transport), actor));
-    let mut moves: Vec<u32> = plan.timed(Verb::Move).map(|(at, _)| at).collect();
+    host.connect(Connect::new(Instant::ZERO, address(1, 0, 0), tls(plan, 3), Arc::clone(transport), actor));
+    let mut moves: Vec<(u32, u8)> = plan.timed(Verb::Move).map(|(at, item)| (at, item.link)).collect();
     moves.sort_unstable();
-    for (at, number) in moves.into_iter().zip(1..) {
-        host.rebind(Instant::from_nanos(u64::from(at) * 1_000_000), 0, address(0, number));
+    for ((at, link), number) in moves.into_iter().zip(1..) {
+        let (at, to) = (Instant::from_nanos(u64::from(at) * 1_000_000), address(0, link.into(), number));
+        host.rebind(at, link.into(), to);
     }
     Rc::new(RefCell::new(host))
 }
@@ -318,7 +318,10 @@ fn server(
         false => Verdict::Accept,
     }));
     let setup = ServerSetup { policy, ..setup };
-    let mut config = HostConfig::server(derive(plan.seed, 5), address(1, 0), setup);
+    // one socket on all addresses, which answers from the one that was asked
+    let first = address(1, 0, 0);
+    let listens = if plan.is_multipath() { SocketAddr::from(([0; 4], first.port())) } else { first };
+    let mut config = HostConfig::server(derive(plan.seed, 5), listens, setup);
     endpoint(plan, Who::Server, &mut config);
     Rc::new(RefCell::new(QuicHost::new(config)))
 }
@@ -329,174 +332,39 @@ impl App for Nobody {
     fn on_event(&mut self, _: &mut AppContext<'_>, _: &tq_quic::Event) {}
 }
 
-fn rate(item: Option<&Item>) -> Rate {
-    item.map_or(Rate::Unlimited, |item| Rate::Fixed(item.size(0).saturating_mul(1000)))
+/// Looks at the paths of both ends when they have told all they had to tell.
+struct Looks {
+    hosts: Option<Hosts>,
+    most: [usize; 2],
 }
 
-fn mtu(item: Option<&Item>) -> Option<Mtu> {
-    item.map(|item| Mtu { bytes: item.size(0) as u32, icmp: item.number(1) != 0 })
-}
-
-fn ppm(item: Option<&Item>, ix: usize) -> u32 {
-    item.map_or(0, |item| item.size(ix).min(1_000_000) as u32)
-}
-
-fn micros(item: Option<&Item>) -> Duration {
-    Duration::from_micros(item.map_or(0, |item| item.size(0)))
-}
-
-fn direction(plan: &Plan, who: Who) -> DirectionConfig {
-    let set = |verb| plan.setting(who, verb);
-    let jitter = set(Verb::Jitter);
-    DirectionConfig {
-        rate: rate(set(Verb::Rate)),
-        queue: Queue::Bytes(set(Verb::Queue).map_or(1 << 20, |item| item.size(0))),
-        mark_above: set(Verb::Mark).map(|item| micros(Some(item))),
-        delay: micros(set(Verb::Delay)),
-        jitter: Jitter::Uniform(micros(jitter)),
-        reorder: jitter.is_some_and(|item| item.number(1) != 0),
-        loss_ppm: ppm(set(Verb::Loss), 0),
-        burst: set(Verb::Burst).map(|item| GilbertElliott {
-            to_bad_ppm: ppm(Some(item), 0),
-            to_good_ppm: ppm(Some(item), 1),
-            loss_good_ppm: 0,
-            loss_bad_ppm: ppm(Some(item), 2),
-        }),
-        corrupt_ppm: ppm(set(Verb::Corrupt), 0),
-        duplicate_ppm: ppm(set(Verb::Double), 0),
-        mtu: mtu(set(Verb::Mtu)),
-        ..DirectionConfig::default()
+impl Looks {
+    fn new(plan: &Plan, hosts: &Hosts) -> Self {
+        let links = plan.links() as u64;
+        let most = [Who::Client, Who::Server]
+            .map(|who| plan.setting(who, Verb::MaxPaths).map_or(links, |item| item.size(0)).min(16) as usize);
+        Self { hosts: plan.is_multipath().then(|| hosts.clone()), most }
     }
-}
 
-type Network = (World, [crate::NodeId; 2], Rc<RefCell<Traffic>>);
-
-/// A client behind a translator, a link with all the faults, a server.
-fn network(plan: &Plan, hosts: &[Rc<RefCell<QuicHost>>; 2], wire: Option<WireHook>) -> Network {
-    let mut world = World::new(derive(plan.seed, 6));
-    world.livelock_limit(LIVELOCK);
-    let (home, router, far) = (world.host("client"), world.router("router"), world.host("server"));
-    let outside = IpAddr::from([203, 0, 113, 1]);
-    let wall = [End::new(home, address(0, 0).ip()), End::new(router, IpAddr::from([192, 168, 0, 1]))];
-    world.link("inside", wall[0], wall[1], &LinkConfig::default());
-    let config = LinkConfig { up: direction(plan, Who::Up), down: direction(plan, Who::Down) };
-    let link = world.link("link", End::new(router, outside), End::new(far, address(1, 0).ip()), &config);
-    let nat = world.nat(link, router, NatConfig::new(outside));
-    let traffic = Rc::new(RefCell::new(Traffic::new(home, far)));
-    world.tap(crate::Where::World, Watch(Rc::clone(&traffic)));
-    let hook = Rc::new(RefCell::new(wire));
-    for (side, node) in [(1, far), (0, home)] {
-        let (host, hook) = (Rc::clone(&hosts[side]), Rc::clone(&hook));
-        world.spawn(node, Box::new(Gate { side, host, hook }));
-    }
-    let mut addresses = 1;
-    for item in &plan.items {
-        let Some(at) = item.at.map(|at| Instant::from_nanos(u64::from(at) * 1_000_000)) else { continue };
-        match (item.verb, nat) {
-            (Verb::Nat, Some(nat)) => world.at(at, move |world| world.rebind(nat)),
-            (Verb::NatAddress, Some(nat)) => {
-                addresses += 1;
-                let address = IpAddr::from([203, 0, 113, addresses]);
-                world.at(at, move |world| world.rebind_to(nat, address));
+    fn look(&mut self, now: Instant, board: &mut Board) {
+        let Some(hosts) = &self.hosts else { return };
+        for side in 0..2 {
+            let host = hosts[side].borrow();
+            let Some(connection) = host.handles().next().and_then(|first| host.connection(first)) else {
+                continue;
+            };
+            if connection.is_closed() {
+                continue;
             }
-            _ => change(&mut world, link, at, item),
+            // what the peer allows bounds both
+            let most = self.most[0].min(self.most[1]);
+            if let Err(why) = board.paths[side].look(now, connection.paths(), most) {
+                board.wrong(format!("{}: {why}", ["client", "server"][side]));
+            }
+            let refused = connection.path_changes_refused();
+            if refused > 0 {
+                board.wrong(format!("{}: {refused} steps were refused", ["client", "server"][side]));
+            }
         }
     }
-    heal(&mut world, plan, link);
-    (world, [home, far], traffic)
-}
-
-fn change(world: &mut World, link: LinkId, at: Instant, item: &Item) {
-    let set = |world: &mut World, at: Instant, change: Change| {
-        let ways: &[Direction] = match item.who {
-            Who::Up => &[Direction::Up],
-            Who::Down => &[Direction::Down],
-            _ => &Direction::BOTH,
-        };
-        let ways = ways.to_vec();
-        world.at(at, move |world| {
-            ways.iter().for_each(|way| world.set_direction(link, *way, at, change.clone()));
-        });
-    };
-    let lasts = Duration::from_millis(item.size(0));
-    match item.verb {
-        Verb::Out | Verb::Cut => {
-            let state = if item.verb == Verb::Out { State::Silent } else { State::Down };
-            set(world, at, Change::State(state));
-            set(world, at + lasts, Change::State(State::Up));
-        }
-        Verb::Rate => set(world, at, Change::Rate(rate(Some(item)))),
-        Verb::Delay => set(world, at, Change::Delay(micros(Some(item)))),
-        Verb::Loss => set(world, at, Change::Loss(ppm(Some(item), 0))),
-        Verb::Mtu => set(world, at, Change::Mtu(mtu(Some(item)))),
-        _ => {}
-    }
-}
-
-/// Faults that can end do.
-fn heal(world: &mut World, plan: &Plan, link: LinkId) {
-    let at = Instant::from_nanos(u64::from(plan.healed_at()) * 1_000_000);
-    for (way, who) in [(Direction::Up, Who::Up), (Direction::Down, Who::Down)] {
-        let config = direction(plan, who);
-        world.at(at, move |world| {
-            let DirectionConfig { rate, delay, mtu, .. } = config;
-            let changes =
-                [Change::State(State::Up), Change::Loss(0), Change::Rate(rate), Change::Delay(delay)];
-            changes
-                .into_iter()
-                .chain([Change::Mtu(mtu)])
-                .for_each(|change| world.set_direction(link, way, at, change));
-        });
-    }
-}
-
-/// A host with sabotage in front of it.
-struct Gate {
-    side: usize,
-    host: Rc<RefCell<QuicHost>>,
-    hook: Rc<RefCell<Option<WireHook>>>,
-}
-
-impl Process for Gate {
-    fn start(&mut self, cx: &mut Context<'_>) {
-        self.host.start(cx);
-    }
-
-    fn on_datagram(&mut self, cx: &mut Context<'_>, meta: &Meta, bytes: &mut [u8]) {
-        let side = [Side::Client, Side::Server][self.side];
-        let passes = self.hook.borrow_mut().as_mut().is_none_or(|hook| hook(cx.now(), side, bytes));
-        if passes {
-            self.host.on_datagram(cx, meta, bytes);
-        }
-    }
-
-    fn on_timer(&mut self, cx: &mut Context<'_>) {
-        self.host.on_timer(cx);
-    }
-
-    fn on_notice(&mut self, cx: &mut Context<'_>, notice: &Notice) {
-        self.host.on_notice(cx, notice);
-    }
-
-    fn settle(&mut self, cx: &mut Context<'_>) {
-        self.host.settle(cx);
-    }
-}
-
-/// Sends a stray byte to a program on the same host, which wakes it.
-struct Poke(SocketAddr);
-
-impl Process for Poke {
-    fn start(&mut self, cx: &mut Context<'_>) {
-        cx.bind(0, SocketAddr::new(self.0.ip(), 9));
-        cx.send(cx.now(), 0, None, self.0, tq_wire::Ecn::NotEct, 1, b"?");
-    }
-
-    fn on_datagram(&mut self, _: &mut Context<'_>, _: &Meta, _: &mut [u8]) {}
-
-    fn on_timer(&mut self, _: &mut Context<'_>) {}
-
-    fn on_notice(&mut self, _: &mut Context<'_>, _: &Notice) {}
-
-    fn settle(&mut self, _: &mut Context<'_>) {}
 }

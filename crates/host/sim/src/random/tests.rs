@@ -21,6 +21,11 @@ fn words_that_mean_nothing_are_named() {
         "c@1:write=0",
         "x.cc=1",
         "c@x:ping",
+        "c1@1:ping",
+        "s@1:path=0",
+        "net1.retry=1",
+        "up8.delay=1",
+        "up0.delay=1",
         "seed=",
     ] {
         let text = format!("seed=3 c@1:ping {word}");

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use tq_quic::ConnectionError;
+use tq_quic::{ConnectionError, TransportError};
 use tq_time::{Duration, Instant};
 use tq_wire::Code;
 
@@ -115,7 +115,9 @@ pub(super) fn lingering(plan: &Plan) -> Duration {
 fn storm(plan: &Plan, seconds: f64) -> u64 {
     let m = measure(plan);
     let streams = plan.items.iter().filter(|item| item.verb == Verb::Open).count() as f64;
-    (3000.0 + m.bytes / 50.0 + 100.0 * streams + 40.0 * m.bytes / m.window + 60.0 * seconds) as u64
+    let links = plan.links() as f64;
+    let each = 3000.0 + m.bytes / 50.0 + 60.0 * seconds;
+    (each * links + 100.0 * streams + 40.0 * m.bytes / m.window) as u64
 }
 
 pub(super) fn judge(scene: &Scene<'_>, complete: bool) -> Result<(), Failure> {
@@ -204,6 +206,8 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
             let gone = board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
             is(gone, "the peer still had its state")
         }
+        // what was left when the others were given up never answered
+        ConnectionError::IdleTimeout if stranded(scene, death) => Ok(()),
         ConnectionError::IdleTimeout => silence(scene, side, death, board.idle),
         // a token is good for the address it was given to, and for 15 s
         ConnectionError::PeerTransport { code: Code::INVALID_TOKEN, .. } => {
@@ -216,8 +220,19 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
             let gone = board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
             is(lost >= EXPLAINS || gone || moved(scene.plan, death), "the network lost next to nothing")
         }
+        // each end gave the other's last path up at the same time
+        ConnectionError::Violation(TransportError { code: Code::NO_VIABLE_PATH, .. })
+        | ConnectionError::PeerTransport { code: Code::NO_VIABLE_PATH, .. } => {
+            is(board.paths.iter().all(|paths| paths.dropped > 0), "an end gave no path up")
+        }
         _ => Err("never between two ends of ours".to_string()),
     }
+}
+
+/// Whether an end had given up all paths that ever worked: a new one that does not answer in its time ends the connection.
+fn stranded(scene: &Scene<'_>, death: &Death) -> bool {
+    let lost = scene.traffic.lost_within(death.at, Duration::from_secs(60));
+    lost > 0 && scene.board.paths.iter().any(super::paths::Paths::is_stranded)
 }
 
 /// Whether the client's address changed before a death; until the handshake is done nobody need follow it (RFC 9000 §9).
@@ -229,11 +244,14 @@ fn moved(plan: &Plan, death: &Death) -> bool {
 
 /// Whether a silence of `idle` before a death is the network's doing, or there was nothing to say.
 fn silence(scene: &Scene<'_>, side: usize, death: &Death, idle: Duration) -> Result<(), String> {
+    let board = &scene.board;
     let heard = scene.traffic.heard(side, death.at).unwrap_or_default();
     let gone = scene.board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
     let connected = scene.board.connected[0] && scene.board.connected[1];
     // a late handshake packet or a copy of an old one comes in and counts for nothing, hence the eighth
-    if connected && !gone && death.at - heard < idle - idle / 8 {
+    // and what comes on a path that this end has given up counts for nothing either
+    let deaf = board.paths[side].given_up > 0;
+    if connected && !gone && !deaf && death.at - heard < idle - idle / 8 {
         let quiet = (death.at - heard).as_millis();
         return Err(format!("a datagram came in {quiet} ms before, the idle timeout is {idle:?}"));
     }

@@ -112,12 +112,25 @@ impl World {
     /// Calls a program and remembers that it wants to settle.
     #[inline]
     pub(super) fn call(&mut self, id: u32, what: impl FnOnce(&mut dyn Process, &mut Context<'_>)) {
+        self.touch(id);
+        self.call_quietly(id, what);
+    }
+
+    #[inline]
+    fn touch(&mut self, id: u32) {
         let program = &mut self.programs[id as usize];
         if program.process.is_some() && !program.touched {
             program.touched = true;
             self.touched.push(id);
         }
-        self.call_quietly(id, what);
+    }
+
+    /// Remembers that those woken from outside want to settle.
+    pub(super) fn wake_called(&mut self) {
+        if !self.calls.borrow().is_empty() {
+            let woken = std::mem::take(&mut *self.calls.borrow_mut());
+            woken.into_iter().for_each(|id| self.touch(id));
+        }
     }
 
     #[inline]
@@ -126,7 +139,7 @@ impl World {
         let Some(process) = &mut program.process else { return };
         program.calls = (self.now, if program.calls.0 == self.now { program.calls.1 + 1 } else { 1 });
         let mut asked = std::mem::take(&mut self.asked);
-        what(process.as_mut(), &mut Context::new(self.now, &mut asked));
+        what(process.as_mut(), &mut Context::awake(self.now, &mut asked, &self.calls, id));
         self.serve(id, &asked);
         asked.clear();
         self.asked = asked;

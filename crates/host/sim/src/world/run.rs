@@ -111,7 +111,8 @@ impl World {
     }
 
     fn next_moment(&self) -> Option<Instant> {
-        if self.touched.is_empty() { self.queue.next() } else { Some(self.now) }
+        let waits = !self.touched.is_empty() || !self.calls.borrow().is_empty();
+        if waits { Some(self.now) } else { self.queue.next() }
     }
 
     fn turn_to(&mut self, at: Instant) {
@@ -127,6 +128,7 @@ impl World {
             self.happen(event);
             self.count()?;
         }
+        self.wake_called();
         let mut index = 0;
         while let Some(&program) = self.touched.get(index) {
             self.settle(program);

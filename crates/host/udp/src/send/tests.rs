@@ -53,7 +53,7 @@ fn a_source_that_is_not_ours_is_not_blamed_on_segmentation() {
 fn errnos_are_sorted_by_what_to_do() {
     let to = socket();
     let ours = Transmit { local_ip: Some("127.0.0.1".parse().unwrap()), ..train(&to, 100, &[]) };
-    let of = |errno| SendError::classify(io::Error::from_raw_os_error(errno), 2904, &ours);
+    let of = |errno| SendError::classify(io::Error::from_raw_os_error(errno), 2904, &ours, &to);
     assert!(matches!(of(libc::EAGAIN), SendError::WouldBlock { sent: 2904 }));
     assert!(matches!(of(libc::EMSGSIZE), SendError::TooBig));
     for errno in [libc::ENETUNREACH, libc::EHOSTUNREACH, libc::ENETDOWN, libc::ENODEV, libc::EADDRNOTAVAIL] {
@@ -66,7 +66,7 @@ fn errnos_are_sorted_by_what_to_do() {
     }
     let foreign = Transmit { local_ip: Some("192.0.2.77".parse().unwrap()), ..ours };
     for errno in [libc::EINVAL, libc::EADDRNOTAVAIL, libc::ENETUNREACH] {
-        let error = SendError::classify(io::Error::from_raw_os_error(errno), 0, &foreign);
+        let error = SendError::classify(io::Error::from_raw_os_error(errno), 0, &foreign, &to);
         assert!(matches!(error, SendError::BadSource(_)));
     }
 }

@@ -91,8 +91,20 @@ fn at_most_ten_packets_leave_at_once_at_first_and_after_idleness() {
         // The last answer was a departure time that nobody kept.
         for seconds in [1, 10, 1_000_000] {
             let now = start() + Duration::from_secs(seconds);
+            pacer.rest();
             assert_eq!(packets_at_once(&mut pacer, now, rate, mtu), packets, "mtu {mtu}, {seconds} s");
         }
+    }
+}
+
+#[test]
+fn a_window_that_waits_for_acknowledgements_saves_nothing_up() {
+    let rate = 1_000_000;
+    let mut pacer = Pacer::new();
+    packets_at_once(&mut pacer, start(), rate, MTU);
+    for late in [6, 100, 10_000] {
+        let now = start() + late * 100 * MS;
+        assert_eq!(packets_at_once(&mut pacer, now, rate, MTU), 2, "{late}");
     }
 }
 

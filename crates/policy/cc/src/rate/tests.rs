@@ -11,7 +11,7 @@ fn at(ms: u64) -> Instant {
 
 #[test]
 fn a_link_of_ten_megabits_is_measured_within_two_percent() {
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::LOSS_BASED {
         let mut transfer = Transfer::new(algorithm, 1_250_000, 40 * MS, 1_000_000);
         // Once the window exceeds the 50 kB of the pipe, the link is what limits.
         while transfer.controller.window() < 75_000 {
@@ -109,7 +109,34 @@ fn samples_say_that_the_application_held_back_until_its_bubble_has_passed() {
     };
     assert_eq!(app_limited(50, 0, &before), Some(false));
     assert_eq!(app_limited(60, 10, &bubble), Some(true));
-    assert!(!sampler.on_sent(at(70), 0).app_limited);
+    assert!(!sampler.on_sent(at(70), 0).app_limited());
+}
+
+#[test]
+fn a_packet_s_flight_tells_what_was_in_flight_delivered_and_lost() {
+    let mut sampler = RateSampler::new();
+    let sent: [SentState; 4] = core::array::from_fn(|i| sampler.on_sent(at(i as u64), 1200 * i as u64));
+    assert_eq!(sampler.flight(), None);
+    sampler.on_acked(at(50), 1200, at(0), &sent[0]);
+    sampler.sample();
+    let first = sampler.flight().expect("a packet was acknowledged");
+    assert_eq!((first.delivered_before, first.delivered, first.in_flight, first.lost), (0, 1200, 0, 0));
+    let later = sampler.on_sent(at(51), 3600);
+    // Two of them are lost at once; the newest tells what was in flight before it.
+    let lost = sampler.on_lost(2400, &sent[2]);
+    assert_eq!((lost.delivered_before, lost.delivered, lost.in_flight, lost.lost), (0, 1200, 2400, 2400));
+    sampler.on_acked(at(101), 2400, at(51), &later);
+    sampler.sample();
+    let flight = sampler.flight().expect("packets were acknowledged");
+    assert_eq!(
+        (flight.delivered_before, flight.delivered, flight.in_flight, flight.lost),
+        (1200, 3600, 3600, 2400)
+    );
+    sampler.sample();
+    assert_eq!(sampler.flight(), None, "nothing was acknowledged");
+    assert_eq!(size_of::<SentState>(), 32);
+    // More than can be told is told as the most.
+    assert_eq!(sampler.on_sent(at(102), u64::MAX).in_flight(), (1 << 31) - 1);
 }
 
 #[test]

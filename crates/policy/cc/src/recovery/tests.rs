@@ -2,6 +2,7 @@ use tq_time::{Duration, Instant};
 
 use super::Recovery;
 use crate::testing::{MS, ack, settled};
+use crate::{Ack, RateSample};
 
 fn at(ms: u64) -> Instant {
     Instant::ZERO + Duration::from_millis(ms)
@@ -66,4 +67,14 @@ fn the_initial_window_follows_the_packet_size_until_it_has_moved() {
     assert_eq!(state.window(), 2400);
     state.on_mtu(1500);
     assert_eq!(state.window(), 3000);
+}
+
+#[test]
+fn a_loss_in_the_handshake_is_no_proof_of_a_small_path() {
+    let rtt = settled(50 * MS);
+    let mut state = Recovery::new(1200);
+    let sample = RateSample { delivered: 1200, interval: 50 * MS, rate: 24_000, app_limited: true };
+    let handshake = Ack { delivered: Some(sample), app_limited: true, ..ack(&rtt, 1200, at(1), 1) };
+    state.slow_start(at(51), &handshake);
+    assert_eq!(state.proven().floor(), 12_000);
 }

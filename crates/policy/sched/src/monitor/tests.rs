@@ -98,20 +98,23 @@ fn a_lone_path_is_left_to_its_pto() {
 #[test]
 fn witnesses_are_told_apart() {
     let (early, mut late, idle) = (busy(1000), busy(1008), Monitor::new(at(0)));
-    assert_eq!(witness(&early, [].iter()), Witness::Alone);
-    assert_eq!(witness(&early, [late].iter()), Witness::Silent, "8 ms apart is together");
+    assert_eq!(witness(at(1030), &early, [].iter()), Witness::Alone);
+    assert_eq!(witness(at(1030), &early, [late].iter()), Witness::Silent, "8 ms apart is together");
     late.on_progress(at(1012), false);
-    assert_eq!(witness(&early, [late].iter()), Witness::Heard);
-    assert_eq!(witness(&late, [early].iter()), Witness::Silent);
-    assert_eq!(witness(&early, [idle].iter()), Witness::Idle);
+    assert_eq!(witness(at(1030), &early, [late].iter()), Witness::Heard);
+    assert_eq!(witness(at(1030), &late, [early].iter()), Witness::Silent);
+    assert_eq!(witness(at(1030), &early, [idle].iter()), Witness::Idle);
     assert_eq!(
-        witness(&early, [idle, busy(1000)].iter()),
+        witness(at(1030), &early, [idle, busy(1000)].iter()),
         Witness::Silent,
         "a loaded path is silent as well"
     );
+    assert_eq!(witness(at(1063), &early, [late].iter()), Witness::Faded, "it is silent itself by now");
+    late.on_progress(at(1013), true);
+    assert_eq!(witness(at(1063), &early, [late].iter()), Witness::Heard, "nothing is asked of it");
     let mut dead = late;
     dead.on_link(at(1013), false);
-    assert_eq!(witness(&early, [dead].iter()), Witness::Silent, "the dead do not testify");
+    assert_eq!(witness(at(1030), &early, [dead].iter()), Witness::Silent, "the dead do not testify");
 }
 
 #[test]
@@ -230,4 +233,21 @@ proptest! {
             prop_assert!(path.deadline(&load).is_none_or(|due| due > at(now)), "{:?} {:?}", path, load);
         }
     }
+}
+
+#[test]
+fn a_witness_that_fell_silent_a_little_later_makes_a_suspect_and_takes_none_out() {
+    let mut path = busy(1000);
+    let load = load(962);
+    let due = path.deadline(&load).unwrap();
+    let orders = path.on_deadline(due, &load, Witness::Faded);
+    assert_eq!(orders.change.map(|change| change.to), Some(Health::Suspect));
+    let mut probes = 0;
+    for now in (1030..3000).step_by(10) {
+        let orders = path.on_deadline(at(now), &load, Witness::Faded);
+        assert_eq!(orders.change, None);
+        probes += u32::from(orders.probe.is_some());
+    }
+    assert!((7..=30).contains(&probes), "{probes}");
+    assert_eq!(path.on_progress(at(3000), false).change.map(|change| change.to), Some(Health::Good));
 }

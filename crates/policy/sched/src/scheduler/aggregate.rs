@@ -28,9 +28,6 @@ fn lambda(memory: &Memory, view: &PathView) -> i64 {
 }
 
 pub(super) fn pick(memory: &Memory, field: &Field<'_>) -> Pick {
-    if field.demand.backlog == 0 {
-        return reinject::pick(field).unwrap_or(Pick::Nothing);
-    }
     match field.demand.class {
         Class::Realtime | Class::Interactive => urgent(field),
         Class::Bulk | Class::Background => bulk(memory, field),

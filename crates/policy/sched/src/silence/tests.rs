@@ -65,3 +65,20 @@ fn a_pause_of_the_application_is_no_silence() {
         "no gap before a busy period's first acknowledgement"
     );
 }
+
+#[test]
+fn gaps_before_an_answer_is_due_are_no_habit() {
+    let usual = |due: Option<u64>| {
+        let mut silence = Silence::new(at(0));
+        silence.on_sent(at(0));
+        silence.on_progress(at(40), false);
+        if let Some(due) = due {
+            silence.expect(at(due));
+        }
+        silence.on_progress(at(80), false);
+        silence.tolerance(at(80), &Load { srtt: ms(40), other_rtt: Some(ms(40)), ..Load::default() })
+    };
+    assert_eq!(usual(None), ms(50));
+    assert_eq!(usual(Some(80)), ms(15), "a round trip of slow start");
+    assert_eq!(usual(Some(60)), ms(40), "20 ms late");
+}

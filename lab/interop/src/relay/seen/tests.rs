@@ -10,15 +10,15 @@ fn long(first: u8, version: [u8; 4]) -> Vec<u8> {
 fn datagrams_are_counted_by_their_first_packet() {
     let seen = Seen::default();
     for first in [0xc0, 0xc3, 0xd0, 0xe1, 0xf0] {
-        seen.note(&long(first, V1));
+        seen.note(&long(first, V1), 0);
     }
     // Version Negotiation has any first byte with the highest bit.
-    seen.note(&long(0x80, [0; 4]));
-    seen.note(&long(0xf1, [0; 4]));
-    seen.note(&[0x41; 30]);
-    seen.note(&[0x01]);
+    seen.note(&long(0x80, [0; 4]), 0);
+    seen.note(&long(0xf1, [0; 4]), 0);
+    seen.note(&[0x41; 30], 0);
+    seen.note(&[0x01], 0);
     for odd in [&[][..], &[0xc0, 0, 0, 0]] {
-        seen.note(odd);
+        seen.note(odd, 0);
     }
     let json = seen.json();
     let expected = "\"initial\":2,\"zero_rtt\":1,\"handshake\":1,\"retry\":1,\"version_negotiation\":2,\"short\":2,\
@@ -43,7 +43,7 @@ fn what_became_of_them_is_counted() {
 fn a_peer_that_makes_versions_up_fills_nothing() {
     let seen = Seen::default();
     for version in 1..1000_u32 {
-        seen.note(&long(0xc0, version.to_be_bytes()));
+        seen.note(&long(0xc0, version.to_be_bytes()), 0);
     }
     assert_eq!(seen.versions.lock().unwrap().len(), VERSIONS);
 }
@@ -58,7 +58,7 @@ fn whole(first: u8, version: u32, token: Option<&[u8]>) -> Vec<u8> {
 fn version_2_numbers_its_packets_differently() {
     let seen = Seen::default();
     for first in [0xd0, 0xe0, 0xf0, 0xc0] {
-        seen.note(&long(first, V2.to_be_bytes()));
+        seen.note(&long(first, V2.to_be_bytes()), 0);
     }
     let json = seen.json();
     assert!(json.starts_with("{\"initial\":1,\"zero_rtt\":1,\"handshake\":1,\"retry\":1,"), "{json}");
@@ -71,7 +71,7 @@ fn coalesced_packets_are_told_apart() {
     let kinds: Vec<usize> = packets(&datagram).map(|(kind, _)| kind).collect();
     assert_eq!(kinds, [INITIAL, HANDSHAKE], "behind long headers a short one is not looked for");
     let seen = Seen::default();
-    seen.note(&[whole(0xc0, 1, Some(b"")), whole(0xd0, 1, None)].concat());
+    seen.note(&[whole(0xc0, 1, Some(b"")), whole(0xd0, 1, None)].concat(), 0);
     assert!(seen.json().contains("\"zero_rtt\":0,") && seen.json().contains("\"zero_rtt_packets\":1,"));
     // Cut off anywhere, nothing is read that is not there.
     for len in 0..datagram.len() {
@@ -90,4 +90,36 @@ fn amplification_counts_until_the_client_has_proven_its_address() {
     account.received(&[whole(0xc0, 1, Some(&[])), whole(0xe0, 1, None)].concat());
     account.sent(100 * received, &most);
     assert!(most.load(Ordering::Relaxed) <= 2500);
+}
+
+#[test]
+fn an_id_that_two_clients_use_is_noticed() {
+    let seen = Seen::default();
+    let short = |id: u8| [&[0x41][..], &[id; 8], &[id.wrapping_add(9); 20]].concat();
+    for (id, client) in [(1, 0), (1, 0), (2, 1), (3, 1), (1, 1), (1, 0)] {
+        seen.note(&short(id), client);
+    }
+    // Long headers may carry any, and what is too short to have one says nothing.
+    seen.note(&long(0xc0, V1), 0);
+    seen.note(&long(0xc0, V1), 1);
+    seen.note(&[0x41, 1, 1], 1);
+    assert!(seen.json().contains("\"also\":0,\"ids_reused\":1,"), "{}", seen.json());
+}
+
+#[test]
+fn short_headers_at_the_second_door_are_counted() {
+    let seen = Seen::default();
+    seen.note(&[0x41; 30], 0);
+    seen.note(&[0x41; 30], super::super::ALSO >> 1);
+    seen.note(&long(0xc0, V1), super::super::ALSO >> 1);
+    assert!(seen.json().contains("\"also\":1,\"ids_reused\":1,"), "{}", seen.json());
+}
+
+#[test]
+fn ids_that_somebody_makes_up_fill_nothing() {
+    let seen = Seen::default();
+    for number in 0..10_000_u64 {
+        seen.note(&[&[0x41][..], &number.to_le_bytes()].concat(), number % 2);
+    }
+    assert_eq!(seen.ids.lock().unwrap().len(), IDS);
 }

@@ -384,3 +384,26 @@ fn the_last_number_there_is_can_be_received() {
     assert_eq!(owed.expected(), last + 1);
     assert!(owed.is_duplicate(last) && !owed.is_duplicate(1));
 }
+
+#[test]
+fn a_copy_on_the_path_itself_changes_nothing_that_is_due() {
+    let mut owed = owed();
+    assert!(!owed.has_news());
+    receive(&mut owed, at(0), [0]);
+    let due = owed.deadline();
+    let mut bytes = [0; 64];
+    assert_eq!(owed.write_copy(at(1), &mut Writer::new(&mut bytes), Some(PathId(1)), 3), Some(0));
+    owed.on_own_path();
+    assert!(!owed.has_news() && owed.pending());
+    assert_eq!(owed.deadline(), due);
+    assert_eq!(write(&mut owed, at(2)), [0..=0]);
+    // what goes on another path leaves the path's own owed
+    receive(&mut owed, at(3), [1]);
+    write(&mut owed, at(4));
+    assert!(owed.has_news() && !owed.pending());
+    owed.on_packet(at(5), 2, false, Ecn::NotEct);
+    owed.on_own_path();
+    assert!(!owed.has_news());
+    owed.on_packet(at(6), 3, false, Ecn::NotEct);
+    assert!(!owed.has_news(), "nobody waits for it");
+}

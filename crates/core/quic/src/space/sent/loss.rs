@@ -165,7 +165,10 @@ impl Sent {
             return;
         }
         out.packets += 1;
-        out.bytes += if packet.in_flight { size } else { 0 };
+        if packet.in_flight {
+            out.bytes += size;
+            out.rate = packet.rate;
+        }
         out.newest = Some((self.open, packet.at));
         if packet.eliciting {
             self.loss.extend_run(packet.at, &mut out.span);

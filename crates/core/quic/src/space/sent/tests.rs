@@ -3,6 +3,7 @@
 mod acks;
 mod loss;
 mod model;
+mod wait;
 
 use core::ops::RangeInclusive;
 
@@ -38,8 +39,9 @@ fn data(at: Instant, pn: u64) -> SentPacket {
         ect0: false,
         mtu_probe: false,
         beside: false,
+        copied: false,
         tokens: smallvec![token(pn)],
-        rate: SentState { delivered: pn, ..SentState::default() },
+        rate: sent_after(pn),
     }
 }
 
@@ -115,4 +117,11 @@ impl Bench {
         assert_eq!(self.ack(now, ranges), Ok(()));
         self.detect(now).to_vec()
     }
+}
+
+/// The state of a packet sent when so many bytes had been delivered.
+fn sent_after(delivered: u64) -> SentState {
+    let mut state = SentState::default();
+    state.delivered = delivered;
+    state
 }

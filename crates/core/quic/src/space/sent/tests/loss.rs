@@ -16,6 +16,16 @@ fn a_packet_is_lost_three_below_the_largest_acknowledged() {
 }
 
 #[test]
+fn losses_tell_their_runs_and_what_the_newest_left_with() {
+    let mut bench = Bench::with(0..20, at(0));
+    assert_eq!(bench.hear(at(80), &[9..=12, 5..=6, 2..=2]), [0, 1, 3, 4, 7, 8]);
+    assert_eq!(bench.lost.ranges(), 3);
+    assert_eq!(bench.lost.rate.delivered, 8);
+    assert_eq!(bench.hear(at(80), &[16..=16]), [13]);
+    assert_eq!((bench.lost.ranges(), bench.lost.rate.delivered), (1, 13));
+}
+
+#[test]
 fn an_overtaken_packet_is_lost_after_the_loss_delay() {
     let mut bench = Bench::with(0..1, at(0));
     bench.send(1..2, at(10));

@@ -308,6 +308,8 @@ impl Run {
         assert_eq!(sent.eliciting_in_flight(), model.flight(|p| u64::from(p.eliciting)));
         assert_eq!(sent.loss_time(), model.loss_time);
         assert_eq!(sent.largest_acked(), model.largest_acked);
+        let waits = |p: &&Packet| p.state == State::Out && p.eliciting && !p.probe;
+        assert_eq!(sent.oldest_waiting(), model.packets.values().find(waits).map(|p| p.at));
     }
 }
 

@@ -1,23 +1,23 @@
-//! TLS for both roles: one ALPN, no verification, key logging to `SSLKEYLOGFILE`.
+//! TLS by rustls for both roles: one ALPN, no verification, key logging to `SSLKEYLOGFILE`.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::quic::Suite;
 use rustls::{CipherSuite, DigitallySignedStruct, KeyLogFile, SignatureScheme};
 
-use crate::Case;
+use crate::{ALPN, Case};
 
-const ALPN: &[u8] = b"hq-interop";
-
-pub(crate) fn client(case: Case) -> Result<QuicClientConfig> {
-    let (provider, initial) = provider(case);
+/// Settings of a client that believes anybody.
+///
+/// # Errors
+/// None are known.
+pub fn client(case: Case) -> Result<rustls::ClientConfig> {
+    let provider = provider(case);
     let verifier = AnyCertificate(provider.clone());
     let mut tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -27,17 +27,20 @@ pub(crate) fn client(case: Case) -> Result<QuicClientConfig> {
     tls.alpn_protocols = vec![ALPN.to_vec()];
     tls.enable_early_data = case == Case::ZeroRtt;
     tls.key_log = Arc::new(KeyLogFile::new());
-    Ok(QuicClientConfig::with_initial(Arc::new(tls), initial)?)
+    Ok(tls)
 }
 
-pub(crate) fn server(case: Case, cert: &Path, key: &Path) -> Result<QuicServerConfig> {
-    let (provider, initial) = provider(case);
+/// Settings of a server with this certificate.
+///
+/// # Errors
+/// Certificate or key cannot be read.
+pub fn server(case: Case, cert: &Path, key: &Path) -> Result<rustls::ServerConfig> {
     let read = || -> Result<_, rustls::pki_types::pem::Error> {
         let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<Vec<_>, _>>()?;
         Ok((chain, PrivateKeyDer::from_pem_file(key)?))
     };
     let (chain, key) = read().context("reading certificate and key")?;
-    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider(case))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
@@ -47,20 +50,29 @@ pub(crate) fn server(case: Case, cert: &Path, key: &Path) -> Result<QuicServerCo
         tls.max_early_data_size = u32::MAX;
     }
     tls.key_log = Arc::new(KeyLogFile::new());
-    Ok(QuicServerConfig::with_initial(Arc::new(tls), initial)?)
+    Ok(tls)
 }
 
-/// The algorithms to offer, and the suite of Initial packets, which no offer changes.
-fn provider(case: Case) -> (Arc<CryptoProvider>, Suite) {
+/// The algorithms to offer.
+fn provider(case: Case) -> Arc<CryptoProvider> {
     let mut provider = aws_lc_rs::default_provider();
-    let initial = provider.cipher_suites.iter().find_map(|suite| {
-        let suite = suite.tls13().filter(|s| s.common.suite == CipherSuite::TLS13_AES_128_GCM_SHA256);
-        suite.and_then(|suite| suite.quic_suite())
-    });
     if case == Case::ChaCha20 {
         provider.cipher_suites.retain(|s| s.suite() == CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
     }
-    (Arc::new(provider), initial.expect("the provider has AES-128-GCM"))
+    Arc::new(provider)
+}
+
+/// The suite of Initial packets, which no offer changes.
+///
+/// # Panics
+/// Never: the provider has it.
+pub fn initial() -> rustls::quic::Suite {
+    let provider = aws_lc_rs::default_provider();
+    let suite = provider.cipher_suites.iter().find_map(|suite| {
+        let suite = suite.tls13().filter(|s| s.common.suite == CipherSuite::TLS13_AES_128_GCM_SHA256);
+        suite.and_then(|suite| suite.quic_suite())
+    });
+    suite.expect("the provider has AES-128-GCM")
 }
 
 /// Accepts any certificate of which the server proves to have the key.

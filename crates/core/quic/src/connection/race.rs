@@ -1,0 +1,152 @@
+//! A handshake raced over several links: the same first datagrams leave on each, a little apart, until one answers. What
+//! follows goes there alone, so it is no migration: nothing has been agreed before. A dead or slow first link costs nothing
+//! but the spacing.
+//!
+//! For servers of ours: they take the first copy and drop the others as duplicates. It never reads what it copies.
+
+use core::fmt;
+use core::time::Duration;
+
+use smallvec::SmallVec;
+use tq_buf::mem::{Vec, VecDeque};
+use tq_time::Instant;
+use tq_wire::Ecn;
+
+use super::{Connection, Local, RecvMeta, Transmit};
+use crate::path::Tuple;
+
+/// How much later than the link before it the next one begins.
+const SPACING: Duration = Duration::from_millis(10);
+/// Links besides the first.
+const MOST_LINKS: usize = 7;
+/// Datagrams kept to be copied; more of a flight are not.
+const MOST_DATAGRAMS: usize = 16;
+
+/// A link besides the first.
+#[derive(Debug)]
+struct Runner {
+    tuple: Tuple,
+    /// How much later it is than the first.
+    behind: Duration,
+    /// Number of the datagram it sends next.
+    next: usize,
+}
+
+/// A race that nobody has won.
+#[derive(Debug, Default)]
+pub(crate) struct Race {
+    runners: SmallVec<[Runner; 3]>,
+    /// What left on the first link, when, and not yet on all others.
+    flight: VecDeque<(Instant, Vec<u8>)>,
+    /// Number of the first of these.
+    first: usize,
+}
+
+impl Race {
+    fn next(&self) -> Option<(Instant, usize)> {
+        let due = |(at, runner): (usize, &Runner)| {
+            let (sent, _) = self.flight.get(runner.next - self.first)?;
+            Some((*sent + runner.behind, at))
+        };
+        self.runners.iter().enumerate().filter_map(due).min()
+    }
+
+    fn keep(&mut self, now: Instant, datagram: &[u8]) {
+        if self.flight.len() < MOST_DATAGRAMS {
+            self.flight.push_back((now, datagram.to_vec()));
+        }
+    }
+
+    /// Forgets what has left everywhere.
+    fn trim(&mut self) {
+        let all = self.runners.iter().map(|runner| runner.next).min().unwrap_or(usize::MAX);
+        while self.first < all && self.flight.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+}
+
+/// A link does not take part; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RaceError {
+    /// Only clients race (the caller's mistake).
+    Server,
+    /// Something was sent or heard already: add links as soon as the connection is made.
+    Late,
+    /// It takes part already, or eight links do.
+    Full,
+}
+
+impl fmt::Display for RaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "only clients race",
+            Self::Late => "the handshake has begun",
+            Self::Full => "the link takes part already, or as many as may",
+        })
+    }
+}
+
+impl core::error::Error for RaceError {}
+
+impl Connection {
+    /// Has one more link take part in the handshake: copies of the first datagrams leave there as well, 10 ms after the link
+    /// added before it. The first link on which the server answers becomes path 0; [`Connection::paths`] says which.
+    /// To be called before the first [`Connection::transmit`], in the order of expected round trips, and only towards
+    /// servers that take it well.
+    ///
+    /// # Errors
+    /// See [`RaceError`].
+    pub fn race_over(&mut self, local: Local) -> Result<(), RaceError> {
+        if self.side.is_server() {
+            return Err(RaceError::Server);
+        }
+        let path = &self.paths[0];
+        if self.hs.heard || self.is_closed() || path.bytes_sent > 0 {
+            return Err(RaceError::Late);
+        }
+        let tuple = Tuple { remote: path.tuple.remote, local_ip: local.ip, socket: local.socket };
+        let own = path.tuple.same_local(&tuple);
+        let race = self.race.get_or_insert_default();
+        if own || race.runners.len() == MOST_LINKS || race.runners.iter().any(|known| known.tuple == tuple) {
+            return Err(RaceError::Full);
+        }
+        let behind = SPACING * (race.runners.len() as u32 + 1);
+        race.runners.push(Runner { tuple, behind, next: 0 });
+        Ok(())
+    }
+
+    /// When the next copy leaves.
+    pub(crate) fn race_deadline(&self) -> Option<Instant> {
+        self.race.as_ref()?.next().map(|(at, _)| at)
+    }
+
+    /// The next copy, if it is due.
+    pub(crate) fn transmit_race(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let race = self.race.as_mut()?;
+        let (_, at) = race.next().filter(|(due, _)| *due <= now)?;
+        let runner = &mut race.runners[at];
+        let (_, datagram) = race.flight.get(runner.next - race.first)?;
+        let len = datagram.len();
+        buf.get_mut(..len)?.copy_from_slice(datagram);
+        runner.next += 1;
+        let Tuple { remote, local_ip, socket } = runner.tuple;
+        race.trim();
+        Some(Transmit { remote, local_ip, socket, ecn: Ecn::NotEct, len, segment: None, depart_at: now })
+    }
+
+    /// A datagram left on the first link: others follow.
+    pub(crate) fn note_race(&mut self, now: Instant, transmit: &Transmit, buf: &[u8]) {
+        if let (Some(race), None) = (&mut self.race, transmit.segment) {
+            race.keep(now, &buf[..transmit.len]);
+        }
+    }
+
+    /// The server answered: where that came in is path 0.
+    pub(crate) fn settle_race(&mut self, meta: &RecvMeta) {
+        let Some(race) = self.race.take() else { return };
+        if let Some(winner) = race.runners.iter().find(|runner| runner.tuple.is_of(meta)) {
+            self.paths[0].tuple = winner.tuple;
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A handshake raced over several links: the first that answers becomes path 0.
+
+mod pair;
+
+use pair::flow::Flow;
+use pair::multi::{delay, link, paths};
+use pair::{Pair, Policy};
+use tq_quic::time::Duration;
+use tq_quic::wire::{PathId, Side};
+use tq_quic::{Event, Handle, Local, RaceError};
+
+const MS: Duration = Duration::from_millis(1);
+
+fn local(n: usize) -> Local {
+    Local { socket: n as u32, ip: Some(link(n).ip()) }
+}
+
+/// A client with `count` links that begins on the first and races over the others.
+fn racing(count: usize) -> (Pair, Handle) {
+    let mut pair = Pair::new(paths(count as u32), paths(count as u32));
+    pair.client.others = (1..count).map(link).collect();
+    let client = pair.connect();
+    for n in 1..count {
+        pair.client(client).race_over(local(n)).expect("before anything was sent");
+    }
+    (pair, client)
+}
+
+/// Where path 0 is when the handshake is done, and how long that took.
+fn winner(pair: &mut Pair, client: Handle) -> (u32, Duration) {
+    let begin = pair.now;
+    pair.drive_for(Duration::from_secs(20), |pair| pair.client.has(client, &Event::Confirmed));
+    assert!(pair.client.has(client, &Event::Confirmed), "{:?}", pair.client.events);
+    let path = pair.client(client).paths().find(|path| path.id == PathId::ZERO).expect("path 0");
+    (path.socket, pair.now - begin)
+}
+
+#[test]
+fn the_link_that_answers_first_becomes_path_0() {
+    for (delays, expected) in [([10, 10, 10], 0), ([100, 50, 10], 2), ([200, 30, 300], 1)] {
+        let (mut pair, client) = racing(3);
+        for (n, millis) in delays.into_iter().enumerate() {
+            delay(&mut pair, n, millis * MS);
+        }
+        let (socket, took) = winner(&mut pair, client);
+        assert_eq!(socket, expected);
+        // two round trips and the spacing
+        let most = 4 * delays[expected as usize] + 10 * expected + 5;
+        assert!(took <= most * MS, "{took:?}");
+        let server = pair.server.accepted.pop_front().expect("accepted");
+        assert_eq!(pair.server(server).remote(), link(expected as usize));
+        assert_eq!(pair.server.connections.len(), 1, "one connection, whatever came");
+        let mut flow = Flow::over(&mut pair, (client, server), Side::Server, 1 << 20);
+        flow.run(&mut pair, Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn a_dead_first_link_costs_only_the_spacing() {
+    let (mut pair, client) = racing(2);
+    pair.link = Box::new(|flying| flying.from != link(0) && flying.to != link(0));
+    let (socket, took) = winner(&mut pair, client);
+    assert_eq!(socket, 1);
+    assert!(took < 60 * MS, "{took:?}");
+}
+
+#[test]
+fn links_that_are_all_dead_for_a_while_are_asked_again() {
+    let (mut pair, client) = racing(3);
+    pair.link = Box::new(|_| false);
+    pair.pass(Duration::from_secs(2));
+    pair.link = Box::new(|flying| flying.from == link(2) || flying.to == link(2));
+    let (socket, took) = winner(&mut pair, client);
+    assert_eq!(socket, 2);
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_retry_decides_the_race_as_well() {
+    let (mut pair, client) = racing(2);
+    pair.server.policy = |_| Policy::Retry;
+    delay(&mut pair, 0, 80 * MS);
+    let (socket, _) = winner(&mut pair, client);
+    assert_eq!(socket, 1);
+}
+
+#[test]
+fn only_a_client_that_has_not_begun_races_and_no_link_twice() {
+    let (mut pair, client) = racing(8);
+    assert_eq!(pair.client(client).race_over(local(1)), Err(RaceError::Full));
+    assert_eq!(pair.client(client).race_over(local(0)), Err(RaceError::Full));
+    assert_eq!(pair.client(client).race_over(Local { socket: 9, ip: None }), Err(RaceError::Full));
+    winner(&mut pair, client);
+    assert_eq!(pair.client(client).race_over(local(1)), Err(RaceError::Late));
+    let server = pair.server.accepted.pop_front().expect("accepted");
+    assert_eq!(pair.server(server).race_over(local(1)), Err(RaceError::Server));
+}
