@@ -107,6 +107,7 @@ pub(super) struct Table {
     ids: HashMap<u64, u32, IdKey>,
     slots: Slab<Box<Stream>>,
     /// Renewed already, but for the limits.
+    #[expect(clippy::vec_box, reason = "they go back to the slots as they are, without a copy")]
     spare: Vec<Box<Stream>>,
     /// The id found last and its key: one stream often has several frames in a row.
     last: Option<(StreamId, u32)>,
