@@ -40,6 +40,13 @@ pub(super) const QUICHE_MOVED: &str = "quiche's server forgets what was lost whe
 /// DATA_BLOCKED frames received since the last STREAM frame that show that the peer lives but sends no data.
 const STUCK: usize = 20;
 
+/// A defect of quiche 0.30 that some losses meet: RFC 9000 §12.2 wants the rest of a datagram looked at.
+pub(super) const QUICHE_REST: &str =
+    "quiche leaves unread what follows a packet whose keys it has given up in the same datagram";
+/// Handshake packets sent since anything was received that show that the peer has given up their keys, and with them
+/// what came behind.
+const UNHEARD: usize = 10;
+
 /// What the relay tells.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Relay {
@@ -113,6 +120,8 @@ pub(super) struct Qlog {
     responses_received: usize,
     /// DATA_BLOCKED frames received since the last STREAM frame.
     blocked_alone: usize,
+    /// Most Handshake packets sent after the last packet of a connection that was received.
+    unheard: usize,
     /// CRYPTO bytes of the server's Handshake packets, of each connection: most of them are the certificate.
     flights: Vec<u64>,
 }
@@ -127,6 +136,8 @@ struct Reading {
     moved: bool,
     /// How far the server's Handshake CRYPTO data goes.
     flight: u64,
+    /// Handshake packets sent since one was received.
+    unheard: usize,
 }
 
 impl Qlog {
@@ -178,6 +189,7 @@ impl Qlog {
             }
         }
         self.flights.push(reading.flight);
+        self.unheard = self.unheard.max(reading.unheard);
         Ok(())
     }
 
@@ -186,6 +198,11 @@ impl Qlog {
             *if sent { &mut self.marked_sent } else { &mut self.marked_received } += 1;
         }
         reading.begun = true;
+        if !sent {
+            reading.unheard = 0;
+        } else if data["header"]["packet_type"] == "handshake" {
+            reading.unheard += 1;
+        }
         let frames = || data["frames"].as_array().into_iter().flatten();
         if sent && reading.moved {
             reading.moved = false;
@@ -276,7 +293,12 @@ pub(super) fn peers_fault(cell: Cell, relay: &Relay, client: Option<&Qlog>) -> O
     // quiche 0.30 answers from the old path and the new, gets our acknowledgements, and leaves the gap.
     let moved = matches!(cell.case, Case::RebindPort | Case::RebindAddr) && relay.rebinds_answered > 0;
     let stuck = client.is_some_and(|log| log.blocked_alone >= STUCK);
+    // quiche 0.30 gives up its Handshake keys when it is complete; our client, which lost the news, sends 1-RTT packets
+    // behind Handshake packets, and quiche's own probes have backed off.
+    let losing = matches!(cell.case, Case::HandshakeLoss | Case::HandshakeCorruption);
+    let unheard = client.is_some_and(|log| log.unheard >= UNHEARD);
     match () {
+        () if cell.pair.server == Stack::Quiche && losing && unheard => Some(QUICHE_REST),
         () if quinn && asked_again => Some(QUINN_RETRY),
         () if cell.pair.server == Stack::Quiche && moved && stuck => Some(QUICHE_MOVED),
         () => None,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::evidence::{QUICHE_MOVED, QUINN_RETRY, QUINN_TYPE};
+use super::evidence::{QUICHE_MOVED, QUICHE_REST, QUINN_RETRY, QUINN_TYPE};
 use super::matrix::{Case, Cell, Link, Named, Pair, STREAMS, Stack};
 use super::play::{Played, Verdict};
 
@@ -41,8 +41,25 @@ pub(super) fn document(played: &[Played], versions: &[(Stack, String)]) -> Strin
     }
     goodput(&mut text, played, Case::Goodput, "of 10 with all headers, start of the client included");
     goodput(&mut text, played, Case::CrossTraffic, "of 10 beside a flow of CUBIC, the same way");
+    second_attempts(&mut text, played);
     text.push_str(&legend());
     text
+}
+
+/// Why cells needed a second attempt.
+fn second_attempts(text: &mut String, played: &[Played]) {
+    for played in played {
+        if let Verdict::Flaky(why) = &played.verdict {
+            let Cell { case, pair, link } = played.cell;
+            let why: String = why.chars().take(110).collect();
+            let _ = writeln!(
+                text,
+                "\nFlaky: {}, {pair}, {}. The first attempt:\n{why}.",
+                case.name(),
+                link.title()
+            );
+        }
+    }
 }
 
 /// One role of ours against everybody.
@@ -136,6 +153,9 @@ fn legend() -> String {
   - {QUINN_TYPE}; so does noq's.
   - {QUICHE_MOVED}: the gap stays, however often later
     packets are acknowledged.
+  - {QUICHE_REST}: a client
+    that lost HANDSHAKE_DONE repeats its last flight with 1-RTT packets behind it, and is not heard until quiche's own
+    probes, which have backed off, get through, or the connection idles out.
 - ngtcp2's programs speak HTTP/3 and nothing else. Against them `tq-interop` speaks as much of it as sending files
   takes (`lab/interop/src/h3.rs`): the product has no HTTP/3, so the public runner's case `http3` is missing here.
 
@@ -164,7 +184,8 @@ played without its containers.
 - The link is the project's link model in `tq-relay`: 10 Mbit/s, 15 ms one way (`longrtt` 750 ms), a queue of 25
   packets. Our client makes exactly the connections of the case: 50 in the handshake cases, else one.
 - `handshakeloss`, `handshakecorruption`: 30 % of the datagrams, at most three in a row. `transferloss`,
-  `transfercorruption`: 2 %.
+  `transfercorruption`: 2 %. A handshake that takes longer than 30 s ends the attempt: our ends give up then. It happens
+  when all that a peer repeats of its last flight goes astray; ngtcp2's client was seen to repeat it twice in that time.
 - `longrtt`: the ClientHello must be seen twice. `blackhole`: 5 s on, 2 s off; something must have been lost in that
   time. `retry`, `chacha20`, `keyupdate`: as above.
 - `amplificationlimit`: nine certificates; datagrams 2 to 7 of the client never arrive. Until the client has proven its

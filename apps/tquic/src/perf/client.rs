@@ -43,7 +43,10 @@ impl Target {
 
     /// A handshake under way.
     pub(super) fn start(&self) -> Result<Connecting> {
-        self.remote.start(&self.endpoint, &self.config)
+        match self.sockets[..] {
+            [] => self.remote.start(&self.endpoint, &self.config),
+            _ => self.remote.start_over(&self.endpoint, &self.sockets, &self.config),
+        }
     }
 
     /// The end of a handshake.

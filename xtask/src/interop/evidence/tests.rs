@@ -43,6 +43,7 @@ fn log() -> Qlog {
         responses_sent: 2,
         responses_received: 2,
         blocked_alone: 0,
+        unheard: 0,
         flights: vec![700, 150],
     }
 }
@@ -286,6 +287,26 @@ fn a_quiche_that_only_says_it_is_blocked_has_forgotten_what_was_lost() {
     assert_eq!(peers_fault(transfer, &relay, Some(&stuck)), None);
     cell.pair.server = Stack::Quinn;
     assert_eq!(peers_fault(cell, &relay, Some(&stuck)), None);
+}
+
+#[test]
+fn a_quiche_that_hears_no_more_of_a_handshake_leaves_the_rest_of_datagrams_unread() {
+    let (mut cell, relay) = played(Case::HandshakeLoss);
+    cell.pair = Pair { client: Stack::Ours, server: Stack::Quiche };
+    let packet = |name: &str, kind: &str| {
+        format!(
+            r#"{{"name":"quic:packet_{name}","data":{{"frames":[],"header":{{"packet_type":"{kind}"}}}}}}"#
+        )
+    };
+    let mut lines = vec![packet("sent", "handshake"); UNHEARD];
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    assert_eq!(peers_fault(cell, &relay, Some(&log)), Some(QUICHE_REST));
+    assert_eq!(peers_fault(Cell { case: Case::Transfer, ..cell }, &relay, Some(&log)), None);
+    lines.push(packet("received", "1RTT"));
+    let mut log = Qlog::default();
+    log.read(&lines.join("\n")).unwrap();
+    assert_eq!(peers_fault(cell, &relay, Some(&log)), None, "it answered");
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn what_is_not_well_shows() {
     assert!(text.contains("| transfer | 2 % loss | FAIL | FAIL | FAIL | FAIL | FAIL | FAIL | FAIL |"));
     assert!(text.contains("| retry | clean | flaky | flaky |"));
     assert!(text.contains("| retry | 2 % corruption | peer's bug |"));
+    assert!(text.contains("\nFlaky: retry, ours -> ours, clean. The first attempt:\nonce.\n"));
     assert!(text.contains("| ecn | clean | pass | pass | lacks it | pass | pass | pass | pass |"));
     assert!(text.contains("| v2 | not yet | not yet | not yet |"));
 }

@@ -134,7 +134,8 @@ impl Connection {
     /// earliest.
     fn pick(&mut self, now: Instant) -> Option<(Pick, Instant)> {
         let wanted = self.wants_shared();
-        if !wanted && !(self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0) {
+        let tail = self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0;
+        if !(wanted || tail) {
             return None;
         }
         let views = self.views(now);
