@@ -95,15 +95,17 @@ pub(crate) struct Used {
     pub(crate) path: Result<Path, String>,
 }
 
-/// Opens a path over every link but the first, whose path is there; all at once. A link that does not work is told on
+/// Opens a path over every link but the one that has won the handshake; all at once. A link that does not work is told on
 /// stderr and left out.
 pub(crate) async fn open(connection: &Connection, links: &[Link], sockets: &[SocketId]) -> Result<Vec<Used>> {
     let mut used = Vec::new();
-    if let Some(first) = links.first() {
-        used.push(Used { link: first.to_string(), path: Ok(connection.path(PathId(0))) });
-    }
+    let first = connection.path(PathId(0));
     let mut opening = JoinSet::new();
-    for (place, (link, socket)) in links.iter().zip(sockets).enumerate().skip(1) {
+    for (place, (link, socket)) in links.iter().zip(sockets).enumerate() {
+        if first.socket() == Some(*socket) {
+            used.push(Used { link: link.to_string(), path: Ok(first.clone()) });
+            continue;
+        }
         used.push(Used { link: link.to_string(), path: Err(String::new()) });
         let (connection, socket) = (connection.clone(), *socket);
         opening.spawn(async move { (place, connection.open_path(socket).await) });

@@ -97,7 +97,7 @@ pub(crate) struct ClientOptions {
     #[arg(long)]
     insecure: bool,
     /// Use this link too: a network device, with the address to use there or without, or only an address (`=ADDR`). Several
-    /// share one connection, a path over each; the handshake goes over the first.
+    /// share one connection, a path over each; the handshake is raced over all of them.
     #[arg(long = "link", value_name = "DEV[=ADDR]", conflicts_with = "handshakes")]
     links: Vec<Link>,
     /// Handshakes or requests under way at a time.

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context, Result};
-use tq::{ClientConfig, Connecting, Connection, Endpoint, EndpointConfig};
+use tq::{ClientConfig, Connecting, Connection, Endpoint, EndpointConfig, SocketId};
 
 use crate::exit::Unreachable;
 
@@ -41,6 +41,16 @@ impl Remote {
     /// A handshake with it.
     pub(crate) fn start(&self, endpoint: &Endpoint, config: &ClientConfig) -> Result<Connecting> {
         Ok(endpoint.connect_with(config, self.addr, &self.host)?)
+    }
+
+    /// A handshake with it, raced over these sockets.
+    pub(crate) fn start_over(
+        &self,
+        endpoint: &Endpoint,
+        sockets: &[SocketId],
+        config: &ClientConfig,
+    ) -> Result<Connecting> {
+        Ok(endpoint.connect_over(sockets, config, self.addr, &self.host)?)
     }
 
     /// The end of a handshake with it.

@@ -206,3 +206,12 @@ fn a_run_over_several_links_repeats_to_the_last_byte() {
     assert!(one != other, "the seed does not matter");
     assert!(one.iter().all(|tape| tape.len() > 100_000), "a link carried next to nothing");
 }
+
+#[test]
+fn a_dead_first_link_does_not_keep_a_connection_from_beginning() {
+    let event = "[[event]]\nat = \"0s\"\nwhat = \"silent\"\nlink = \"a\"\nfor = \"2s\"\n";
+    let scenario = two("10s", "3MB", event, "");
+    let outcome = together(&scenario);
+    let done = outcome.completion().expect("a completed download");
+    assert!(done.as_nanos() < 4_000_000_000, "done at {done:?}");
+}

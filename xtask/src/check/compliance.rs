@@ -19,8 +19,11 @@ use super::tidy::{self, SourceFile};
 mod tests;
 
 const MARK: &str = "MUST ";
-/// The pages that are generated, and which documents each is about.
-const PAGES: [(&str, fn(&str) -> bool); 2] =
+/// Whether a page is about a document.
+type About = fn(&str) -> bool;
+
+/// The pages that are generated.
+const PAGES: [(&str, About); 2] =
     [("docs/compliance.md", number), ("docs/multipath-compliance.md", is_multipath)];
 /// How draft-ietf-quic-multipath-21 is called in citations.
 const MULTIPATH: &str = "mp21";
@@ -247,7 +250,7 @@ fn counts(rules: &Rules) -> BTreeMap<&str, Count> {
 }
 
 /// A generated page.
-fn page(rules: &Rules, about: fn(&str) -> bool) -> String {
+fn page(rules: &Rules, about: About) -> String {
     let document = |id: &str| id.split('-').next().unwrap_or_default().to_owned();
     let rules: Rules = rules.iter().filter(|(id, _)| about(&document(id))).cloned().collect();
     let mut out = String::from(

@@ -67,7 +67,10 @@ impl Target {
             None => Some(self.config(false, false)?),
         };
         let config = self.shared.as_ref().or(own.as_ref()).context("one of them is there")?;
-        self.remote.start(&self.endpoint, config)
+        match self.sockets[..] {
+            [] => self.remote.start(&self.endpoint, config),
+            _ => self.remote.start_over(&self.endpoint, &self.sockets, config),
+        }
     }
 
     /// The end of a handshake.

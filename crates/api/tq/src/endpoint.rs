@@ -121,18 +121,23 @@ impl Endpoint {
         self.inner().connect(config, remote, server_name, None).map(Connecting::new)
     }
 
-    /// As [`Endpoint::connect_with`], from one of several sockets instead of the one where connections begin.
+    /// As [`Endpoint::connect_with`], from these of the endpoint's sockets instead of the one where connections begin. With
+    /// several the handshake is raced: its first packets leave on each, 10 ms apart in this order, and the connection goes
+    /// on where the server answers first, so that a dead first link costs next to nothing. That is for servers made with
+    /// this library: others may take the copies for something else. [`Path::socket`](crate::Path::socket) tells which won;
+    /// paths over the others are then opened as usual.
     ///
     /// # Errors
-    /// As [`Endpoint::connect`]; a socket that is not there reaches no address.
-    pub fn connect_from(
+    /// As [`Endpoint::connect`]; no socket, or one that is not there, reaches no address.
+    pub fn connect_over(
         &self,
-        socket: SocketId,
+        sockets: &[SocketId],
         config: &ClientConfig,
         remote: SocketAddr,
         server_name: &str,
     ) -> Result<Connecting, ConnectError> {
-        self.inner().connect(config, remote, server_name, Some(socket)).map(Connecting::new)
+        let (first, others) = sockets.split_first().ok_or(ConnectError::InvalidRemote(remote))?;
+        self.inner().connect(config, remote, server_name, Some((*first, others))).map(Connecting::new)
     }
 
     /// The next connection attempt; `None` once the endpoint is closed. Any number of tasks may wait.
@@ -242,6 +247,28 @@ impl Endpoint {
         Ok(open.iter().filter(|shared| shared.leave_socket(id.0, first, local)).count())
     }
 
+    /// Says that the link of a socket is gone, as a monitor of interfaces knows before any packet is lost: its paths rest, what
+    /// was under way there goes again on others at once, and peers are told. The endpoint finds out by itself when sending
+    /// fails, but not when packets vanish.
+    pub fn link_down(&self, socket: SocketId) {
+        self.tell_link(|core, now| core.on_link_down(now, socket.0, None));
+    }
+
+    /// Says that the link of a socket works again, or that something about it has changed: its paths are probed at once.
+    pub fn link_up(&self, socket: SocketId) {
+        self.tell_link(|core, now| core.on_link_up(now, socket.0, None));
+    }
+
+    fn tell_link(&self, tell: impl Fn(&mut tq_quic::Connection, Instant)) {
+        let open = lock(&self.inner().state).connections();
+        for shared in open {
+            shared.act(|state| {
+                let now = state.at(Clock::now());
+                tell(&mut state.core, now);
+            });
+        }
+    }
+
     /// The sockets there are, oldest first.
     pub fn sockets(&self) -> Vec<SocketInfo> {
         self.inner().sockets.list()
@@ -346,25 +373,29 @@ impl Inner {
         config: &ClientConfig,
         remote: SocketAddr,
         server_name: &str,
-        from: Option<SocketId>,
+        over: Option<(SocketId, &[SocketId])>,
     ) -> Result<Hold, ConnectError> {
         let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
-        let (socket, local) = match from {
-            None => self.sockets.first(),
-            Some(id) => (id.0, self.sockets.addr(id).ok_or(ConnectError::InvalidRemote(remote))?),
-        };
-        if !reaches(local, remote) {
-            return Err(ConnectError::InvalidRemote(remote));
+        let invalid = ConnectError::InvalidRemote(remote);
+        let (first, others) = over.unwrap_or((SocketId(self.sockets.first().0), &[]));
+        for id in std::iter::once(&first).chain(others) {
+            if !self.sockets.addr(*id).is_some_and(|local| reaches(local, remote)) {
+                return Err(invalid);
+            }
         }
         let mut state = lock(&self.state);
         if state.closed {
             return Err(ConnectError::EndpointClosed);
         }
         let now = state.at(Clock::now());
-        let (key, core) = state
+        let (key, mut core) = state
             .core
-            .connect(now, config.core(), remote, socket, server_name)
+            .connect(now, config.core(), remote, first.0, server_name)
             .map_err(|error| ConnectError::Tls { name: server_name.into(), reason: error.0 })?;
+        for id in others {
+            // One named twice, or too many, do not take part.
+            let _ = core.race_over(tq_quic::Local { socket: id.0, ip: None });
+        }
         Ok(self.admit(state, key, core, Side::Client, remote))
     }
 

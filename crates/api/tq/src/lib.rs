@@ -31,7 +31,7 @@
 //! # Several paths
 //! Off unless both ends set [`TransportConfig::max_paths`] (draft-ietf-quic-multipath-21); a peer that does not know it gets
 //! a connection of one path. An endpoint has a socket for each link ([`Endpoint::add_socket`]), which come and go while
-//! connections run ([`Endpoint::remove_socket`]). A server needs no more than one: on `[::]` it takes paths on all its
+//! connections run ([`Endpoint::remove_socket`]); [`Endpoint::connect_over`] races the handshake over them. A server needs no more than one: on `[::]` it takes paths on all its
 //! addresses and answers from where it was asked. `cargo run -p tq --example multipath` shows all of it.
 //!
 //! | who may | what |
@@ -41,7 +41,8 @@
 //! | either | [`Path::set_status`] (a path is a backup if one end says so), [`Path::close`], [`Path::ping`], [`Connection::send_datagram_on`], listen to [`Connection::path_events`] |
 //!
 //! Each end schedules what it sends, downloads therefore the server. Stream data goes on any path; what a path that fails had
-//! under way goes again on others.
+//! under way goes again on others. A device, route or address that is gone is noticed when sending fails, and looked for four
+//! times a second; who watches interfaces says so earlier with [`Endpoint::link_down`] and [`Endpoint::link_up`].
 //!
 //! # Dropping
 //! * The last handle of a connection (`Connection`, its streams, a `Connecting`) closes it with code 0 and no
@@ -95,6 +96,7 @@ pub use stats::{ConnectionStats, EndpointStats};
 pub use tq_event as event;
 pub use tq_quic as quic;
 pub use tq_quic::handshake::PeerIdentity;
+pub use tq_quic::sched::{Cause as HealthCause, Health as PathHealth};
 pub use tq_quic::{
     ClosePathError, EarlyData, EndpointConfig, PathEvent, PathInfo, PathState, PathStats,
     Status as PathStatus, StreamConfig, WindowBudget,

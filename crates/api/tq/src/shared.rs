@@ -4,6 +4,7 @@
 //! the connection in the [`Queue`] of. Locks nest in one order only: connection, then endpoint or queue.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Waker;
 
@@ -49,12 +50,23 @@ pub(crate) struct State {
     pub(crate) held: VecDeque<Held>,
     /// Whether it waits for a socket and is on no list but that socket's, `queued` or not.
     pub(crate) parked: bool,
+    /// Links to which there was no way when something was to leave there.
+    pub(crate) lost_links: Vec<LostLink>,
     /// Where events of paths go, once somebody listens.
     pub(crate) path_events: Option<broadcast::Sender<PathEvent>>,
     /// The socket somebody waits to have moved to, and whether that worked.
     pub(crate) moving: Option<(u32, Option<bool>)>,
     /// Datagrams of [`tq_quic::Connection::receive`] and application calls must not see time go back.
     latest: Instant,
+}
+
+/// A link that is not there, and when to look again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostLink {
+    pub(crate) socket: u32,
+    pub(crate) local_ip: Option<IpAddr>,
+    pub(crate) remote: SocketAddr,
+    pub(crate) again: Instant,
 }
 
 /// Conditions any number of tasks may wait for.
@@ -94,6 +106,7 @@ impl Shared {
             queued: false,
             held: VecDeque::new(),
             parked: false,
+            lost_links: Vec::new(),
             path_events: None,
             moving: None,
             latest: Instant::ZERO,

@@ -194,6 +194,7 @@ fn a_device_that_goes_away_costs_its_path_only() {
         transfer(&client, &accepted, || ip("link set c0 down")).await;
         ip("link set c0 up");
         ip(&format!("route replace {SERVER}/32 via 10.9.0.2 dev c0 metric 10"));
+        // Looked for by itself.
         let before = sent(&client, 0);
         while sent(&client, 0) < before + (1 << 20) {
             transfer(&client, &accepted, || ()).await;
@@ -228,5 +229,30 @@ fn a_device_that_is_full_holds_up_its_path_only() {
         }
         let (slow, fast) = (sent(&client, 0), sent(&client, 1));
         assert!(fast > 3 * slow && slow > 100_000, "{slow} {fast}");
+    });
+}
+
+#[test]
+fn a_handshake_is_raced_past_a_dead_first_link() {
+    let Some(wires) = Wires::new() else { return };
+    wires.server.run(|| ip("link set s0 down")).unwrap();
+    wires.run(|server, config| async move {
+        let any: SocketAddr = "0.0.0.0:0".parse().unwrap();
+        let options = tq::udp::Options { device: Some("c0".into()), ..Default::default() };
+        let endpoint = Endpoint::builder().socket(options).bind(any).unwrap();
+        let first = endpoint.sockets()[0].id;
+        let second = endpoint.add_socket(Some("c1"), any).unwrap();
+        let to = SocketAddr::new(SERVER.parse().unwrap(), 4433);
+        let connecting = endpoint.connect_over(&[first, second], &config, to, "localhost").unwrap();
+        let accepting = async { server.accept().await.unwrap().await.unwrap() };
+        let (client, accepted) = tokio::join!(connecting, accepting);
+        let client = client.unwrap();
+        assert_eq!(client.path(PathId(0)).socket(), Some(second));
+        transfer(&accepted, &client, || ()).await;
+        assert!(endpoint.connect_over(&[], &config, to, "localhost").is_err());
+        // What a monitor of interfaces would say.
+        endpoint.link_down(first);
+        endpoint.link_up(first);
+        transfer(&client, &accepted, || ()).await;
     });
 }

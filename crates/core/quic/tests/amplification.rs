@@ -215,7 +215,8 @@ fn a_probe_of_the_handshake_repeats_the_acknowledgement_that_may_be_lost() {
     let probes = raw.packets();
     assert!(!probes.is_empty());
     for probe in probes {
-        let acked = |frame: &Frame<'_>| matches!(frame, Frame::Ack(ack) if ack.ranges().next() == Some(9..=9));
+        let acked =
+            |frame: &Frame<'_>| matches!(frame, Frame::Ack(ack) if ack.ranges().next() == Some(9..=9));
         assert!(probe.frames().iter().any(acked) && probe.frames().contains(&Frame::Ping), "{probe:?}");
     }
 }

@@ -158,7 +158,8 @@ fn an_interface_event_makes_the_gap_one_round_trip_of_the_survivor() {
             // a round trip, and a full queue each way
             let most = LINES[1 - cut].rtt_ms + 2 * LINES[1 - cut].queue_ms;
             assert!(gap <= Duration::from_millis(most), "{from:?} {cut}: {gap:?}");
-            let health = net.pair.client(stream.client).path_stats(PathId(cut as u32)).expect("a path").health;
+            let health =
+                net.pair.client(stream.client).path_stats(PathId(cut as u32)).expect("a path").health;
             assert_eq!(health, Health::Out);
             // and back
             net.cut(cut, ALIVE);
@@ -238,7 +239,8 @@ fn what_a_slow_path_still_holds_at_the_end_goes_again_on_a_fast_one() {
         let begin = net.pair.now;
         stream.run(&mut net, Duration::from_secs(20));
         assert!(stream.done);
-        let again: u64 = stream.sender(&mut net.pair).stats().paths.iter().map(|path| path.bytes_resent).sum();
+        let again: u64 =
+            stream.sender(&mut net.pair).stats().paths.iter().map(|path| path.bytes_resent).sum();
         (net.pair.now - begin, again)
     };
     let (weighed, again) = took(Kind::MinRtt);

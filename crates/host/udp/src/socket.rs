@@ -5,7 +5,7 @@
 //! never connected, so one socket serves all connections of a link.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::AtomicBool;
 
@@ -97,6 +97,24 @@ impl Socket {
     /// None are known.
     pub fn device(&self) -> io::Result<Option<String>> {
         Ok(self.inner.device()?.map(|name| String::from_utf8_lossy(&name).into_owned()))
+    }
+
+    /// Whether the kernel knows a way from this socket (its device, its address, or `local_ip`) to `remote`. Asked of the
+    /// routing table; nothing is sent, so a link that swallows packets counts as a way.
+    pub fn has_route(&self, remote: SocketAddr, local_ip: Option<IpAddr>) -> bool {
+        let remote = normal(remote);
+        let ask = || {
+            let probe = socket2::Socket::new(Domain::for_address(remote), Type::DGRAM, Some(Protocol::UDP))?;
+            if let Some(device) = self.inner.device()? {
+                probe.bind_device(Some(&device))?;
+            }
+            let own = local_ip.unwrap_or(self.local_addr()?.ip()).to_canonical();
+            if !own.is_unspecified() && own.is_ipv4() == remote.is_ipv4() {
+                probe.bind(&SocketAddr::new(own, 0).into())?;
+            }
+            probe.connect(&remote.into())
+        };
+        ask().is_ok()
     }
 
     /// Bytes the kernel really holds for receiving and sending. Linux counts its own overhead in, so that

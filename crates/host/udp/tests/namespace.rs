@@ -120,9 +120,16 @@ fn a_device_that_goes_away_makes_its_peers_unreachable() {
         let from = Socket::bind("0.0.0.0:0".parse().unwrap(), &options).unwrap();
         let remote = "10.9.9.2:9".parse().unwrap();
         from.send(&datagram(remote, b"hello")).unwrap();
-        assert!(Command::new("ip").args(["link", "del", "one"]).status().unwrap().success());
-        let result = from.send(&datagram(remote, b"hello"));
-        assert!(matches!(result, Err(SendError::Unreachable(_))), "{result:?}");
+        assert!(from.has_route(remote, None));
+        for (words, there) in
+            [("link set one down", false), ("link set one up", true), ("link del one", false)]
+        {
+            assert!(Command::new("ip").args(words.split(' ')).status().unwrap().success());
+            assert_eq!(from.has_route(remote, None), there, "{words}");
+            let result = from.send(&datagram(remote, b"hello"));
+            assert_eq!(result.is_ok(), there, "{words}: {result:?}");
+            assert!(there || matches!(result, Err(SendError::Unreachable(_))), "{words}: {result:?}");
+        }
     });
 }
 

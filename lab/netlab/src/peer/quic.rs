@@ -126,8 +126,7 @@ impl Server {
         Ok(Self { port, uploads, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Runs a transfer from `namespace` over these links, the first of which has the handshake; those marked are on
-    /// standby.
+    /// Runs a transfer from `namespace` over these links, which race for the handshake; those marked are on standby.
     pub fn transfer(
         &self,
         namespace: &Namespace,
@@ -219,11 +218,12 @@ impl Links {
     /// Keeps a path over each further link as long as the connection lasts.
     fn keep(&self, connection: &Connection, sockets: &[SocketId]) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        for (place, ((link, standby), socket)) in self.links.iter().zip(sockets).enumerate() {
+        let won = connection.path(PathId(0));
+        for ((link, standby), socket) in self.links.iter().zip(sockets) {
+            let mut first = Some(won.clone()).filter(|path| path.socket() == Some(*socket));
             let (connection, to, standby, socket) =
                 (connection.clone(), self.server(*link), *standby, *socket);
             tasks.spawn(async move {
-                let mut first = (place == 0).then(|| connection.path(PathId(0)));
                 while connection.close_reason().is_none() {
                     let path = match first.take() {
                         Some(path) => Ok(path),
@@ -253,7 +253,7 @@ async fn lasts(connection: &Connection, path: &Path, standby: bool) {
 async fn client(own: Transfer, to: Links, config: ClientConfig, streams: Vec<(u64, Progress)>) -> Result<()> {
     let (endpoint, sockets) = to.endpoint()?;
     let stop = own.stop;
-    let connecting = endpoint.connect_with(&config, to.server(own.link), "lab")?;
+    let connecting = endpoint.connect_over(&sockets, &config, to.server(own.link), "lab")?;
     let connection = timeout(stop - Clock::now(), connecting).await.context("no handshake in time")??;
     let _paths = to.keep(&connection, &sockets);
     let mut running = JoinSet::new();

@@ -217,8 +217,8 @@ fn a_path_that_dies_in_silence_loses_nothing() {
     }
 }
 
-/// noq 1.4 puts all acknowledgements on the first of its paths. If that one dies, none arrives: all paths are silent then,
-/// though one carries data, until noq gives the dead one up (by a time-out that is off unless it is asked for) or our
+/// noq 1.4 puts all acknowledgements on the first of its paths. If that one dies, none arrives: a sender cannot tell which
+/// path is dead, though one carries data, until noq gives it up (by a time-out that is off unless it is asked for) or our
 /// application does.
 #[test]
 fn what_we_send_outlives_a_path_on_which_noq_acknowledges_if_that_is_closed() {
@@ -241,11 +241,9 @@ fn what_we_send_outlives_a_path_on_which_noq_acknowledges_if_that_is_closed() {
     }
     for cut in [0, 1] {
         check(we_open(&TWO, 2), [4 * MIB, 0], cut, |pair| {
-            assert!([0, 1].iter().all(|id| pair.client.path(*id).expect("a path").silent));
             pair.client.close_path(pair.now, 0, 0x3e76);
         });
         check(noq_opens(&TWO, 2), [0, 4 * MIB], cut, |pair| {
-            assert!([0, 1].iter().all(|id| pair.server.path(*id).expect("a path").silent));
             pair.server.close_path(pair.now, 0, 0x3e76);
         });
     }

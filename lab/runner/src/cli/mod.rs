@@ -8,6 +8,7 @@ use tq_quic::sched::Kind as Scheduler;
 use tq_scenario::Cc;
 
 mod failover;
+mod fair;
 mod grid;
 mod jobs;
 mod list;
@@ -46,6 +47,8 @@ enum Command {
     Grid(grid::Args),
     /// The longest pause in delivery when one of two links goes silent, over many seeds.
     Failover(failover::Args),
+    /// Two CUBIC connections on each link of `single`, beside what theory makes of an ideal pair.
+    Fair(fair::Args),
     /// The scenario files there are, one line each.
     List(list::Args),
     /// The plots of docs/simulator.md.
@@ -80,6 +83,7 @@ pub(crate) fn run() -> Result<bool> {
         Command::Suite(args) => suite::run(&args),
         Command::Grid(args) => grid::run(&args),
         Command::Failover(args) => failover::run(&args),
+        Command::Fair(args) => fair::run(&args),
         Command::List(args) => list::run(&args),
         Command::Plots(args) => plots::run(&args),
     }

@@ -1,6 +1,7 @@
 //! The world of a run: a client and a server at the two ends of the links that are played, the scenario's time line, its
-//! programs. Each link joins an interface of the client with one of the server; with several the client opens a path on
-//! each, and the server answers from the address that was asked.
+//! programs. A single link joins client and server. Several join interfaces of the client with a router in front of the
+//! server, which has an address for each; the handshake is raced over all of them, the client opens a path on each, and the
+//! server answers from the address that was asked.
 //!
 //! Changes of a link are announced at the start, so that packets that leave after one feel it. Decides which acts of
 //! a scenario can be done; the others are told.
@@ -11,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Result;
-use tq_linkmodel::Change;
+use tq_linkmodel::{Change, LinkConfig};
 use tq_quic::TransportConfig;
 use tq_scenario::{Act, Action, Kind, Scenario};
 use tq_sim::app::{App, Bond, BondSpec, Many, PathLog, PathOrder, PathWatch, Serve, Shared as Report, Way};
@@ -20,7 +21,7 @@ use tq_sim::ledger::Ledger;
 use tq_sim::qlog::Qlog;
 use tq_sim::quic::{Connect, HostConfig, QuicHost, ServerSetup};
 use tq_sim::session::{SeededTls, TlsConfig};
-use tq_sim::{End, LinkId, NatId, NodeId, World};
+use tq_sim::{End, LinkId, NatId, NodeId, Prefix, World};
 use tq_time::Instant;
 
 use super::load::{self, Running};
@@ -76,6 +77,38 @@ pub(super) fn server(place: usize) -> IpAddr {
     Ipv4Addr::new(198, 51, 100, 1 + place as u8).into()
 }
 
+fn router_end(place: usize) -> IpAddr {
+    Ipv4Addr::new(10, place as u8, 0, 1).into()
+}
+
+/// Which lane an address of the client's side belongs to; `None` if a scenario named it.
+pub(super) fn lane_of(remote: IpAddr) -> Option<usize> {
+    match remote {
+        IpAddr::V4(ip) => match ip.octets() {
+            [10, place, ..] => Some(place.into()),
+            [203, 0, third, _] => third.checked_sub(113).map(usize::from),
+            _ => None,
+        },
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// A router in front of the server if there are several links, joined by a wire that costs nothing.
+fn front(world: &mut World, server_node: NodeId, links: usize) -> Option<NodeId> {
+    if links < 2 {
+        return None;
+    }
+    let router = world.router("router");
+    let wire = world.link(
+        "wire",
+        End::new(router, Ipv4Addr::new(198, 51, 100, 254)),
+        End::new(server_node, server(0)),
+        &LinkConfig::default(),
+    );
+    (1..links).for_each(|place| world.add_address(wire, server_node, server(place)));
+    Some(router)
+}
+
 /// What the two ends of a pair are made of.
 type Transports = [(Arc<TransportConfig>, usize); 2];
 
@@ -88,16 +121,29 @@ impl Net {
             world.bottleneck(id, &config);
         }
         let nodes = [world.host("client"), world.host("server")];
+        let far = front(&mut world, nodes[1], links.len());
         let mut lanes = Vec::new();
         for (place, index) in links.iter().copied().enumerate() {
             let named = &scenario.links[index];
             let link = world.link_seeded(
                 named.name.clone(),
                 End::new(nodes[0], client(place)),
-                End::new(nodes[1], server(place)),
+                far.map_or(End::new(nodes[1], server(place)), |router| End::new(router, router_end(place))),
                 &scenario.link_config(index, seed),
                 scenario.link_seed(index, seed),
             );
+            if let Some(router) = far {
+                // each address of the client's is reached over its own link, not over the shortest way
+                let named = scenario.acts_with(seed).into_iter().filter(|act| act.link == Some(index));
+                let named = named.filter_map(|act| match act.action {
+                    Action::Address(to) => to,
+                    _ => None,
+                });
+                for (address, bits) in [(client(place), 16), (outside(place), 24)] {
+                    world.route(router, Prefix::new(address, bits), link);
+                }
+                named.for_each(|address| world.route(router, address, link));
+            }
             let nat = scenario.nat_config(index, outside(place));
             let nat = nat.and_then(|nat| world.nat(link, nodes[0], nat));
             let shared = [named.up.bottleneck, named.down.bottleneck];
@@ -179,7 +225,8 @@ impl Net {
                 remote: SocketAddr::new(server(*place), 443),
                 standby: scenario.links[self.lanes[*place].index].standby,
             });
-            let (bond, log) = Bond::new(BondSpec { ways: ways.collect(), orders, ..BondSpec::default() });
+            let spec = BondSpec { ways: ways.collect(), orders, race: true, ..BondSpec::default() };
+            let (bond, log) = Bond::new(spec);
             self.logs[0] = log;
             own = own.and(bond);
         }

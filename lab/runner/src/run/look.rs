@@ -4,7 +4,7 @@ use tq_linkmodel::Direction;
 use tq_quic::PathInfo;
 use tq_time::Instant;
 
-use super::build::{Host, Net};
+use super::build::{self, Host, Net};
 use super::load;
 use super::outcome::{Lane, Outcome, PathEnds, Sample};
 
@@ -53,17 +53,16 @@ impl Net {
         self.silent[side] = silent;
     }
 
-    /// The lane of a server's path: each has an address of the server's own.
+    /// The lane of a server's path, by the client's address; else by the server's own, which is asked from that lane.
     fn lane_of(&self, info: &PathInfo) -> usize {
-        let address = info.local_ip.filter(|_| self.lanes.len() > 1);
-        (0..self.lanes.len()).find(|place| address == Some(super::build::server(*place))).unwrap_or(0)
+        let asked = || (0..self.lanes.len()).find(|place| info.local_ip == Some(build::server(*place)));
+        build::lane_of(info.remote.ip()).or_else(asked).filter(|place| *place < self.lanes.len()).unwrap_or(0)
     }
 
     /// All that was seen.
     pub(super) fn finish(mut self) -> Outcome {
-        let counters = |lane: &super::build::Lane| {
-            Direction::BOTH.map(|direction| self.world.counters(lane.link, direction))
-        };
+        let counters =
+            |lane: &build::Lane| Direction::BOTH.map(|direction| self.world.counters(lane.link, direction));
         let lanes: Vec<Lane> = self
             .lanes
             .iter()

@@ -16,7 +16,7 @@ use super::{Driver, Held, Slot};
 use crate::endpoint::Inner;
 use crate::lock;
 use crate::reactor::writable;
-use crate::shared::{Shared, State};
+use crate::shared::{LostLink, Shared, State};
 
 /// Trains of one connection before the next connection is visited.
 const TRAINS: usize = 4;
@@ -26,6 +26,8 @@ const VISITS: usize = 16;
 const HELD: usize = 4;
 /// How soon a connection that waits for a socket is visited again for what is overdue already: that waits for the socket.
 const PATIENCE: Duration = Duration::from_millis(1);
+/// How often is looked whether a link that was lost is there again, as often as paths that are out are probed.
+const LOOK: Duration = Duration::from_millis(250);
 /// A departure this close is now: no timer is so exact.
 const EARLY: Duration = Duration::from_micros(10);
 /// What became of a train.
@@ -34,6 +36,8 @@ enum Sent {
     Gone,
     /// The path does not carry datagrams of this size.
     TooBig(usize),
+    /// It did not leave: the link it was for is not there.
+    NoLink,
     /// The socket has turned out to be full; this many bytes left.
     Full(usize),
     /// The socket is full, and others wait already.
@@ -98,6 +102,9 @@ impl Driver {
         if state.core.deadline().is_some_and(|at| at <= now) {
             state.core.on_deadline(now);
         }
+        if !state.lost_links.is_empty() {
+            self.look_for_links(&mut state, now);
+        }
         for _ in 0..TRAINS {
             state.drain_events(&mut self.woken);
             if drain_endpoint_events(&self.inner, &shared, &mut state) {
@@ -115,6 +122,7 @@ impl Driver {
             state = shared.lock();
             match sent {
                 Sent::Gone => {}
+                Sent::NoLink => state.lose_link(&transmit),
                 Sent::TooBig(size) => {
                     let now = state.at(Clock::now());
                     state.core.on_too_big(now, transmit.socket, transmit.remote, size);
@@ -136,6 +144,23 @@ impl Driver {
         drop(state);
         // Its turn is over but perhaps not its data; it stays queued.
         self.turn.push_back(shared);
+    }
+
+    /// Links that were lost and to which there is a way again.
+    fn look_for_links(&self, state: &mut State, now: Instant) {
+        let State { lost_links, core, .. } = state;
+        lost_links.retain_mut(|lost| {
+            if lost.again > now {
+                return true;
+            }
+            lost.again = now + LOOK;
+            let slot = self.sockets.iter().find(|slot| slot.number == lost.socket);
+            let found = slot.is_none_or(|slot| slot.socket.get_ref().has_route(lost.remote, lost.local_ip));
+            if found {
+                core.on_link_up(now, lost.socket, lost.local_ip);
+            }
+            !found
+        });
     }
 
     /// Puts the next train of a connection into the buffer, if it may leave now.
@@ -167,6 +192,8 @@ impl Driver {
             let early = state.held.iter().map(|held| held.transmit.depart_at).filter(|at| *at > now + EARLY);
             at = at.map(|at| at.max(now + PATIENCE)).into_iter().chain(early).min();
         }
+        let look = state.lost_links.iter().map(|lost| lost.again).min();
+        let at = at.into_iter().chain(look).min();
         state.queued = false;
         drop(state);
         self.woken.fire(&shared.signals);
@@ -212,9 +239,12 @@ impl Driver {
                 if slot.full.is_some() { Sent::Full(sent) } else { Sent::Gone }
             }
             Err(SendError::TooBig) => Sent::TooBig(transmit.segment.unwrap_or(transmit.len)),
-            Err(_) => {
+            Err(error) => {
                 lock(&self.inner.state).stats.send_errors += 1;
-                Sent::Gone
+                match error {
+                    SendError::Unreachable(_) | SendError::BadSource(_) => Sent::NoLink,
+                    _ => Sent::Gone,
+                }
             }
         }
     }
@@ -231,6 +261,21 @@ impl Driver {
             state.core.set_writable(socket, false);
         }
         state.parked
+    }
+}
+
+impl State {
+    /// A train did not leave because the device, the route or the source address is gone. A client has a socket for each
+    /// link, so that concerns all its paths there. A server's socket serves many links, and its paths are left to find out.
+    fn lose_link(&mut self, transmit: &Transmit) {
+        let &Transmit { socket, remote, local_ip, .. } = transmit;
+        let known = self.lost_links.iter().any(|lost| (lost.socket, lost.local_ip) == (socket, local_ip));
+        if known || self.core.side().is_server() || !self.core.is_multipath() {
+            return;
+        }
+        let now = self.at(Clock::now());
+        self.core.on_link_down(now, socket, local_ip);
+        self.lost_links.push(LostLink { socket, local_ip, remote, again: now + LOOK });
     }
 }
 

@@ -54,7 +54,9 @@ impl Connection {
         let others = self.paths.iter().enumerate().filter(|(at, other)| {
             *at != ix && other.state.is_usable() && other.is_healthy() && other.rtt.has_sample()
         });
-        let flowing = |path: &Path| path.space.sent.oldest_waiting().is_some();
+        // probes of one that is out are no traffic
+        let flowing =
+            |path: &Path| path.health() != Health::Out && path.space.sent.oldest_waiting().is_some();
         let demand = self.streams.wants_data() || self.datagrams.wants();
         let keep = demand || self.paths.iter().any(flowing);
         Load {
@@ -282,7 +284,8 @@ impl Connection {
             // What is known to have arrived by another way leaves nothing to send: the next in line may.
             while self.streams.lost_bytes() == 0 {
                 let path = &self.paths[ix];
-                let Some((pn, ..)) = path.space.sent.next_waiting(path.rescued, |packet| !packet.copied) else {
+                let Some((pn, ..)) = path.space.sent.next_waiting(path.rescued, |packet| !packet.copied)
+                else {
                     self.paths[ix].resend = None;
                     break;
                 };

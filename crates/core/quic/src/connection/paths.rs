@@ -297,7 +297,10 @@ impl Connection {
         // What happened while it was being opened is no measure of how it does.
         path.monitor = Monitor::new(now);
         let rtt = path.rtt.has_sample().then(|| path.rtt.latest());
-        if let (Some(rtt), Some(ways)) = (rtt, &mut self.multipath.ways) {
+        if let (Some(rtt), Some(ways)) = (rtt, &mut self.multipath.ways)
+            && ways.control(id).is_none()
+        {
+            // its challenge was answered, and nothing was acknowledged before
             ways.on_sample(now, id, id, rtt, Duration::ZERO);
         }
         self.move_path(now, ix, Cause::Proof);
@@ -413,7 +416,9 @@ impl Connection {
     pub(crate) fn tell_path(&mut self, event: PathEvent) {
         let stands_for = |old: &Event| match (old, event) {
             (Event::Path(PathEvent::Status { path: of, .. }), PathEvent::Status { path, .. })
-            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => *of == path,
+            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => {
+                *of == path
+            }
             _ => false,
         };
         if let Some(old) = self.events.iter_mut().rev().find(|old| stands_for(old)) {

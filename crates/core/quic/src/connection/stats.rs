@@ -113,8 +113,8 @@ impl Connection {
 
     fn own_min_rtt(&self, ix: usize) -> Duration {
         let path = &self.paths[ix];
-        let own = self.multipath.ways.as_ref().and_then(|ways| ways.own_min(path.id));
-        own.unwrap_or_else(|| path.rtt.min())
+        let own = self.multipath.ways.as_ref().and_then(|ways| ways.own(path.id));
+        own.unwrap_or(&path.rtt).min()
     }
 
     pub(super) fn path_stats_at(&self, ix: usize) -> PathStats {

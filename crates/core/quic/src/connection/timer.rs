@@ -7,6 +7,7 @@ use tq_time::Instant;
 use super::Connection;
 use super::aside::Aside;
 use crate::error::ConnectionError;
+use crate::path::Path;
 
 /// Longest three PTO are taken for; no network that can be used has a PTO of 20 s.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -136,7 +137,10 @@ impl Connection {
     pub(crate) fn longest_pto(&self) -> Duration {
         let delay = self.peer_ack_delay();
         let live = self.paths.iter().filter(|path| path.state.is_live());
-        live.map(|path| path.pto_base(delay)).max().unwrap_or(Duration::from_secs(1))
+        // Its own way there and back counts, also where acknowledgements return by a shorter one.
+        let own = |path: &Path| Some(self.multipath.ways.as_ref()?.own(path.id)?.pto_base(delay));
+        let pto = |path: &Path| own(path).unwrap_or_default().max(path.pto_base(delay));
+        live.map(pto).max().unwrap_or(Duration::from_secs(1))
     }
 
     /// Starts the idle timeout anew: at least three PTO (RFC 9000 §10.1). The handshake has a timeout of its own.

@@ -7,6 +7,7 @@
 use core::time::Duration;
 
 use smallvec::SmallVec;
+use tq_cc::Rtt;
 use tq_sched::{AckPath, AckRouting, Budget, Cell, MAX_PATHS, OneWay, RttMatrix};
 use tq_time::Instant;
 use tq_wire::PathId;
@@ -73,9 +74,9 @@ impl Ways {
         self.matrix.fastest(now, data.0)
     }
 
-    /// Smallest round trip there and back on the path itself, if one was measured.
-    pub(crate) fn own_min(&self, path: PathId) -> Option<Duration> {
-        self.matrix.cell(path.0, path.0).map(|cell| cell.rtt.min())
+    /// Round trips there and back on the path itself, if any were measured.
+    pub(crate) fn own(&self, path: PathId) -> Option<&Rtt> {
+        self.matrix.cell(path.0, path.0).map(|cell| &cell.rtt)
     }
 
     /// Smallest round trip in the terms of congestion control.
@@ -138,7 +139,8 @@ impl Ways {
         self.routing.update(now, &self.places);
         for path in paths {
             let routes = self.routing.routes(now, path.id.0, true, false, &self.places);
-            path.ack_on = routes.fast.map(PathId);
+            // Until it is in use its own round trip is what everybody waits for.
+            path.ack_on = routes.fast.map(PathId).filter(|_| path.state.is_usable());
         }
     }
 }

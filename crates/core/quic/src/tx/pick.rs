@@ -134,7 +134,8 @@ impl Connection {
     /// earliest.
     fn pick(&mut self, now: Instant) -> Option<(Pick, Instant)> {
         let wanted = self.wants_shared();
-        if !wanted && !(self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0) {
+        let tail = self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0;
+        if !(wanted || tail) {
             return None;
         }
         let views = self.views(now);
@@ -155,7 +156,8 @@ impl Connection {
     fn late_data(&self, now: Instant, views: &[PathView]) -> Option<(Outstanding, Instant)> {
         let able = views.iter().filter(|view| view.fits(&Demand::default()));
         let best = able.min_by_key(|view| eta_optimistic(view))?;
-        let slowest = views.iter().max_by_key(|view| eta_optimistic(view)).filter(|view| view.id != best.id)?;
+        let slowest =
+            views.iter().max_by_key(|view| eta_optimistic(view)).filter(|view| view.id != best.id)?;
         let ahead = u64::try_from(eta_optimistic(slowest) - eta_optimistic(best)).ok()?;
         let lead = Duration::from_nanos(ahead).checked_sub(LEAST_GAIN)?;
         let ix = self.path_index(PathId(slowest.id))?;

@@ -82,7 +82,9 @@ impl Net {
             };
             counts.borrow_mut()[n][usize::from(direction == Direction::Down)] += 1;
             let packet = Packet { len: (flying.bytes.len() + HEADERS) as u32, ecn: flying.ecn, flow: 0 };
-            let Some(delivery) = links[n].offer(flying.at, direction, packet).delivery() else { return false };
+            let Some(delivery) = links[n].offer(flying.at, direction, packet).delivery() else {
+                return false;
+            };
             flying.at = delivery.at;
             flying.ecn = delivery.ecn;
             !theirs.borrow()[n][usize::from(direction == Direction::Down)]
@@ -191,9 +193,8 @@ impl Stream {
 
     /// Whether either end was told of the end of a path.
     pub fn abandoned(&self, pair: &Pair) -> bool {
-        let ended = |event: &Event| {
-            matches!(event, Event::Path(PathEvent::Abandoned { .. } | PathEvent::Failed(_)))
-        };
+        let ended =
+            |event: &Event| matches!(event, Event::Path(PathEvent::Abandoned { .. } | PathEvent::Failed(_)));
         pair.client.events.iter().chain(&pair.server.events).any(|(_, event)| ended(event))
     }
 

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
-use tq_quic::{Event, PathEvent, Status};
+use tq_quic::{Event, Local, PathEvent, Status};
 use tq_time::Instant;
 use tq_wire::PathId;
 
@@ -46,6 +46,9 @@ pub struct BondSpec {
     pub ways: Vec<Way>,
     /// What is to be done when, by place of the way, in order of time.
     pub orders: Vec<(Instant, usize, PathOrder)>,
+    /// Whether the handshake is raced over all ways that are not on standby. The server must be the same at the first way's
+    /// address on all of them.
+    pub race: bool,
     /// Time after which a path that failed is opened again. Default 0, which means a second.
     pub retry: Duration,
 }
@@ -83,6 +86,7 @@ pub struct Bond {
     orders: Vec<(Instant, usize, PathOrder)>,
     done: usize,
     retry: Duration,
+    race: bool,
     /// Multipath is in force.
     on: bool,
     log: Shared<PathLog>,
@@ -101,7 +105,15 @@ impl Bond {
         };
         let retry = if spec.retry.is_zero() { Duration::from_secs(1) } else { spec.retry };
         let places = spec.ways.into_iter().enumerate().map(place).collect();
-        let program = Self { places, orders: spec.orders, done: 0, retry, on: false, log: Rc::clone(&log) };
+        let program = Self {
+            places,
+            orders: spec.orders,
+            done: 0,
+            retry,
+            race: spec.race,
+            on: false,
+            log: Rc::clone(&log),
+        };
         (program, log)
     }
 
@@ -167,6 +179,18 @@ impl Bond {
         cx.wake_at(rests.chain(next).min());
     }
 
+    /// The first path exists already, on the way on which the handshake was won.
+    fn find_first(&mut self, cx: &mut AppContext<'_>) {
+        let now = cx.now();
+        let first = cx.connection().paths().find(|path| path.id == PathId::ZERO).map(|path| path.socket);
+        for place in &mut self.places {
+            place.path = (Some(place.way.socket) == first).then_some(PathId::ZERO);
+            if place.path.is_some() && place.status == Status::Backup {
+                let _ = cx.connection().set_path_status(now, PathId::ZERO, Status::Backup);
+            }
+        }
+    }
+
     fn hear(&mut self, cx: &mut AppContext<'_>, event: PathEvent) {
         let now = cx.now();
         let named = match event {
@@ -184,10 +208,7 @@ impl Bond {
         match (event, place) {
             (PathEvent::MayOpen, _) if !self.on => {
                 self.on = true;
-                // the first path exists already
-                if self.places.first().is_some_and(|place| place.status == Status::Backup) {
-                    let _ = cx.connection().set_path_status(now, PathId::ZERO, Status::Backup);
-                }
+                self.find_first(cx);
             }
             (PathEvent::Abandoned { .. }, Some(at)) => {
                 let place = &mut self.places[at];
@@ -200,6 +221,10 @@ impl Bond {
 
 impl App for Bond {
     fn on_start(&mut self, cx: &mut AppContext<'_>) {
+        for place in self.places.iter().skip(1).filter(|place| self.race && !place.way.standby) {
+            // a way that cannot take part is opened later like others
+            let _ = cx.connection().race_over(Local { socket: place.way.socket, ip: None });
+        }
         self.work(cx);
     }
 

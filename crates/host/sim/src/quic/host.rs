@@ -1,7 +1,7 @@
 //! The host itself: from calls of the network to calls of the core, and back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tq_quic::{
@@ -21,6 +21,20 @@ use crate::qlog::Qlog;
 /// IP and UDP headers before a payload, by the peer's family.
 const fn overhead(remote: SocketAddr) -> usize {
     if remote.is_ipv4() { 28 } else { 48 }
+}
+
+/// Tells a connection that the interface with an address lost or found its carrier.
+fn tell_link(now: Instant, sockets: &[SocketAddr], connection: &mut Connection, local: IpAddr, up: bool) {
+    for (number, bound) in (0..).zip(sockets) {
+        let wild = bound.ip().is_unspecified();
+        if wild || bound.ip() == local {
+            let address = wild.then_some(local);
+            match up {
+                true => connection.on_link_up(now, number, address),
+                false => connection.on_link_down(now, number, address),
+            }
+        }
+    }
 }
 
 /// Something to be done at a time given beforehand.
@@ -163,9 +177,15 @@ impl QuicHost {
         while let Some(entry) = self.plans.first_entry().filter(|entry| entry.key().0 <= now) {
             match entry.remove() {
                 Plan::Bind(socket, address) => {
-                    if let Some(bound) = self.sockets.get_mut(socket as usize) {
-                        *bound = address;
-                        cx.bind(socket, address);
+                    let Some(bound) = self.sockets.get_mut(socket as usize) else { continue };
+                    let before = std::mem::replace(bound, address);
+                    cx.bind(socket, address);
+                    if before.ip() != address.ip() {
+                        // the interface is another one, or has another address: as good as back
+                        let slots = self.slots.iter_mut().flatten();
+                        slots.for_each(|slot| slot.connection.on_link_up(now, socket, None));
+                        let handles: Vec<Handle> = self.handles().collect();
+                        handles.into_iter().for_each(|handle| self.touch(handle));
                     }
                 }
                 Plan::Connect(connect) => self.begin(now, *connect),
@@ -335,6 +355,9 @@ impl Process for QuicHost {
                 // the core is told what did not fit, the network tells what would have
                 let first = usize::from(mtu).saturating_sub(overhead(remote)) + 1;
                 slot.connection.on_too_big(now, socket, remote, first);
+            }
+            if let Notice::Carrier { local, up } = *notice {
+                tell_link(now, &self.sockets, &mut slot.connection, local, up);
             }
             slot.on_notice(now, notice);
         }

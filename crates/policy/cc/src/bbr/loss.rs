@@ -28,6 +28,8 @@ pub(super) struct Losses {
     pub(super) dry: u64,
     pub(super) ranges: u32,
     marked: bool,
+    /// Bytes delivered when a probe was answered that lost too much. What left before that is no news.
+    answered: Option<u64>,
     /// When recovery began: it ends with a packet sent after that.
     pub(super) recovering: Option<Instant>,
     /// Round in which it began.
@@ -56,6 +58,7 @@ impl Losses {
     /// Bytes delivered are counted from zero again.
     pub(super) fn recount(&mut self) {
         self.ends = 0;
+        self.answered = None;
     }
 
     pub(super) fn next_round(&mut self) {
@@ -66,6 +69,9 @@ impl Losses {
 impl Bbr {
     /// Packets were lost.
     pub(crate) fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
+        if self.losses.answered.is_some_and(|at| lost.flight.delivered_before <= at) {
+            return;
+        }
         self.note_loss();
         let bytes = lost.bytes.min(LARGEST);
         self.losses.lost = (self.losses.lost + bytes).min(LARGEST);
@@ -123,10 +129,12 @@ impl Bbr {
         self.losses.undo_state = None;
     }
 
-    /// The first loss of a round trip: what it changes can be taken back.
+    /// Something was lost. What follows from the first loss of a recovery on can be taken back.
     fn note_loss(&mut self) {
         if !self.losses.in_round {
             self.losses.ends = self.delivered;
+        }
+        if self.losses.recovering.is_none() {
             self.save_cwnd();
             self.losses.undo_state = None;
             self.losses.undo = Some(Undo {
@@ -151,14 +159,15 @@ impl Bbr {
         before + u64::try_from(more).unwrap_or(0).min(before)
     }
 
-    /// A probe lost too much with `bound` in flight; once per probe. The draft makes that the bound; here half of what
-    /// stood in the queue comes off, or two flows that take turns in losing keep whatever shares they have.
+    /// A probe lost too much with `bound` in flight; once per probe. The draft makes that the bound; here a quarter of
+    /// what stood in the queue comes off, or two flows that take turns in losing keep whatever shares they have.
     fn on_too_high(&mut self, now: Instant, bound: u64, app_limited: bool) {
         self.cycle.too_high = true;
         self.cycle.judging = false;
+        self.losses.answered = Some(self.delivered);
         if !app_limited {
             let queued = bound.saturating_sub(self.bdp(EVEN_GAIN));
-            self.model.inflight_longterm = (bound - queued / 2).max(scaled(self.target(), BETA));
+            self.model.inflight_longterm = (bound - queued / 4).max(scaled(self.target(), BETA));
         }
         if self.state == State::Up {
             self.losses.undo_state = Some(State::Up);

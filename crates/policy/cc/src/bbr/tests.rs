@@ -59,6 +59,18 @@ fn a_queue_of_a_tenth_of_the_path_is_enough() {
 }
 
 #[test]
+fn acknowledgements_that_come_in_clumps_cost_little() {
+    for (ms, queue, clump) in [(20, 100, 5), (40, 50, 5), (40, 100, 20), (5, 100, 2)] {
+        let mut link = link(ms * MS, queue);
+        link.clump = clump * MS;
+        link.add(Bbr, 1);
+        link.run(5 * SECOND);
+        let share = link.shares(30 * SECOND)[0];
+        assert!(share >= 0.9, "{ms} ms, {clump} ms apart: {share}");
+    }
+}
+
+#[test]
 fn random_loss_of_one_or_two_percent_costs_less_than_a_tenth() {
     for (ms, queue, loss) in
         [(40, 100, 10_000), (40, 100, 20_000), (10, 100, 20_000), (100, 100, 20_000), (600, 100, 15_625)]
@@ -80,7 +92,7 @@ fn a_rate_that_doubles_or_halves_is_followed() {
         link.run(10 * SECOND);
         link.rate = (RATE as f64 * factor) as u64;
         // Two cycles of two to three seconds: the rate of the cycle before is remembered. And a queue to drain.
-        link.run(if factor > 0.3 { 8 * SECOND } else { 20 * SECOND });
+        link.run(if (0.3..3.0).contains(&factor) { 8 * SECOND } else { 20 * SECOND });
         let share = link.shares(10 * SECOND)[0];
         let (mean, _) = link.queues();
         assert!(share >= 0.93 && mean < 0.5, "{name}: {share}, queue {mean}");
@@ -138,7 +150,7 @@ fn two_flows_share_a_link_evenly() {
         }
         let mean = ratios.iter().sum::<f64>() / ratios.len() as f64;
         assert!((0.8..=1.25).contains(&mean), "{ms} ms, {queue} %: {ratios:.2?}");
-        assert!(ratios.iter().all(|ratio| (0.7..=1.4).contains(ratio)), "{ms} ms, {queue} %: {ratios:.2?}");
+        assert!(ratios.iter().all(|ratio| (0.7..=1.5).contains(ratio)), "{ms} ms, {queue} %: {ratios:.2?}");
     }
 }
 
@@ -302,6 +314,24 @@ fn loss_at_a_queue_while_cruising_slows_down_until_the_next_probe_and_is_taken_b
     let window = bbr.window();
     bbr.on_spurious(now + 42 * MS);
     assert_eq!(bbr.window(), window);
+}
+
+#[test]
+fn what_a_probe_lost_is_answered_once() {
+    let mut link = link(40 * MS, 75);
+    link.add(Bbr, 3);
+    link.run(20 * SECOND);
+    for _ in 0..10_000 {
+        link.run(MS);
+        let bbr = bbr(&link, 0);
+        assert!(
+            bbr.state.is_probing() || bbr.model.bw() > RATE * 95 / 100,
+            "{:?} at {}",
+            bbr.state,
+            bbr.model.bw()
+        );
+    }
+    assert!(link.flows[0].lost > 0);
 }
 
 #[test]

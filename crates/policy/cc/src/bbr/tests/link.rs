@@ -66,6 +66,8 @@ pub(super) struct Link {
     pub(super) queue: u64,
     /// Share of packets lost on the way, of a million.
     pub(super) loss: u64,
+    /// Acknowledgements come back at multiples of this time only.
+    pub(super) clump: Duration,
     /// Sum and number of queue lengths packets met, bytes, and the longest.
     pub(super) queued: (u64, u64, u64),
     busy_until: Instant,
@@ -84,6 +86,7 @@ impl Link {
             delay,
             queue,
             loss: 0,
+            clump: Duration::from_nanos(1),
             queued: (0, 0, 0),
             busy_until: now,
             events: BinaryHeap::new(),
@@ -251,7 +254,9 @@ impl Link {
         if self.loss > 0 && self.draw() % 1_000_000 < self.loss {
             return;
         }
-        self.at(self.busy_until + self.delay, Event::Ack(flow, pn));
+        let clump = self.clump.as_nanos() as u64;
+        let back = (self.busy_until + self.delay).as_nanos().next_multiple_of(clump.max(1));
+        self.at(Instant::from_nanos(back), Event::Ack(flow, pn));
     }
 
     fn acked(&mut self, flow: usize, pn: u64) {

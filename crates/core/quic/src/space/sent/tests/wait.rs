@@ -27,7 +27,10 @@ fn copies_leave_the_packet_in_flight() {
     let mut bench = Bench::with(0..4, at(0));
     bench.hear(at(50), &[1..=1]);
     let next = |bench: &Bench, from| bench.sent.next_waiting(from, |_| true).map(|(pn, ..)| pn);
-    assert_eq!((next(&bench, 0), next(&bench, 1), next(&bench, 3), next(&bench, 4)), (Some(0), Some(2), Some(3), None));
+    assert_eq!(
+        (next(&bench, 0), next(&bench, 1), next(&bench, 3), next(&bench, 4)),
+        (Some(0), Some(2), Some(3), None)
+    );
     let (before, mut out) = (bench.sent.bytes_in_flight(), Vec::new());
     (0..10).for_each(|pn| bench.sent.copy_tokens(pn, &mut out));
     assert_eq!(out, [token(0), token(2), token(3)]);
