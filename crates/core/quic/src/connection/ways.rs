@@ -154,13 +154,12 @@ impl Connection {
     /// Where acknowledgements of path `of` go: whether on itself, and on which other one. What is due goes on the other one
     /// if there is one; the path itself then has a copy in what goes there anyway, and one now and then.
     pub(crate) fn ack_routes(&self, of: usize) -> (bool, Option<usize>) {
+        let able = |ix: usize| !self.paths[ix].is_blocked() && !self.is_full(self.paths[ix].tuple.socket);
         if self.paths.len() == 1 {
-            return (!self.paths[of].is_blocked(), None);
+            return (able(of), None);
         }
-        let speaks = |ix: &usize| {
-            let path = &self.paths[*ix];
-            path.state.is_live() && !path.is_blocked() && self.peer_cid(*ix).is_some()
-        };
+        let speaks =
+            |ix: &usize| self.paths[*ix].state.is_live() && able(*ix) && self.peer_cid(*ix).is_some();
         let serves = |ix: &usize| self.paths[*ix].state.is_usable() && self.paths[*ix].is_healthy();
         let own = speaks(&of);
         let fast = self.paths[of].ack_on.and_then(|id| self.path_index(id));
