@@ -32,6 +32,7 @@ fn a_path_whose_socket_is_full_gets_nothing_and_others_go_on() {
         pair.client(ends.0).set_writable(full, true);
         let mut flow = Flow::over(&mut pair, ends, Side::Client, 8 << 20);
         flow.run(&mut pair, 20 * SECOND);
-        assert!(sent(&mut pair, full) > before + (1 << 20));
+        // The other has grown a window for almost all of it by now.
+        assert!(sent(&mut pair, full) > before + 10_000);
     }
 }
