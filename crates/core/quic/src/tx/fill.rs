@@ -17,17 +17,19 @@ impl Connection {
     /// Initial and Handshake: acknowledgements, then CRYPTO, then a PING if a probe is owed and there is nothing else.
     // MUST 9000-12.5-2
     pub(super) fn fill_early(&mut self, now: Instant, id: SpaceId, data: bool, payload: &mut Payload<'_>) {
-        let probing = self.paths[0].probes[id.index()] > 0;
-        // A probe repeats the last ACK, which may be what is lost: a peer whose probes carry no data sends it again only
-        // when it learns that it did not arrive.
-        self.fill_ack(now, id, probing, payload);
-        if !data {
-            return;
-        }
         let level = if id == SpaceId::Initial { Level::Initial } else { Level::Handshake };
+        let probing = data && self.paths[0].probes[id.index()] > 0;
         if probing && !self.crypto.wants(level) {
             // Every probe takes what is not acknowledged, not the first alone: one may be enough to get on.
             self.crypto.send_again(level);
+        }
+        // A probe with nothing else repeats the last ACK, which may be what is lost: a peer whose probes carry no data
+        // sends it again only when it learns that it did not arrive. Others do without: to a peer that learns of its
+        // first packets late, the round trip looks long.
+        let alone = probing && !self.crypto.wants(level);
+        self.fill_ack(now, id, alone, payload);
+        if !data {
+            return;
         }
         self.crypto.write(level, payload);
         self.fill_probe(id, 0, payload);
