@@ -33,6 +33,6 @@ fn a_path_whose_socket_is_full_gets_nothing_and_others_go_on() {
         let mut flow = Flow::over(&mut pair, ends, Side::Client, 8 << 20);
         flow.run(&mut pair, 20 * SECOND);
         // it starts slowly beside one whose window has grown to megabytes
-        assert!(sent(&mut pair, full) > before + 50_000);
+        assert!(sent(&mut pair, full) > before + 10_000);
     }
 }

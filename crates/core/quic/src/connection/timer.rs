@@ -63,9 +63,10 @@ impl Connection {
     fn path_deadline(&self, ix: usize) -> Option<Instant> {
         let path = &self.paths[ix];
         let loss = self.loss_timer(ix).map(|(at, _)| at);
-        // an ACK that may not be sent is no reason to wake up
-        let ack = path.space.owed.deadline().filter(|_| self.ack_carrier(ix).is_some());
-        let (own, health) = (self.own_ack_at(ix), self.health_deadline(ix));
+        // an ACK that may not be sent is no reason to wake up, nor is one that waits for its socket
+        let speaks = |on: usize| !self.is_full(self.paths[on].tuple.socket);
+        let ack = path.space.owed.deadline().filter(|_| self.ack_carrier(ix).is_some_and(speaks));
+        let (own, health) = (self.own_ack_at(ix).filter(|_| speaks(ix)), self.health_deadline(ix));
         [loss, ack, own, health, path.validation.deadline(), path.paced_until].into_iter().flatten().min()
     }
 
