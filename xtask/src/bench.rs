@@ -30,13 +30,16 @@ struct Options {
     seconds: u64,
     json: bool,
     bulk_only: bool,
+    /// Leaves downloads out.
+    many_only: bool,
     peers: Vec<Stack>,
 }
 
 impl Options {
     fn parse(words: &[&str]) -> Result<Self> {
+        let peers = Stack::PEERS.to_vec();
         let mut options =
-            Self { rounds: 7, seconds: 4, json: false, bulk_only: false, peers: Stack::PEERS.to_vec() };
+            Self { rounds: 7, seconds: 4, json: false, bulk_only: false, many_only: false, peers };
         let mut words = words.iter();
         while let Some(&word) = words.next() {
             let number = |next: Option<&&str>| {
@@ -46,10 +49,13 @@ impl Options {
             match word {
                 "--json" => options.json = true,
                 "--bulk" => options.bulk_only = true,
+                "--many" => options.many_only = true,
                 "--rounds" => options.rounds = number(words.next())? as usize,
                 "--seconds" => options.seconds = number(words.next())?,
                 "--peer" => options.peers = vec![Stack::named(words.next().copied().unwrap_or_default())?],
-                _ => bail!("`{word}`: bench takes --json, --bulk, --rounds N, --seconds N and --peer NAME"),
+                _ => bail!(
+                    "`{word}`: bench takes --json, --bulk, --many, --rounds N, --seconds N, --peer NAME"
+                ),
             }
         }
         Ok(options)
@@ -62,7 +68,8 @@ struct Report {
     rounds: usize,
     seconds: u64,
     verdict: Verdict,
-    bulk: Bulk,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bulk: Option<Bulk>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshakes: Option<Counted>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +126,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let stacks: Vec<Stack> = [Stack::Ours].into_iter().chain(options.peers.iter().copied()).collect();
     let mut noise = Noise::default();
     let mut samples: Samples = stacks.iter().map(|stack| (*stack, Vec::new())).collect();
-    for round in 0..options.rounds {
+    for round in (0..options.rounds).filter(|_| !options.many_only) {
         let mut told = format!("round {} of {}:", round + 1, options.rounds);
         for at in order(stacks.len(), round) {
             noise.look();
@@ -141,6 +148,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         }
     }
     let (bulk, ratios) = bulk(&samples);
+    let bulk = (!options.many_only).then_some(bulk);
     let verdict = noise.verdict(&ratios);
     let Options { rounds, seconds, .. } = options;
     let report = Report { rounds, seconds, verdict, bulk, handshakes, requests };
@@ -233,7 +241,13 @@ fn medians(samples: &[Sample]) -> Sample {
 
 fn median_rate(rates: &[Rate]) -> Rate {
     let of = |field: fn(&Rate) -> f64| median(rates.iter().map(field).collect());
-    Rate { per_s: of(|rate| rate.per_s), client_cpu_ms: of(|rate| rate.client_cpu_ms) }
+    Rate {
+        per_s: of(|rate| rate.per_s),
+        client_cpu_ms: of(|rate| rate.client_cpu_ms),
+        server_cpu_ms: of(|rate| rate.server_cpu_ms),
+        p50_us: of(|rate| rate.p50_us),
+        p99_us: of(|rate| rate.p99_us),
+    }
 }
 
 /// The middle of the numbers, the upper one of two; 0 without any.
@@ -246,9 +260,7 @@ fn line(sample: &Sample) -> String {
     format!("{:.1} Gbit/s {:.2}/{:.2} s/GB", sample.gbit_s, sample.sender, sample.receiver)
 }
 
-fn table(report: &Report) -> String {
-    let Report { rounds, seconds, verdict, bulk, .. } = report;
-    let mut out = format!("median of {rounds} rounds of {seconds} s\n\n");
+fn bulk_table(bulk: &Bulk, out: &mut String) {
     out.push_str("| stack | Gbit/s | sender, CPU s/GB | receiver, CPU s/GB |\n|---|---|---|---|\n");
     let peers = bulk.peers.iter().map(|peer| (peer.stack, &peer.result));
     for (name, sample) in [("tquic", &bulk.ours)].into_iter().chain(peers) {
@@ -260,20 +272,29 @@ fn table(report: &Report) -> String {
         "\nbeside the best peer: goodput x {:.2}, CPU time of both ends x {:.2}",
         bulk.ratio_goodput_best_peer, bulk.ratio_cpu_best_peer
     );
+}
+
+fn table(report: &Report) -> String {
+    let Report { rounds, seconds, verdict, bulk, .. } = report;
+    let mut out = format!("median of {rounds} rounds of {seconds} s\n\n");
+    bulk.iter().for_each(|bulk| bulk_table(bulk, &mut out));
     for (title, counted) in [("handshakes", &report.handshakes), ("32-byte requests", &report.requests)] {
         let Some(counted) = counted else { continue };
         let _ = writeln!(
             out,
-            "\n| {title} | per second | client, CPU ms | beside the best peer |\n|---|---|---|---|"
+            "\n| {title} | per second | CPU us: client | server | us: median | 99 % | beside the best peer |\n\
+             |---|---|---|---|---|---|---|"
         );
         let peers = counted.peers.iter().map(|peer| (peer.stack, &peer.result));
         for (name, rates) in [("tquic", &counted.ours)].into_iter().chain(peers) {
             for Outstanding { outstanding, rate, ratio_best_peer } in &rates.by_outstanding {
                 let ratio = ratio_best_peer.map_or_else(String::new, |ratio| format!("x {ratio:.2}"));
-                let Rate { per_s, client_cpu_ms } = rate;
+                let Rate { per_s, client_cpu_ms, server_cpu_ms, p50_us, p99_us } = rate;
+                let (client, server) = (client_cpu_ms * 1e3, server_cpu_ms * 1e3);
                 let _ = writeln!(
                     out,
-                    "| {name}, {outstanding} at a time | {per_s:.0} | {client_cpu_ms:.4} | {ratio} |"
+                    "| {name}, {outstanding} at a time | {per_s:.0} | {client:.2} | {server:.2} | {p50_us:.0} \
+                     | {p99_us:.0} | {ratio} |"
                 );
             }
         }

@@ -6,6 +6,7 @@
 mod bulk;
 mod client;
 mod handshakes;
+mod latency;
 mod protocol;
 mod report;
 mod requests;
@@ -119,6 +120,9 @@ pub(crate) struct Tuning {
     /// Largest UDP payload to try, bytes: 1472 for Ethernet over IPv4, 8952 for jumbo frames.
     #[arg(long, value_name = "BYTES", default_value_t = 1452, value_parser = clap::value_parser!(u16).range(1200..=65507))]
     mtu: u16,
+    /// Take the path to carry datagrams of that size, without asking it.
+    #[arg(long)]
+    fixed_mtu: bool,
     /// Which path gets what this end sends, if there are several: aggregate, minrtt, roundrobin, weighted, blest or ecf.
     #[arg(long, value_name = "NAME", default_value = "minrtt", value_parser = scheduler)]
     scheduler: Scheduler,
@@ -139,6 +143,10 @@ impl Tuning {
     fn apply(&self, transport: &mut TransportConfig) {
         transport.congestion = self.cc;
         transport.max_mtu = self.mtu;
+        if self.fixed_mtu {
+            transport.initial_mtu = self.mtu;
+            transport.mtu_discovery = false;
+        }
         transport.scheduler = self.scheduler;
         transport.stream.max_bidi = 10_000;
     }

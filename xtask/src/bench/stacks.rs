@@ -5,6 +5,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -68,6 +69,11 @@ pub(super) struct Rate {
     pub(super) per_s: f64,
     /// CPU milliseconds of the client for one.
     pub(super) client_cpu_ms: f64,
+    /// The same of the server, as the kernel counts it: to 10 ms for all of them together.
+    pub(super) server_cpu_ms: f64,
+    /// Microseconds that half of them took at most, and all but one in a hundred.
+    pub(super) p50_us: f64,
+    pub(super) p99_us: f64,
 }
 
 /// What is counted.
@@ -123,6 +129,8 @@ impl Programs {
         if stack == Stack::Ours {
             command.arg("--cert").arg(self.certificate.join("cert.pem"));
             command.arg("--key").arg(self.certificate.join("key.pem"));
+            // As the peers' programs have it: nobody resumes, the size of datagrams is given.
+            command.args(["--no-tickets", "--fixed-mtu"]);
         } else {
             command.arg("--json");
         }
@@ -133,7 +141,7 @@ impl Programs {
         let mut command = self.command(stack, "1");
         command.args(["client", address, "--json", "--duration", &seconds.to_string()]);
         if stack == Stack::Ours {
-            command.arg("--insecure");
+            command.args(["--insecure", "--fixed-mtu"]);
         }
         command
     }
@@ -161,20 +169,46 @@ impl Programs {
 
     /// Handshakes or requests, so many at a time.
     pub(super) fn many(&self, stack: Stack, many: Many, outstanding: u32, seconds: u64) -> Result<Rate> {
-        let (_server, address, _output) = self.server(stack)?;
+        let (server, address, _output) = self.server(stack)?;
         let mut client = self.client(stack, &address, seconds);
         match many {
             Many::Handshakes => client.arg("--handshakes"),
             Many::Requests => client.args(["--requests", REQUEST]),
         };
         client.args(["--outstanding", &outstanding.to_string()]);
+        let before = server.cpu();
         let report = parse(&run::output(&mut client)?)?;
-        Ok(Rate { per_s: number(&report, "per_s")?, client_cpu_ms: number(&report, "client_cpu_ms")? })
+        let spent = server.cpu().saturating_sub(before).as_secs_f64();
+        let of = |field| number(&report, field);
+        Ok(Rate {
+            per_s: of("per_s")?,
+            client_cpu_ms: of("client_cpu_ms")?,
+            server_cpu_ms: spent * 1e3 / of("count")?.max(1.0),
+            p50_us: of("p50_us")?,
+            p99_us: of("p99_us")?,
+        })
     }
 }
 
 /// A server that ends with us.
 struct Server(Child);
+
+impl Server {
+    /// User and system time of its threads so far, or zero where the kernel does not tell.
+    fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()));
+        stat.ok()
+            .and_then(|stat| ticks(&stat))
+            .map_or(Duration::ZERO, |ticks| Duration::from_millis(10) * ticks)
+    }
+}
+
+/// User and system time in proc_pid_stat(5), in hundredths of a second. The second field may hold spaces.
+fn ticks(stat: &str) -> Option<u32> {
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let (user, system): (u32, u32) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
 
 impl Drop for Server {
     fn drop(&mut self) {

@@ -6,7 +6,7 @@ fn sample(gbit_s: f64, sender: f64, receiver: f64) -> Sample {
 }
 
 fn rate(per_s: f64) -> Rate {
-    Rate { per_s, client_cpu_ms: 0.5 }
+    Rate { per_s, client_cpu_ms: 0.5, server_cpu_ms: 0.25, p50_us: 20.0, p99_us: 90.0 }
 }
 
 #[test]
@@ -49,7 +49,14 @@ fn the_json_has_the_fields_that_others_read() {
         bulk(&[(Stack::Ours, vec![sample(2.0, 1.0, 1.0)]), (Stack::Noq, vec![sample(1.0, 2.0, 2.0)])]);
     let verdict = Verdict { valid: false, why: vec!["busy".into()] };
     let counted = || Some(Counted { ours: rates(), peers: vec![Peer { stack: "noq", result: rates() }] });
-    let report = Report { rounds: 1, seconds: 1, verdict, bulk, handshakes: counted(), requests: counted() };
+    let report = Report {
+        rounds: 1,
+        seconds: 1,
+        verdict,
+        bulk: Some(bulk),
+        handshakes: counted(),
+        requests: counted(),
+    };
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(json["bulk"]["ours"]["gbit_s"], 2.0);
     assert_eq!(json["bulk"]["peers"][0]["stack"], "noq");
@@ -60,6 +67,7 @@ fn the_json_has_the_fields_that_others_read() {
     );
     assert_eq!(json["handshakes"]["ours"]["by_outstanding"][0]["per_s"], 2.0);
     assert_eq!(json["requests"]["peers"][0]["by_outstanding"][0]["outstanding"], 1);
+    assert_eq!(json["requests"]["ours"]["by_outstanding"][0]["p99_us"], 90.0);
     assert_eq!(json["verdict"]["valid"], false);
     let text = table(&report);
     assert!(

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tq::{ClientConfig, Connecting, Connection, Endpoint, SocketId, Version, tls};
 
 use super::protocol::{ALPN, Order};
 use super::report::{Common, PathReport, Report};
-use super::{ClientOptions, PATHS, Tuning, bulk, handshakes, identity, requests};
+use super::{ClientOptions, PATHS, bulk, handshakes, identity, requests};
 use crate::cpu;
 use crate::link::{self, Link, Used};
 use crate::remote::Remote;
@@ -20,56 +20,32 @@ pub(super) struct Target {
     links: Vec<Link>,
     /// One for each link.
     sockets: Vec<SocketId>,
-    tuning: Tuning,
-    insecure: bool,
-    /// One for all connections, if sessions are to be resumed.
-    shared: Option<ClientConfig>,
+    config: ClientConfig,
+    resumes: bool,
 }
 
 impl Target {
     fn new(remote: Remote, options: &ClientOptions) -> Result<Self> {
-        let tuning = options.tuning.clone();
+        let settings = options.tuning.endpoint();
         let links = options.links.clone();
         let (endpoint, sockets) = match links[..] {
-            [] => (remote.endpoint(tuning.endpoint())?, Vec::new()),
-            _ => link::endpoint(tuning.endpoint(), &links, remote.addr)?,
+            [] => (remote.endpoint(settings)?, Vec::new()),
+            _ => link::endpoint(settings, &links, remote.addr)?,
         };
-        let insecure = options.insecure;
-        let mut target = Self { remote, endpoint, links, sockets, tuning, insecure, shared: None };
-        if options.resume || options.early {
-            target.shared = Some(target.config(true, options.early)?);
-        }
-        Ok(target)
+        let resumes = options.resume || options.early;
+        Ok(Self { remote, endpoint, links, sockets, config: config(options, resumes)?, resumes })
     }
 
-    fn config(&self, resumes: bool, early: bool) -> Result<ClientConfig> {
-        let trust = match self.insecure {
-            true => tls::ClientConfig::insecure(),
-            false => tls::ClientConfig::pinned_key(identity().spki()),
-        };
-        let trust = trust.alpn([ALPN]).key_log(true);
-        let mut config = ClientConfig::new(trust.early_data(early))?;
-        config.transport(|transport| self.tuning.apply(transport));
-        if self.links.len() > 1 {
-            config.max_paths(PATHS);
-        }
-        if resumes && self.tuning.v2 {
-            // tickets are of the version that is spoken in the end
-            config.version(Version::V2);
-        }
-        Ok(config)
+    /// Whether sessions are resumed.
+    pub(super) fn resumes(&self) -> bool {
+        self.resumes
     }
 
-    /// A handshake under way: without `resume` with a configuration of its own, which knows no earlier session.
+    /// A handshake under way.
     pub(super) fn start(&self) -> Result<Connecting> {
-        let own = match &self.shared {
-            Some(_) => None,
-            None => Some(self.config(false, false)?),
-        };
-        let config = self.shared.as_ref().or(own.as_ref()).context("one of them is there")?;
         match self.sockets[..] {
-            [] => self.remote.start(&self.endpoint, config),
-            _ => self.remote.start_over(&self.endpoint, &self.sockets, config),
+            [] => self.remote.start(&self.endpoint, &self.config),
+            _ => self.remote.start_over(&self.endpoint, &self.sockets, &self.config),
         }
     }
 
@@ -82,6 +58,25 @@ impl Target {
     pub(super) async fn connect(&self) -> Result<Connection> {
         self.complete(self.start()?).await
     }
+}
+
+/// One configuration for all connections.
+fn config(options: &ClientOptions, resumes: bool) -> Result<ClientConfig> {
+    let trust = match options.insecure {
+        true => tls::ClientConfig::insecure(),
+        false => tls::ClientConfig::pinned_key(identity().spki()),
+    };
+    let trust = trust.alpn([ALPN]).key_log(true).early_data(options.early).resumption(resumes);
+    let mut config = ClientConfig::new(trust)?;
+    config.transport(|transport| options.tuning.apply(transport));
+    if options.links.len() > 1 {
+        config.max_paths(PATHS);
+    }
+    if resumes && options.tuning.v2 {
+        // tickets are of the version that is spoken in the end
+        config.version(Version::V2);
+    }
+    Ok(config)
 }
 
 pub(super) async fn run(options: ClientOptions) -> Result<()> {

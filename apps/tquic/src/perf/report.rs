@@ -8,6 +8,7 @@ use serde::Serialize;
 use tq::ConnectionStats;
 use tq::quic::cc::Algorithm;
 
+use super::latency::Latencies;
 use crate::link::Used;
 
 /// Version of the JSON.
@@ -158,6 +159,9 @@ pub(super) struct RateReport {
     /// CPU milliseconds of one.
     client_cpu_ms: f64,
     server_cpu_ms: f64,
+    /// How long one took: half of them, and all but one in a hundred, no longer than this.
+    p50_us: f64,
+    p99_us: f64,
     #[serde(flatten)]
     common: Common,
 }
@@ -166,10 +170,11 @@ impl RateReport {
     pub(super) fn new(
         size: Option<u32>,
         outstanding: u32,
-        count: u64,
+        latencies: &Latencies,
         time: Duration,
         common: Common,
     ) -> Self {
+        let count = latencies.count();
         let seconds = time.as_secs_f64();
         Self {
             size,
@@ -179,6 +184,8 @@ impl RateReport {
             per_s: per(count as f64, seconds),
             client_cpu_ms: per(common.client_cpu_s * 1e3, count as f64),
             server_cpu_ms: per(common.server_cpu_s * 1e3, count as f64),
+            p50_us: latencies.quantile_us(0.5),
+            p99_us: latencies.quantile_us(0.99),
             common,
         }
     }
@@ -240,11 +247,14 @@ impl Report {
 fn rate(what: &str, r: &RateReport) -> String {
     format!(
         "{} {what} in {:.2} s, {} at a time: {:.0} per second\n\
-         CPU of each: client {:.3} ms, server {:.3} ms\n{}",
+         each took {:.0} us (median), {:.0} us (99 %)\n\
+         CPU of each: client {:.4} ms, server {:.4} ms\n{}",
         r.count,
         r.seconds,
         r.outstanding,
         r.per_s,
+        r.p50_us,
+        r.p99_us,
         r.client_cpu_ms,
         r.server_cpu_ms,
         path(&r.common)

@@ -1,6 +1,6 @@
 //! The answering end.
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use tq::{Bytes, RecvStream, SendStream, ServerConfig, WriteError, tls};
 
 use super::protocol::{ALPN, ORDER, Order};
@@ -34,9 +34,8 @@ pub(super) async fn run(options: ServerOptions) -> Result<()> {
 
 /// Does what one stream asks for.
 async fn answer(mut send: SendStream, mut recv: RecvStream) -> Result<()> {
-    let mut order = [0; ORDER];
-    recv.read_exact(&mut order).await?;
-    match Order::decode(order)? {
+    let (order, ahead) = take_order(&mut recv).await?;
+    match order {
         Order::Cpu => {
             let nanos = u64::try_from(cpu::time().as_nanos()).unwrap_or(u64::MAX);
             send.write_all(&nanos.to_be_bytes()).await?;
@@ -47,7 +46,7 @@ async fn answer(mut send: SendStream, mut recv: RecvStream) -> Result<()> {
             result => result?,
         },
         Order::Upload => {
-            let received = swallow(&mut recv).await?;
+            let received = ahead + swallow(&mut recv).await?;
             send.write_all(&received.to_be_bytes()).await?;
         }
         Order::Request(size) => {
@@ -57,6 +56,26 @@ async fn answer(mut send: SendStream, mut recv: RecvStream) -> Result<()> {
     }
     send.finish()?;
     Ok(())
+}
+
+/// The order a stream begins with, and how many octets came with it. A small request comes as one chunk.
+async fn take_order(recv: &mut RecvStream) -> Result<(Order, u64)> {
+    let mut octets = Vec::new();
+    while let Some(chunk) = recv.read_chunk(usize::MAX).await? {
+        if octets.is_empty() && chunk.len() >= ORDER {
+            return begin(&chunk);
+        }
+        octets.extend_from_slice(&chunk);
+        if octets.len() >= ORDER {
+            return begin(&octets);
+        }
+    }
+    bail!("a stream ends before it says what is wanted")
+}
+
+fn begin(octets: &[u8]) -> Result<(Order, u64)> {
+    let (order, ahead) = octets.split_first_chunk().context("it is long enough")?;
+    Ok((Order::decode(*order)?, ahead.len() as u64))
 }
 
 /// Sends so many octets.

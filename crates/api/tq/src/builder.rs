@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tq_quic::{EndpointConfig, WindowBudget};
-use tq_tls::AwsLc;
+use tq_tls::{AwsLc, RandomPool};
 use tq_udp::{Options, Socket};
 
 use crate::driver::Driver;
@@ -111,7 +111,8 @@ impl EndpointBuilder {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| io::Error::other("an endpoint needs a tokio runtime: call from inside one"))?;
         let socket = Socket::bind(addr, &self.socket)?;
-        let mut core = tq_quic::Endpoint::new(self.config.clone(), Arc::new(AwsLc), Arc::new(AwsLc));
+        let random = Arc::new(RandomPool::new());
+        let mut core = tq_quic::Endpoint::new(self.config.clone(), Arc::new(AwsLc), random);
         core.set_server(self.server.as_ref().map(ServerConfig::core));
         let inner = Arc::new(Inner::new(core, Sockets::new(socket, self.socket.clone())?, self));
         runtime.spawn(Driver::new(Arc::clone(&inner), self.config.cid_len)?);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
 use tq_quic::SendDatagramError as CoreDatagramError;
 use tq_quic::handshake::PeerIdentity;
 use tq_udp::Clock;
@@ -294,13 +295,15 @@ impl Connection {
         self.wait(|shared| &shared.signals.incoming[dir as usize], accept).await
     }
 
-    /// Waits until `attempt` has a value. What is there is handed out even if the connection has ended.
+    /// Waits until `attempt` has a value. What is there is handed out even if the connection has ended. Counts against
+    /// what a task may do in one go, so that one that always finds something leaves others their turn, the driver first.
     pub(crate) async fn wait<T>(
         &self,
         signal: impl Fn(&Shared) -> &Notify,
         mut attempt: impl FnMut(&mut State) -> Option<T>,
     ) -> Result<T, ConnectionError> {
         let shared = self.shared();
+        consume_budget().await;
         loop {
             let notified = signal(shared).notified();
             {

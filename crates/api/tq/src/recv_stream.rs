@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::task::coop::poll_proceed;
 use tq_quic::ReadError as CoreError;
 use tq_wire::StreamId;
 
@@ -119,7 +120,11 @@ impl RecvStream {
         self.connection.shared().act(|state| state.core.stop(id, code)).map_err(|_| ClosedStream)
     }
 
-    fn poll_slice(&mut self, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<Result<Option<usize>, ReadError>> {
+    fn poll_slice(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<Result<Option<usize>, ReadError>> {
         if buffer.is_empty() {
             return Poll::Ready(Ok(Some(0)));
         }
@@ -128,7 +133,7 @@ impl RecvStream {
 
     fn poll<T>(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         read: impl FnOnce(&mut State, StreamId) -> Result<Option<T>, CoreError>,
     ) -> Poll<Result<Option<T>, ReadError>> {
         match self.end {
@@ -137,9 +142,18 @@ impl RecvStream {
             Some(End::Reset(code)) => return Poll::Ready(Err(ReadError::Reset(code))),
             Some(End::Stopped) => return Poll::Ready(Err(ReadError::ClosedStream)),
         }
+        let turn = ready!(poll_proceed(cx));
         let id = self.id;
+        let mut ended = false;
         let result = self.connection.shared().act_if(|state| match read(state, id) {
-            Ok(value) => (Ok(value), true),
+            Ok(value) => {
+                // The end often comes with the last bytes: then nothing is left to ask for, now or when this is dropped.
+                ended = value.is_none() || state.core.read_end(id);
+                if ended {
+                    state.wakers.release(id, Halves { send: false, recv: true });
+                }
+                (Ok(value), true)
+            }
             Err(CoreError::Blocked) if state.error.is_none() => {
                 state.wakers.park(id, Wait::Read, cx.waker());
                 (Err(CoreError::Blocked), false)
@@ -147,12 +161,14 @@ impl RecvStream {
             // Data that arrived before the end of the connection was read above.
             Err(error) => (Err(error), false),
         });
+        if ended {
+            self.end = Some(End::Finished);
+        }
+        if result.is_ok() {
+            turn.made_progress();
+        }
         Poll::Ready(match result {
-            Ok(Some(value)) => Ok(Some(value)),
-            Ok(None) => {
-                self.end = Some(End::Finished);
-                Ok(None)
-            }
+            Ok(value) => Ok(value),
             Err(CoreError::Reset(code)) => {
                 self.end = Some(End::Reset(code));
                 Err(ReadError::Reset(code))
@@ -179,6 +195,10 @@ impl AsyncRead for RecvStream {
 
 impl Drop for RecvStream {
     fn drop(&mut self) {
+        if let Some(End::Finished) = self.end {
+            // What was to be done about it was done then.
+            return;
+        }
         let (id, ended) = (self.id, self.end.is_some());
         self.connection.shared().act_if(|state| {
             state.wakers.release(id, Halves { send: false, recv: true });

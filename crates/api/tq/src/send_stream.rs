@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
+use tokio::task::coop::poll_proceed;
 use tq_quic::WriteError as CoreError;
 use tq_wire::StreamId;
 
@@ -132,7 +133,7 @@ impl SendStream {
         .await
     }
 
-    fn poll_slice(&mut self, cx: &Context<'_>, data: &[u8]) -> Poll<Result<usize, WriteError>> {
+    fn poll_slice(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, WriteError>> {
         if data.is_empty() {
             return Poll::Ready(Ok(0));
         }
@@ -141,16 +142,20 @@ impl SendStream {
 
     fn poll(
         &mut self,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
         write: impl FnOnce(&mut State, StreamId) -> Result<usize, CoreError>,
     ) -> Poll<Result<usize, WriteError>> {
+        let turn = ready!(poll_proceed(cx));
         let id = self.id;
         self.connection.shared().act_if(|state| {
             if let Some(error) = &state.error {
                 return (Poll::Ready(Err(WriteError::ConnectionLost(error.clone()))), false);
             }
             match write(state, id) {
-                Ok(written) => (Poll::Ready(Ok(written)), true),
+                Ok(written) => {
+                    turn.made_progress();
+                    (Poll::Ready(Ok(written)), true)
+                }
                 Err(CoreError::Stopped(code)) => (Poll::Ready(Err(WriteError::Stopped(code))), false),
                 Err(CoreError::Closed) => (Poll::Ready(Err(WriteError::ClosedStream)), false),
                 Err(CoreError::Blocked) => {

@@ -260,7 +260,7 @@ pub(crate) struct Woken {
     pub(crate) any: bool,
     /// Awaits the handshake.
     completing: Option<Waker>,
-    tasks: Vec<Waker>,
+    tasks: VecDeque<Waker>,
     budget: [bool; 2],
     incoming: [bool; 2],
     datagram: bool,
@@ -275,8 +275,27 @@ pub(crate) struct Woken {
 impl Woken {
     /// Wakes everybody collected.
     pub(crate) fn fire(&mut self, signals: &Signals) {
-        self.any |= !self.tasks.is_empty();
-        for waker in self.tasks.drain(..).chain(self.completing.take()) {
+        self.signal(signals);
+        self.wake(usize::MAX);
+    }
+
+    /// Tasks that wait for a stream and are to be woken.
+    pub(crate) fn waiting(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Wakes so many of the tasks that wait for a stream, in the order in which something happened to them; true if some
+    /// are left for the next time.
+    pub(crate) fn wake(&mut self, most: usize) -> bool {
+        let count = most.min(self.tasks.len());
+        self.any |= count > 0;
+        self.tasks.drain(..count).for_each(Waker::wake);
+        !self.tasks.is_empty()
+    }
+
+    /// Wakes everybody collected who does not wait for a stream.
+    pub(crate) fn signal(&mut self, signals: &Signals) {
+        if let Some(waker) = self.completing.take() {
             waker.wake();
         }
         for dir in Dir::ALL.map(|dir| dir as usize) {

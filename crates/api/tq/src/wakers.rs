@@ -104,7 +104,7 @@ impl Wakers {
     }
 
     /// Everybody who waits for anything.
-    pub(crate) fn take_all(&mut self, out: &mut Vec<Waker>) {
+    pub(crate) fn take_all(&mut self, out: &mut impl Extend<Waker>) {
         let waiting = self.entries.values_mut().flat_map(|entry| &mut entry.waiting);
         out.extend(waiting.filter_map(Option::take));
     }

@@ -43,7 +43,8 @@ impl core::error::Error for TooFragmented {}
 /// The stream is cut into blocks of 32 KiB; a block has memory from its first byte to the read of its last.
 /// So memory is at most `highest - consumed + 64 KiB`, whatever the order and size of the pieces, and also at
 /// most `buffered + 64 KiB × (gaps + 1)`, each plus some 80 bytes per block and up to 64 bytes per gap. The first block
-/// of a stream grows by doubling from 1 KiB, so that a short stream stays small. [`Bytes`] that were read keep
+/// of a stream is as large as what comes first, and grows by doubling from 1 KiB if there is more, so that a short stream
+/// stays small. [`Bytes`] that were read keep
 /// their block alive.
 ///
 /// # Time
@@ -218,9 +219,26 @@ impl Assembler {
         self.buffered
     }
 
-    /// Gives back all memory, as after a reset; whatever is received below [`highest`](Self::highest) later is
-    /// ignored, and [`consumed`](Self::consumed) counts it as read.
+    /// Gives back all memory but a few words, as after a reset; whatever is received below [`highest`](Self::highest)
+    /// later is ignored, and [`consumed`](Self::consumed) counts it as read.
     pub fn clear(&mut self) {
-        *self = Self { consumed: self.highest, highest: self.highest, ..Self::new() };
+        self.store.clear();
+        few(&mut self.got);
+        few(&mut self.taken);
+        (self.consumed, self.buffered) = (self.highest, 0);
+    }
+
+    /// Becomes the assembler of another stream, at offset 0. Keeps what little memory short streams need, some 300 bytes.
+    pub fn renew(&mut self) {
+        self.highest = 0;
+        self.clear();
+    }
+}
+
+/// Takes all ranges out, and gives back room for more than a few.
+fn few(ranges: &mut Ranges) {
+    match ranges.room() {
+        0..=4 => ranges.clear(),
+        _ => *ranges = Ranges::new(),
     }
 }

@@ -174,6 +174,11 @@ impl Ranges {
         self.runs.clear();
     }
 
+    /// Ranges there is room for without an allocation.
+    pub(crate) fn room(&self) -> usize {
+        self.runs.capacity()
+    }
+
     /// The ranges that share a member with `range`, whole.
     pub(crate) fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
         let (from, to) = self.span(range);

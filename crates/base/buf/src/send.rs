@@ -16,8 +16,12 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// Chunks made here for small writes start with this much room, and smaller writes are copied.
-const SMALLEST: usize = 1 << 10;
+/// Writes smaller than this are copied.
+const SHARED: usize = 1 << 10;
+/// Chunks made here for small writes start with this much room: most short streams are a request or an answer.
+const SMALLEST: usize = 64;
+/// Room of a chunk that is kept for the next small write when its bytes are acknowledged.
+const KEPT: usize = 256;
 /// Chunks made here do not grow beyond this.
 const LARGEST: usize = 64 << 10;
 
@@ -53,7 +57,8 @@ impl Chunk {
 ///
 /// Offsets are stream offsets (RFC 9000 §2.2), 0 to 2^62-1. Every byte from the lowest unacknowledged one to
 /// the last one written is held, see [`unacked`](Self::unacked); this is what an owner bounds. Chunks gathered
-/// from small writes double from 1 KiB to 64 KiB, so memory is at most 3 × `unacked` + 128 KiB, plus up to 64
+/// from small writes double from 64 bytes to 64 KiB, and one of up to 256 bytes is kept for the next small write, so memory is
+/// at most 3 × `unacked` + 128 KiB, plus up to 64
 /// bytes for each acknowledged or lost range apart from others, plus what the application's own `Bytes` keep alive.
 ///
 /// An acknowledgement in order and a copy of what [`next`](Self::next) just gave take constant time
@@ -72,6 +77,8 @@ pub struct SendBuffer {
     lost: Ranges,
     /// Index of the chunk that holds the start of the range `next` gave last.
     cursor: usize,
+    /// Room of a chunk that is gone, for the next small write.
+    spare: Vec<u8>,
 }
 
 impl SendBuffer {
@@ -85,17 +92,26 @@ impl SendBuffer {
             acked: Ranges::new(),
             lost: Ranges::new(),
             cursor: 0,
+            spare: Vec::new(),
         }
     }
 
     /// Appends `bytes`, without a copy if there are at least 1024 of them.
     pub fn write(&mut self, bytes: Bytes) {
-        if bytes.len() < SMALLEST {
+        if bytes.len() < SHARED {
             return self.write_slice(&bytes);
         }
         let start = self.end;
         self.end += bytes.len() as u64;
-        self.chunks.push_back(Chunk { start, data: Data::Shared(bytes) });
+        self.push(Chunk { start, data: Data::Shared(bytes) });
+    }
+
+    /// Adds a chunk. A short stream has one, and no room is made for more before there are.
+    fn push(&mut self, chunk: Chunk) {
+        if self.chunks.capacity() == 0 {
+            self.chunks.reserve_exact(1);
+        }
+        self.chunks.push_back(chunk);
     }
 
     /// Appends a copy of `bytes`, gathered with earlier small writes.
@@ -111,10 +127,14 @@ impl SendBuffer {
         while !rest.is_empty() {
             // Doubling from one gathered chunk to the next bounds waste where small and large writes alternate.
             capacity = rest.len().max(capacity.saturating_mul(2)).clamp(SMALLEST, LARGEST);
-            let mut data = Vec::with_capacity(capacity);
+            let mut data = match self.spare.capacity() >= capacity {
+                true => core::mem::take(&mut self.spare),
+                false => Vec::with_capacity(capacity),
+            };
+            capacity = data.capacity();
             let (head, tail) = rest.split_at(rest.len().min(capacity));
             data.extend_from_slice(head);
-            self.chunks.push_back(Chunk { start: self.end, data: Data::Gathered(data) });
+            self.push(Chunk { start: self.end, data: Data::Gathered(data) });
             self.end += head.len() as u64;
             rest = tail;
         }
@@ -230,8 +250,18 @@ impl SendBuffer {
             self.acked.pop_first();
         }
         while self.chunks.front().is_some_and(|chunk| chunk.end() <= self.base) {
-            self.chunks.pop_front();
+            self.drop_first();
             self.cursor = self.cursor.saturating_sub(1);
+        }
+    }
+
+    /// Drops the first chunk, but not its room if that is worth keeping.
+    fn drop_first(&mut self) {
+        if let Some(Chunk { data: Data::Gathered(mut bytes), .. }) = self.chunks.pop_front()
+            && (SMALLEST..=KEPT).contains(&bytes.capacity())
+        {
+            bytes.clear();
+            self.spare = bytes;
         }
     }
 
@@ -258,5 +288,22 @@ impl SendBuffer {
     /// final size that RESET_STREAM carries (RFC 9000 §4.5).
     pub fn clear(&mut self) {
         *self = Self { base: self.sent, sent: self.sent, end: self.sent, ..Self::new() };
+    }
+
+    /// Becomes the buffer of another stream, at offset 0. Keeps what little memory short streams need, some 400 bytes.
+    pub fn renew(&mut self) {
+        if !self.chunks.is_empty() {
+            self.chunks.truncate(1);
+            self.drop_first();
+        }
+        if self.chunks.capacity() > 4 {
+            self.chunks = VecDeque::new();
+        }
+        for ranges in [&mut self.acked, &mut self.lost] {
+            if ranges.room() > 0 {
+                *ranges = Ranges::new();
+            }
+        }
+        (self.base, self.sent, self.end, self.cursor) = (0, 0, 0, 0);
     }
 }

@@ -264,3 +264,21 @@ fn a_refused_size_shrinks_the_path_it_was_refused_on_and_no_other() {
     let after = mtus(&mut net);
     assert!(after[0] == 1452 && after[1] < 1400, "{after:?}");
 }
+
+#[test]
+fn a_peer_that_changes_its_mind_all_the_time_gets_no_more_than_the_budget_twice() {
+    let mut net = Net::new(&LINES, 1, |_| {});
+    let mut stream = Stream::start(&mut net, Side::Server, FOREVER);
+    stream.run(&mut net, 500 * MS);
+    for n in 0..400 {
+        let now = net.pair.now;
+        let status = if n % 2 == 0 { Status::Backup } else { Status::Available };
+        net.pair.client(stream.client).set_path_status(now, PathId(1), status).expect("a path");
+        stream.run(&mut net, 5 * MS);
+    }
+    let twice: u64 = stream.sender(&mut net.pair).stats().paths.iter().map(|path| path.bytes_resent).sum();
+    // a full bucket, 4 % of what was acknowledged, and four packets whenever it began anew
+    let most = (256 << 10) + stream.got / 20 + 200 * 4 * 1500;
+    assert!(twice > 0 && twice < most, "{twice} of {most}, {} in order", stream.got);
+    assert!(stream.got > 10 << 20);
+}

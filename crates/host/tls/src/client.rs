@@ -44,6 +44,7 @@ pub struct ClientConfig {
     key_log: bool,
     early_data: bool,
     post_quantum: bool,
+    resumption: bool,
 }
 
 impl ClientConfig {
@@ -71,6 +72,7 @@ impl ClientConfig {
             key_log: false,
             early_data: false,
             post_quantum: false,
+            resumption: true,
         }
     }
 
@@ -118,6 +120,12 @@ impl ClientConfig {
         self
     }
 
+    /// Whether sessions are resumed. On by default; off, no tickets are kept, and every handshake is a full one.
+    pub fn resumption(mut self, on: bool) -> Self {
+        self.resumption = on;
+        self
+    }
+
     /// A factory of sessions. Tickets are shared by the sessions it makes: up to 256 for each version, 8 a server, each
     /// used once. A ticket serves only the version that was spoken when it came, so that whoever was led to another
     /// version must begin with that one to resume.
@@ -155,7 +163,11 @@ impl ClientConfig {
         if self.key_log {
             config.key_log = Arc::new(rustls::KeyLogFile::new());
         }
-        Ok(Arc::new(Client { config, pinned, tickets: ClientTickets::new() }))
+        let tickets = self.resumption.then(ClientTickets::new);
+        if tickets.is_none() {
+            config.resumption = Resumption::disabled();
+        }
+        Ok(Arc::new(Client { config: Arc::new(config), pinned, tickets }))
     }
 }
 
@@ -215,9 +227,10 @@ fn offers_another(version: Version, params: &[u8]) -> bool {
 }
 
 struct Client {
-    config: rustls::ClientConfig,
+    config: Arc<rustls::ClientConfig>,
     pinned: bool,
-    tickets: ClientTickets,
+    /// None: nothing is resumed.
+    tickets: Option<ClientTickets>,
 }
 
 impl ClientTls for Client {
@@ -230,16 +243,19 @@ impl ClientTls for Client {
         let name = ServerName::try_from(server_name.to_owned())
             .map_err(|_| StartError(format!("{server_name:?} is neither a DNS name nor an IP address")))?;
         let mut config = self.config.clone();
-        let spoken = Spoken::new(version);
-        let store = ClientView { tickets: self.tickets.clone(), original: version, spoken: spoken.clone() };
-        config.resumption = Resumption::store(Arc::new(store));
+        let spoken = self.tickets.as_ref().map(|tickets| {
+            let spoken = Spoken::new(version);
+            let tickets = tickets.clone();
+            let store = ClientView { tickets, original: version, spoken: spoken.clone() };
+            Arc::make_mut(&mut config).resumption = Resumption::store(Arc::new(store));
+            spoken
+        });
         let captured = offers_another(version, params).then(|| Captured::new(config.key_log.clone()));
         if let Some(captured) = &captured {
-            config.key_log = captured.clone();
+            Arc::make_mut(&mut config).key_log = captured.clone();
         }
-        let connection =
-            ClientConnection::new(Arc::new(config), tls_version(version)?, name, params.to_vec())
-                .map_err(|e| StartError(e.to_string()))?;
+        let connection = ClientConnection::new(config, tls_version(version)?, name, params.to_vec())
+            .map_err(|e| StartError(e.to_string()))?;
         Ok(Box::new(TlsSession::client(connection, server_name, self.pinned, spoken, captured)))
     }
 }

@@ -13,6 +13,7 @@ mod identity;
 mod keys;
 pub mod peek;
 mod pem;
+mod pool;
 mod secrets;
 #[cfg(any(test, feature = "self-signed"))]
 mod self_signed;
@@ -27,6 +28,7 @@ pub use error::{ConfigError, LoadError};
 pub use identity::{CertificateIdentity, Fingerprint, RawIdentity, ed25519_spki};
 pub use peek::ClientHello;
 pub use pem::Roots;
+pub use pool::RandomPool;
 #[cfg(any(test, feature = "self-signed"))]
 pub use self_signed::self_signed;
 pub use server::{ClientAuth, Server, ServerConfig, choose_by};

@@ -99,13 +99,13 @@ impl TlsSession {
         connection: ClientConnection,
         server_name: &str,
         raw_peer: bool,
-        spoken: Spoken,
+        spoken: Option<Spoken>,
         captured: Option<Arc<Captured>>,
     ) -> Self {
         let mut session = Self::new(State::Running(Box::new(connection.into())));
         session.raw_peer = raw_peer;
         session.asked = Some(server_name.to_owned());
-        session.spoken = Some(spoken);
+        session.spoken = spoken;
         session.switch.captured = captured;
         if let Err(error) = session.drain() {
             session.state = State::Failed(error);
@@ -252,24 +252,27 @@ impl Waiting {
         let Some(hello) = peek::peek(&self.hello).map_err(refuse)? else { return Ok(None) };
         let picked = (self.pick)(&hello)?;
         let chosen = choose.zip(hello.transport_parameters()).and_then(|(choose, params)| choose(params));
-        let mut config = (*picked.config).clone();
+        let mut config = picked.config;
         let mut switch = Switch::default();
         if let Some((version, params)) = chosen {
             self.params = params;
             let captured = Captured::new(config.key_log.clone());
-            config.key_log = captured.clone();
+            Arc::make_mut(&mut config).key_log = captured.clone();
             switch = Switch { to: Some(version), captured: Some(captured) };
         }
-        config.session_storage = Arc::new(ServerView {
-            sessions: config.session_storage,
-            original: self.version,
-            spoken: switch.to.unwrap_or(self.version),
-            params: self.params.clone(),
-        });
+        if config.session_storage.can_cache() {
+            let own = Arc::make_mut(&mut config);
+            own.session_storage = Arc::new(ServerView {
+                sessions: own.session_storage.clone(),
+                original: self.version,
+                spoken: switch.to.unwrap_or(self.version),
+                params: self.params.clone(),
+            });
+        }
         let broken = |why| TlsError { alert: 80, reason: Cow::Owned(why) };
         // 0-RTT keys are those of the version the client began with
         let version = tls_version(self.version).map_err(|error| broken(error.0))?;
-        let connection = ServerConnection::new(Arc::new(config), version, std::mem::take(&mut self.params))
+        let connection = ServerConnection::new(config, version, std::mem::take(&mut self.params))
             .map_err(|error| broken(error.to_string()))?;
         let hello = std::mem::take(&mut self.hello);
         Ok(Some(Answer { connection, raw_clients: picked.raw_clients, hello, switch }))

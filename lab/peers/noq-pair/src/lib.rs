@@ -61,6 +61,8 @@ pub trait Multipath: End {
     fn is_abandoned(&self, path: u32) -> bool;
     /// Whether it was told that nothing is left of a path.
     fn is_gone(&self, path: u32) -> bool;
+    /// What it knows of its paths, for people.
+    fn describe(&mut self) -> String;
     /// Moves to new keys, if that may be now.
     fn update_keys(&mut self, now: Duration) -> bool;
 }

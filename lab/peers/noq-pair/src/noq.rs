@@ -322,6 +322,20 @@ impl Multipath for Noq {
         self.told(|event| matches!(event, PathEvent::Discarded { id, .. } if *id == PathId::from(path)))
     }
 
+    fn describe(&mut self) -> String {
+        let mut out = format!("noq: {} streams whole\n", self.got.len());
+        let connection = self.connection();
+        for id in connection.paths() {
+            let (tuple, status) = (connection.network_path(id), connection.path_status(id));
+            let peers = connection.remote_path_status(id);
+            let stats = connection
+                .path_stats(id)
+                .map(|stats| (stats.rtt, stats.cwnd, stats.frame_tx, stats.frame_rx));
+            out.push_str(&format!("path {id}: {tuple:?}, {status:?}, peer {peers:?}, {stats:?}\n"));
+        }
+        out
+    }
+
     fn update_keys(&mut self, _: Duration) -> bool {
         self.connection().force_key_update();
         true

@@ -297,6 +297,13 @@ impl Multipath for Ours {
         self.told(PathEvent::Closed(PathId(path)))
     }
 
+    fn describe(&mut self) -> String {
+        let got = self.got.len();
+        let connection = self.connection();
+        let paths: Vec<PathInfo> = connection.paths().collect();
+        format!("ours: {got} streams whole\n{paths:?}\n{:?}", connection.stats())
+    }
+
     fn update_keys(&mut self, now: Duration) -> bool {
         self.connection().update_keys(instant(now))
     }

@@ -37,6 +37,8 @@ pub(crate) fn server(listen: SocketAddr, mtu: u16) -> Result<Endpoint> {
         .with_no_client_auth()
         .with_single_cert(vec![identity.cert.into()], key.into())?;
     tls.alpn_protocols = vec![ALPN.to_vec()];
+    // Clients resume nothing, so that tickets would be work for nothing.
+    tls.send_tls13_tickets = 0;
     let mut config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls)?));
     config.transport_config(transport(mtu));
     endpoint(listen, Some(config), mtu)

@@ -34,6 +34,7 @@ pub(crate) fn server(listen: SocketAddr, mtu: u16) -> Result<(Server, SocketAddr
         .with_no_client_auth()
         .with_single_cert(vec![identity.cert.into()], key.into())?;
     tls.alpn_protocols = vec![ALPN.to_vec()];
+    tls.send_tls13_tickets = 0;
     let (io, local) = socket(listen, mtu)?;
     let server = Server::builder()
         .with_tls(quic::Server::from(tls))?

@@ -5,6 +5,9 @@
 //! Each side of a download reports the CPU time it spent from the handshake to the close.
 
 mod config;
+// Every stack is measured with the same ruler.
+#[path = "../../../../apps/tquic/src/perf/latency.rs"]
+mod latency;
 mod many;
 mod report;
 

@@ -7,8 +7,10 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use s2n_quic::client::Connect;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::config;
+use crate::latency::Latencies;
 use crate::report::Meter;
 
 /// How requests are made.
@@ -32,23 +34,25 @@ pub(crate) async fn handshakes(
 ) -> Result<()> {
     let endpoint = config::client(server, mtu)?;
     let meter = Meter::start();
-    let end = tokio::time::Instant::now() + limit;
+    let start = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..outstanding {
         let endpoint = endpoint.clone();
         tasks.spawn(async move {
-            let mut count = 0;
-            while tokio::time::Instant::now() < end {
+            let (mut latencies, mut begun) = (Latencies::new(), start);
+            while begun - start < limit {
                 let connect = Connect::new(server).with_server_name("localhost");
                 let connection = endpoint.connect(connect).await.context("handshake")?;
                 connection.close(0_u32.into());
-                count += 1;
+                let now = Instant::now();
+                latencies.add(now - begun);
+                begun = now;
             }
-            Ok(count)
+            Ok(latencies)
         });
     }
-    let count = sum(tasks).await?;
-    meter.count("handshakes", count, outstanding, json);
+    let latencies = sum(tasks).await?;
+    meter.count("handshakes", &latencies, outstanding, json);
     Ok(())
 }
 
@@ -61,13 +65,13 @@ pub(crate) async fn requests(server: SocketAddr, many: Many) -> Result<()> {
     let mut request = size.to_be_bytes().to_vec();
     request.resize(size as usize, 0);
     let meter = Meter::start();
-    let end = tokio::time::Instant::now() + limit;
+    let start = Instant::now();
     let mut tasks = JoinSet::new();
     for _ in 0..outstanding {
         let (mut connection, request) = (connection.handle(), Bytes::from(request.clone()));
         tasks.spawn(async move {
-            let mut count = 0;
-            while tokio::time::Instant::now() < end {
+            let (mut latencies, mut begun) = (Latencies::new(), start);
+            while begun - start < limit {
                 let mut stream = connection.open_bidirectional_stream().await?;
                 stream.send_data(request.clone())?;
                 stream.finish()?;
@@ -76,21 +80,23 @@ pub(crate) async fn requests(server: SocketAddr, many: Many) -> Result<()> {
                     got += part.len() as u64;
                 }
                 ensure!(got == size, "an answer of {got} bytes");
-                count += 1;
+                let now = Instant::now();
+                latencies.add(now - begun);
+                begun = now;
             }
-            Ok(count)
+            Ok(latencies)
         });
     }
-    let count = sum(tasks).await?;
-    meter.count("requests", count, outstanding, json);
+    let latencies = sum(tasks).await?;
+    meter.count("requests", &latencies, outstanding, json);
     connection.close(0_u32.into());
     Ok(())
 }
 
-async fn sum(mut tasks: JoinSet<Result<u64>>) -> Result<u64> {
-    let mut count = 0;
+async fn sum(mut tasks: JoinSet<Result<Latencies>>) -> Result<Latencies> {
+    let mut latencies = Latencies::new();
     while let Some(done) = tasks.join_next().await {
-        count += done??;
+        latencies.merge(&done??);
     }
-    Ok(count)
+    Ok(latencies)
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::latency::Latencies;
+
 /// This program, in figures.
 const STACK: &str = "s2n-quic";
 
@@ -42,17 +44,20 @@ impl Meter {
 
 impl Meter {
     /// Prints how often something was done since the start.
-    pub(crate) fn count(self, what: &str, count: u64, outstanding: u32, json: bool) {
+    pub(crate) fn count(self, what: &str, latencies: &Latencies, outstanding: u32, json: bool) {
         let seconds = self.begin.elapsed().as_secs_f64();
         let (user, system) = cpu();
         let cpu = (user - self.user + system - self.system).as_secs_f64();
+        let count = latencies.count();
+        let (p50, p99) = (latencies.quantile_us(0.5), latencies.quantile_us(0.99));
         let (per_s, cpu_ms) = (count as f64 / seconds, cpu * 1e3 / count.max(1) as f64);
         if json {
             println!(
-                r#"{{"stack":"{STACK}","what":"{what}","outstanding":{outstanding},"count":{count},"seconds":{seconds:.6},"per_s":{per_s:.1},"client_cpu_ms":{cpu_ms:.4}}}"#
+                r#"{{"stack":"{STACK}","what":"{what}","outstanding":{outstanding},"count":{count},"seconds":{seconds:.6},"per_s":{per_s:.1},"client_cpu_ms":{cpu_ms:.4},"p50_us":{p50:.1},"p99_us":{p99:.1}}}"#
             );
         } else {
-            println!("{count} {what}, {outstanding} at a time: {per_s:.0}/s, CPU {cpu_ms:.3} ms each");
+            println!("{count} {what}, {outstanding} at a time: {per_s:.0}/s, CPU {cpu_ms:.4} ms each");
+            println!("each took {p50:.0} us (median), {p99:.0} us (99 %)");
         }
     }
 }

@@ -18,3 +18,24 @@ fn blips_give_no_path_up() {
         }
     }
 }
+
+/// The bar with few seeds; `tq-scenarios failover --seeds 200` has them all.
+#[test]
+fn a_silent_cut_stops_delivery_no_longer_than_the_bound() {
+    for cut in [Cut::Both, Cut::Data, Cut::Acks] {
+        for link in [0, 1] {
+            for seed in 1..=2 {
+                let case = Case { cut, link, queue: "1bdp" };
+                let found = case.run(seed, None).expect("a run");
+                assert!(found.gap <= found.bound, "{} seed {seed}: {found:?}", case.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_says_so_shortens_the_pause() {
+    let gap = |cut| Case { cut, link: 0, queue: "1bdp" }.run(1, None).expect("a run").gap;
+    let (told, silent) = (gap(Cut::Carrier), gap(Cut::Both));
+    assert!(told < silent, "{told:?} with a word, {silent:?} without");
+}

@@ -25,11 +25,13 @@ fn rates_are_per_gigabyte_of_payload() {
 
 #[test]
 fn nothing_measured_is_zero_and_no_nonsense() {
-    let report = Report::Requests(RateReport::new(Some(32), 1, 0, Duration::ZERO, COMMON));
+    let report = Report::Requests(RateReport::new(Some(32), 1, &Latencies::new(), Duration::ZERO, COMMON));
     let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
     assert_eq!((&json["per_s"], &json["client_cpu_ms"]), (&0.0.into(), &0.0.into()));
     assert_eq!(json["size"], 32);
-    let handshakes = Report::Handshakes(RateReport::new(None, 1, 1, Duration::from_secs(1), COMMON));
+    let mut one = Latencies::new();
+    one.add(Duration::from_millis(1));
+    let handshakes = Report::Handshakes(RateReport::new(None, 1, &one, Duration::from_secs(1), COMMON));
     assert!(!handshakes.json().unwrap().contains("size"));
 }
 
@@ -37,7 +39,7 @@ fn nothing_measured_is_zero_and_no_nonsense() {
 fn a_link_that_was_not_used_is_told_as_such() {
     let used = Used { link: "wwan0".into(), path: Err("the server did not answer over this path".into()) };
     let common = Common { paths: vec![PathReport::new(&used)], ..COMMON };
-    let report = Report::Requests(RateReport::new(Some(32), 1, 0, Duration::ZERO, common));
+    let report = Report::Requests(RateReport::new(Some(32), 1, &Latencies::new(), Duration::ZERO, common));
     assert!(report.text().ends_with("link wwan0: unused"), "{}", report.text());
     let json: serde_json::Value = serde_json::from_str(&report.json().unwrap()).unwrap();
     assert_eq!((&json["paths"][0]["link"], &json["paths"][0]["path"]), (&"wwan0".into(), &().into()));

@@ -123,7 +123,7 @@ impl Stage<'_> {
         state.drain_events(self.woken);
         let queued = std::mem::replace(&mut state.queued, true);
         drop(state);
-        self.woken.fire(&shared.signals);
+        self.woken.signal(&shared.signals);
         if !queued {
             self.turn.push_back(shared);
         }

@@ -12,6 +12,7 @@ use tq_quic::Transmit;
 use tq_time::{Duration, Instant};
 use tq_udp::{Clock, SendError};
 
+use super::together::Together;
 use super::{Driver, Held, Slot};
 use crate::endpoint::Inner;
 use crate::lock;
@@ -59,9 +60,10 @@ impl Driver {
     /// Visits the connections on the list; true if some are left.
     pub(super) fn transmit(&mut self) -> bool {
         for _ in 0..VISITS {
-            let Some(shared) = self.turn.pop_front() else { return false };
+            let Some(shared) = self.turn.pop_front() else { break };
             self.visit(shared);
         }
+        self.depart();
         !self.turn.is_empty()
     }
 
@@ -110,14 +112,14 @@ impl Driver {
             if drain_endpoint_events(&self.inner, &shared, &mut state) {
                 self.wheel.remove(shared.key.0);
                 drop(state);
-                return self.woken.fire(&shared.signals);
+                return self.woken.signal(&shared.signals);
             }
             let now = state.at(Clock::now());
             let Some(transmit) = self.prepare(&mut state, now) else {
                 return self.leave(&shared, state, now);
             };
             drop(state);
-            self.woken.fire(&shared.signals);
+            self.woken.signal(&shared.signals);
             let sent = self.send(&transmit);
             state = shared.lock();
             match sent {
@@ -196,7 +198,7 @@ impl Driver {
         let at = at.into_iter().chain(look).min();
         state.queued = false;
         drop(state);
-        self.woken.fire(&shared.signals);
+        self.woken.signal(&shared.signals);
         // A deadline that moved away is found out when the old one comes.
         if let Some(at) = at
             && self.wheel.at(shared.key.0).is_none_or(|set| at < set)
@@ -214,13 +216,25 @@ impl Driver {
         self.sockets.iter().any(|slot| slot.number == socket && slot.full.is_some())
     }
 
-    /// Sends the train in the buffer.
+    /// Sends the train in the buffer, or lets it wait for others of this turn.
     fn send(&mut self, transmit: &Transmit) -> Sent {
         let is_it = |slot: &Slot| slot.number == transmit.socket;
         if !self.sockets.iter().any(is_it) {
             // It may have been added since the turn began.
             self.catch_up();
         }
+        if Together::suits(transmit) && !self.is_full(transmit.socket) {
+            let max_segments = self.max_segments();
+            for _ in 0..2 {
+                let contents = self.buffers.contents(transmit);
+                if self.together.join(transmit, contents, max_segments) {
+                    return Sent::Gone;
+                }
+                self.depart();
+            }
+        }
+        // Nothing overtakes what came before it.
+        self.depart();
         let Some(slot) = self.sockets.iter_mut().find(|slot| is_it(slot)) else { return Sent::Gone };
         if slot.full.is_some() {
             return Sent::Behind;
@@ -245,6 +259,35 @@ impl Driver {
                     SendError::Unreachable(_) | SendError::BadSource(_) => Sent::NoLink,
                     _ => Sent::Gone,
                 }
+            }
+        }
+    }
+
+    /// Lets go what waits together. What a full socket does not take goes on waiting, before anything else.
+    fn depart(&mut self) {
+        let Some((transmit, contents)) = self.together.train() else { return };
+        let Some(slot) = self.sockets.iter_mut().find(|slot| slot.number == transmit.socket) else {
+            return self.together.left(transmit.len);
+        };
+        if slot.full.is_some() {
+            return;
+        }
+        let socket = slot.socket.get_ref();
+        let result = socket.send(&train(&transmit, contents));
+        #[cfg(test)]
+        let result =
+            if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
+        match result {
+            Ok(()) => self.together.left(transmit.len),
+            Err(SendError::WouldBlock { sent }) => {
+                slot.full = writable(socket).ok();
+                self.filled = true;
+                let kept = slot.full.is_some();
+                self.together.left(if kept { sent } else { transmit.len });
+            }
+            Err(_) => {
+                lock(&self.inner.state).stats.send_errors += 1;
+                self.together.left(transmit.len);
             }
         }
     }

@@ -9,8 +9,9 @@ use crate::mem::VecDeque;
 
 /// Bytes of the stream that share an allocation.
 pub(super) const BLOCK: u64 = 32 << 10;
-/// The least that is allocated.
-const SMALLEST: u64 = 1 << 10;
+
+/// The least a block grows to, if it grows.
+const SECOND: u64 = 1 << 10;
 
 /// A block, or a part of one after reads: the home of the bytes `start..limit`.
 #[derive(Debug)]
@@ -40,9 +41,12 @@ impl Piece {
         if len <= self.bytes.capacity() {
             return false;
         }
-        // The stream's first block doubles, for most streams are short. Later ones are made whole.
+        // Most streams are short: the first block begins with what came first, and doubles if that was not all. Later
+        // ones are made whole.
+        let end = self.start + len as u64;
         let target = match self.limit <= BLOCK {
-            true => (self.start + len as u64).next_power_of_two().max(SMALLEST).min(self.limit),
+            true if self.start == 0 && self.bytes.is_empty() => end,
+            true => end.next_power_of_two().max(SECOND).min(self.limit),
             false => self.limit,
         };
         let mut bytes = BytesMut::with_capacity((target - self.start) as usize);
@@ -54,7 +58,8 @@ impl Piece {
     /// Takes the first `count` bytes out. They must be there.
     fn take(&mut self, count: usize) -> Bytes {
         self.start += count as u64;
-        if self.start == self.limit {
+        // All there is and has room for goes as it is, without a count of who shares it.
+        if self.start == self.limit || count == self.bytes.capacity() {
             return core::mem::take(&mut self.bytes).freeze();
         }
         self.bytes.split_to(count).freeze()
@@ -107,6 +112,10 @@ impl Store {
         let start = block.max(floor).max(before.unwrap_or(0));
         let limit = self.pieces.get(next).map_or(u64::MAX, |piece| piece.start);
         let limit = limit.min(block.saturating_add(BLOCK));
+        // A short stream has one, and no room is made for more before there are.
+        if self.pieces.capacity() == 0 {
+            self.pieces.reserve_exact(1);
+        }
         self.pieces.insert(next, Piece { start, limit, bytes: BytesMut::new() });
         next
     }
@@ -168,6 +177,20 @@ impl Store {
         if self.pieces.get(index).is_some_and(|piece| piece.start == piece.limit) {
             self.pieces.remove(index);
         }
+    }
+
+    /// Forgets everything; keeps the list if it is short.
+    pub(super) fn clear(&mut self) {
+        self.pieces.clear();
+        if self.pieces.capacity() > 4 {
+            self.pieces = VecDeque::new();
+        }
+    }
+
+    /// What the lowest piece holds.
+    #[cfg(test)]
+    pub(super) fn first(&self) -> &[u8] {
+        &self.pieces[0].bytes
     }
 
     /// How many pieces there are.

@@ -196,6 +196,24 @@ fn clearing_ends_the_stream_where_it_was() {
 }
 
 #[test]
+fn an_assembler_is_renewed_for_another_stream() {
+    for len in [30, 200_000] {
+        let mut assembler = Assembler::new();
+        assembler.insert(0, &bytes(0..len)).unwrap();
+        assembler.insert(len + 10, &[0; 10]).unwrap();
+        assembler.read(10);
+        assembler.renew();
+        assert_eq!((assembler.ready(), assembler.highest(), assembler.buffered()), (0, 0, 0));
+        assert_eq!((assembler.consumed(), assembler.received(), assembler.store.pieces()), (0, 0, 0));
+        assert!(assembler.got.room() <= 4);
+        assembler.insert(5, &bytes(5..100)).unwrap();
+        assert_eq!(assembler.ready(), 0);
+        assembler.insert(0, &bytes(0..5)).unwrap();
+        assert_eq!(read_all(&mut assembler), bytes(0..100));
+    }
+}
+
+#[test]
 fn packets_in_order_do_not_allocate_one_by_one() {
     let mut assembler = Assembler::new();
     let packet = [0; 1200];
@@ -213,9 +231,22 @@ fn a_short_stream_takes_little_memory_and_grows_in_steps() {
     for offset in 0..BLOCK {
         assembler.insert(offset, &[byte(offset)]).unwrap();
     }
-    assert_eq!(assembler.store.allocations, 6);
+    assert_eq!(assembler.store.allocations, 7);
     assert_eq!(read_all(&mut assembler), bytes(0..BLOCK));
     assert_eq!(assembler.store.pieces(), 0);
+}
+
+#[test]
+fn a_short_stream_that_comes_whole_is_handed_out_as_it_lies() {
+    let mut assembler = Assembler::new();
+    assembler.insert(0, &bytes(0..32)).unwrap();
+    let stored = assembler.store.first().as_ptr();
+    let read = assembler.read(usize::MAX).unwrap();
+    assert_eq!((read.as_ptr(), &read[..]), (stored, &bytes(0..32)[..]));
+    assembler.insert(32, &bytes(32..80)).unwrap();
+    assembler.insert(80, &bytes(80..90)).unwrap();
+    assert_eq!(assembler.store.allocations, 2);
+    assert_eq!(read_all(&mut assembler), bytes(32..90));
 }
 
 #[derive(Clone, Debug)]

@@ -129,14 +129,22 @@ fn small_writes_share_chunks_and_waste_is_bounded() {
     for offset in 0..1_000_000 {
         buffer.write_slice(&[byte(offset)]);
     }
-    assert!(buffer.chunks.len() < 25, "{} chunks", buffer.chunks.len());
+    assert!(buffer.chunks.len() < 30, "{} chunks", buffer.chunks.len());
     check(&buffer, 0..1_000_000);
 
     let mut buffer = SendBuffer::new();
     while buffer.end() < 1 << 20 {
         buffer.write_slice(&[byte(buffer.end())]);
-        buffer.write(Bytes::from(bytes(buffer.end()..buffer.end() + SMALLEST as u64)));
+        buffer.write(Bytes::from(bytes(buffer.end()..buffer.end() + SHARED as u64)));
         assert!(held(&buffer) <= 3 * buffer.unacked() + (128 << 10));
+    }
+}
+
+#[test]
+fn a_short_stream_takes_what_it_needs() {
+    for len in [1, 32, 64, 100, 1000] {
+        let buffer = filled(len);
+        assert_eq!((held(&buffer), buffer.chunks.capacity()), (len.max(64), 1));
     }
 }
 
@@ -174,6 +182,43 @@ fn clearing_leaves_the_final_size() {
     assert_eq!(buffer.next(1000, NO_LIMIT), None);
     buffer.ack(0..1000);
     assert_eq!(held(&buffer), 0);
+}
+
+#[test]
+fn a_buffer_is_renewed_for_another_stream_and_keeps_what_short_ones_need() {
+    let mut buffer = filled(50);
+    let room = buffer.chunks[0].bytes().as_ptr();
+    buffer.next(50, NO_LIMIT);
+    buffer.ack(0..50);
+    buffer.renew();
+    buffer.write_slice(&bytes(0..40));
+    assert_eq!(buffer.chunks[0].bytes().as_ptr(), room, "the room was not kept");
+    check(&buffer, 0..40);
+    assert_eq!((buffer.sent(), buffer.end(), buffer.unacked()), (0, 40, 40));
+
+    let mut buffer = filled(1 << 20);
+    buffer.next(5000, NO_LIMIT);
+    buffer.lose(0..100);
+    buffer.ack(4000..5000);
+    buffer.renew();
+    let kept = (buffer.chunks.capacity(), buffer.spare.capacity());
+    assert!(kept.0 <= 4 && kept.1 <= KEPT, "{kept:?}");
+    assert_eq!((buffer.end(), buffer.sent(), buffer.has_lost()), (0, 0, false));
+    buffer.write_slice(&bytes(0..3000));
+    assert_eq!(buffer.next(1200, NO_LIMIT), Some(0..1200));
+    check(&buffer, 0..3000);
+}
+
+#[test]
+fn small_writes_that_are_acknowledged_one_by_one_share_the_same_room() {
+    let mut buffer = SendBuffer::new();
+    for turn in 0..100 {
+        buffer.write_slice(&bytes(turn * 32..turn * 32 + 32));
+        check(&buffer, turn * 32..turn * 32 + 32);
+        buffer.next(100, NO_LIMIT);
+        buffer.ack(turn * 32..turn * 32 + 32);
+        assert_eq!((buffer.chunks.len(), buffer.spare.capacity()), (0, SMALLEST));
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -103,6 +103,11 @@ impl Connection {
         self.streams.read_into(id, out)
     }
 
+    /// Takes note of a stream's end if everything before it was read: true is as good as a read that gave `None`.
+    pub fn read_end(&mut self, id: StreamId) -> bool {
+        self.streams.read_end(id)
+    }
+
     /// Largest message [`Connection::send_datagram`] takes: what every path in use carries. `None` if the peer takes none.
     /// Changes with the paths.
     pub fn max_datagram_size(&self) -> Option<usize> {

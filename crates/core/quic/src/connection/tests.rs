@@ -8,10 +8,10 @@ use tq_crypto::{
 };
 use tq_time::{Duration, Instant};
 use tq_wire::frame::{Frames, encode_ack};
-use tq_wire::{Cid, Code, Ecn, Frame, PathId, Version, Writer};
+use tq_wire::{Cid, Code, Dir, Ecn, Frame, PathId, TransportParameters, Version, Writer};
 
 use super::recovery::LossTimer;
-use super::{Connection, RecvMeta, SpaceId};
+use super::{Connection, PathCids, RecvMeta, SpaceId};
 use crate::config::{ClientConfig, EndpointConfig, TransportConfig};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
@@ -19,7 +19,9 @@ use crate::handshake::keys::OneRtt;
 use crate::handshake::{
     ClientTls, ExportError, KeyChange, Level, PeerIdentity, Session, StartError, TlsError,
 };
+use crate::path::{Path, PathState, Tuple};
 use crate::space::{SentPacket, Space};
+use crate::token::Token;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -456,5 +458,49 @@ fn packets_that_do_not_open_are_counted_up_to_the_limit_and_then_none_is_process
         let good = short(&client, 2, 0);
         client.receive(at(3), &meta, &mut good.clone());
         assert_eq!(client.counters.packets_received, 1);
+    }
+}
+
+#[test]
+fn copies_that_a_scheduler_asked_for_go_on_the_other_paths() {
+    let mut client = confirmed(Suite::Aes128Gcm);
+    let limits = TransportParameters {
+        initial_max_data: 1 << 20,
+        initial_max_stream_data_uni: 1 << 20,
+        initial_max_streams_uni: 1,
+        ..TransportParameters::default()
+    };
+    client.streams.on_params(&limits);
+    client.multipath.on = true;
+    for id in 1..3 {
+        let remote = client.paths[0].tuple.remote;
+        let tuple = Tuple { remote, local_ip: None, socket: id };
+        let mut path = Path::new(PathId(id), tuple, &client.config, at(0), u64::from(id));
+        path.state = PathState::Active;
+        path.validation.set_validated();
+        client.paths.push(path);
+        let mut ids = PathCids::new(PathId(id));
+        ids.peer.set_first(Cid::new(&[id as u8; 8]).expect("short"), None);
+        client.cids.push(ids);
+    }
+    let stream = client.open(Dir::Uni).expect("allowed");
+    assert_eq!(client.write_slice(stream, &[7; 1000]), Ok(1000));
+    let mut buf = vec![0; crate::TRANSMIT_BUFFER];
+    let first = client.transmit(at(1), &mut buf, 8).expect("data");
+    let of = first.socket;
+    let on = (0..3).filter(|id| *id != of).collect();
+    client.copies = Some(crate::tx::Copies { of, from: 0, on });
+    let mut sockets = vec![of];
+    // what follows are probes for size
+    while let Some(copy) = client.transmit(at(1), &mut buf, 8) {
+        sockets.push(copy.socket);
+    }
+    sockets.truncate(3);
+    sockets.sort_unstable();
+    assert_eq!(sockets, [0, 1, 2]);
+    for path in &mut client.paths {
+        let mut tokens = Vec::new();
+        (0..4).for_each(|pn| path.space.sent.copy_tokens(pn, &mut tokens));
+        assert_eq!(tokens, [Token::Stream { id: stream, offset: 0, len: 1000, fin: false }]);
     }
 }

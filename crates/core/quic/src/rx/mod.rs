@@ -369,6 +369,7 @@ impl Connection {
             return;
         }
         self.heard_on = self.paths[opened.ix].id;
+        self.streams.on_packet_end();
         if self.multipath.on {
             self.on_path_heard(now, opened.ix);
         }

@@ -175,6 +175,7 @@ impl Streams {
                 self.waiting.sync(&mut send.places.waiting, true, key, priority);
             }
             self.refresh(key);
+            self.sweep();
         }
         Ok(())
     }
@@ -196,6 +197,17 @@ impl Streams {
     /// Reads into `into`; `None` at the end, after which the stream is closed for reading.
     pub(crate) fn read_into(&mut self, id: StreamId, into: &mut [u8]) -> Result<Option<usize>, ReadError> {
         self.with_recv(id, |recv| recv.read_into(into))
+    }
+
+    /// Reads the end if nothing is left before it; then the stream is closed for reading.
+    pub(crate) fn read_end(&mut self, id: StreamId) -> bool {
+        let super::Found::At(key) = self.table.find(id) else { return false };
+        let Some(Stream { recv: Some(recv), .. }) = self.table.get_mut(key) else { return false };
+        let ended = recv.read_end();
+        if ended {
+            self.settle_recv(key);
+        }
+        ended
     }
 
     fn with_recv<R>(

@@ -221,14 +221,13 @@ impl Streams {
         let ours = self.is_ours(id);
         let both = id.dir() == Dir::Bi;
         let limit = self.first_limit(id);
-        self.table.insert(Stream {
-            id,
-            priority: 0,
-            owes: Owes::default(),
-            control: Ticket::NONE,
-            send: (both || ours).then(|| SendPart::new(limit)),
-            recv: (both || !ours).then(|| RecvPart::new(self.config.stream_window)),
-        })
+        let window = self.config.stream_window;
+        self.table.insert(id, (both || ours).then_some(limit), (both || !ours).then_some(window))
+    }
+
+    /// A packet has been taken in.
+    pub(crate) fn on_packet_end(&mut self) {
+        self.table.calm();
     }
 
     /// The stream as the application knows it; gives it state if it was only a mark.
@@ -256,14 +255,20 @@ impl Streams {
     /// Gives credit back after a change of a receiving part, tells the peer, and forgets the stream if it is done.
     fn settle_recv(&mut self, key: u32) {
         let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key) else { return };
-        if self.inbound.release(recv.release(), &self.clock) {
+        let (released, done) = (recv.release(), recv.is_done());
+        let widened = recv.widen(self.config.max_stream_window, &self.clock);
+        if widened {
+            owes.add(Owes::MAX_DATA);
+        }
+        if released > 0 && self.inbound.release(released, &self.clock) {
             self.owes.add(Owes::MAX_DATA);
         }
-        if recv.widen(self.config.max_stream_window, &self.clock) {
-            owes.add(Owes::MAX_DATA);
+        if widened {
             self.refresh(key);
         }
-        self.retire(key);
+        if done {
+            self.retire(key);
+        }
     }
 
     /// Forgets a stream whose parts are both done.
@@ -289,22 +294,26 @@ impl Streams {
     }
 
     /// Puts a stream into the lists it belongs to and takes it out of the others.
+    #[inline]
     fn refresh(&mut self, key: u32) {
         let Some(stream) = self.table.get_mut(key) else { return };
         let local = &self.local[stream.id.dir() as usize];
         // beyond the limit only after 0-RTT was rejected and the new limit is lower
         let held_back = stream.id.initiator() == self.side && stream.id.index() >= local.limit;
+        let mut left = false;
         if let Some(send) = &mut stream.send {
             if send.complaint().is_some() {
                 stream.owes.add(Owes::BLOCKED);
             }
             let (fresh, free) = (send.wants_fresh() && !held_back, send.wants_free() && !held_back);
-            self.fresh.sync(&mut send.places.fresh, fresh, key, stream.priority);
-            self.free.sync(&mut send.places.free, free, key, stream.priority);
+            left |= self.fresh.sync(&mut send.places.fresh, fresh, key, stream.priority);
+            left |= self.free.sync(&mut send.places.free, free, key, stream.priority);
         }
-        self.control.sync(&mut stream.control, !stream.owes.is_empty() && !held_back, key, 0);
+        left |= self.control.sync(&mut stream.control, !stream.owes.is_empty() && !held_back, key, 0);
         self.complain();
-        self.sweep();
+        if left {
+            self.sweep();
+        }
     }
 
     /// Refreshes every stream. For rare events.
@@ -315,6 +324,7 @@ impl Streams {
     }
 
     /// Owes DATA_BLOCKED if the connection's limit holds bytes back, once per limit.
+    #[inline]
     fn complain(&mut self) {
         if self.outbound.credit() == 0
             && !self.fresh.is_empty()

@@ -51,13 +51,17 @@ impl Ready {
         self.live == 0
     }
 
-    /// Makes `ticket` say whether the stream waits, as `wants` demands. Constant time.
-    pub(super) fn sync(&mut self, ticket: &mut Ticket, wants: bool, key: u32, priority: i32) {
-        match (*ticket != Ticket::NONE, wants) {
-            (false, true) => *ticket = self.push(key, priority),
-            (true, false) => self.revoke(ticket),
-            _ => {}
+    /// Makes `ticket` say whether the stream waits, as `wants` demands; true if it was revoked. Constant time.
+    #[inline]
+    pub(super) fn sync(&mut self, ticket: &mut Ticket, wants: bool, key: u32, priority: i32) -> bool {
+        if (*ticket != Ticket::NONE) == wants {
+            return false;
         }
+        match wants {
+            true => *ticket = self.push(key, priority),
+            false => self.revoke(ticket),
+        }
+        !wants
     }
 
     fn push(&mut self, key: u32, priority: i32) -> Ticket {

@@ -67,6 +67,20 @@ impl RecvPart {
         }
     }
 
+    /// Becomes the receiving part of another stream, whose window is yet to be set.
+    pub(super) fn renew(&mut self) {
+        self.buffer.renew();
+        let Self { buffer: _, window, highest, final_size, reset, stop, released, armed, over } = self;
+        *window = Window::new(0);
+        (*highest, *final_size, *reset, *stop) = (0, None, None, Stop::No);
+        (*released, *armed, *over) = (0, true, false);
+    }
+
+    /// The first window of a stream that was renewed.
+    pub(super) fn set_window(&mut self, window: u64) {
+        self.window = Window::new(window);
+    }
+
     /// Whether the peer has something left to send that was asked for.
     pub(super) fn awaits(&self) -> bool {
         let all = self.final_size.is_some_and(|size| self.buffer.received() >= size);
@@ -208,6 +222,17 @@ impl RecvPart {
             Some(ready) => Ok(Some(self.buffer.read(ready.min(max)).unwrap_or_default())),
             None => Ok(None),
         }
+    }
+
+    /// Takes the end if it is what comes next.
+    pub(super) fn read_end(&mut self) -> bool {
+        let next = self.reset.is_none()
+            && !self.discards()
+            && self.final_size.is_some_and(|size| self.buffer.consumed() == size);
+        if next {
+            self.end();
+        }
+        next
     }
 
     /// Reads into `into`; `None` at the end.

@@ -87,6 +87,16 @@ impl SendPart {
         }
     }
 
+    /// Becomes the sending part of another stream, whose limit is yet to be set.
+    pub(super) fn renew(&mut self) {
+        self.buffer.renew();
+        let Self { buffer: _, phase, limit, charged, resend, lost, stalled, told, places } = self;
+        (*phase, *limit, *charged) = (Phase::Open, 0, 0);
+        (*resend, *lost, *stalled, *told) = (false, 0, false, None);
+        *places = Places::default();
+    }
+
+    #[inline]
     pub(super) fn held(&self) -> Held {
         Held { unacked: self.buffer.unacked(), unsent: self.buffer.unsent(), lost: self.lost }
     }

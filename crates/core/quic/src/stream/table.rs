@@ -14,6 +14,11 @@ use tq_wire::StreamId;
 use super::priority::{Entry, Ticket};
 use super::{Owes, RecvPart, SendPart};
 
+/// Streams that are gone and kept for the next ones, about a kilobyte each: as many as end in one round trip of many small
+/// requests, and those that stay when no stream is open.
+const SPARE: usize = 128;
+const SPARE_IN_QUIET: usize = 8;
+
 /// In the map for a stream that is open but has no state yet.
 const UNTOUCHED: u32 = u32::MAX;
 
@@ -83,11 +88,27 @@ impl Hasher for IdHasher {
     }
 }
 
+/// Gives a part that is there its limit, or makes one, or takes away one that is not to be there.
+fn set<P>(
+    part: &mut Option<P>,
+    limit: Option<u64>,
+    change: impl FnOnce(&mut P, u64),
+    new: impl FnOnce(u64) -> P,
+) {
+    match (part.as_mut(), limit) {
+        (Some(part), Some(limit)) => change(part, limit),
+        (_, limit) => *part = limit.map(new),
+    }
+}
+
 /// The streams of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     ids: HashMap<u64, u32, IdKey>,
     slots: Slab<Box<Stream>>,
+    /// Renewed already, but for the limits.
+    #[expect(clippy::vec_box, reason = "they go back to the slots as they are, without a copy")]
+    spare: Vec<Box<Stream>>,
     /// The id found last and its key: one stream often has several frames in a row.
     last: Option<(StreamId, u32)>,
 }
@@ -120,11 +141,28 @@ impl Table {
         self.ids.insert(id.0, UNTOUCHED);
     }
 
-    /// Gives a stream its state.
-    pub(super) fn insert(&mut self, stream: Stream) -> u32 {
-        let id = stream.id.0;
-        let key = self.slots.insert(Box::new(stream)) as u32;
-        self.ids.insert(id, key);
+    /// Gives a stream its state: a sending part with this limit and a receiving part with this window, or without them.
+    pub(super) fn insert(&mut self, id: StreamId, limit: Option<u64>, window: Option<u64>) -> u32 {
+        let stream = match self.spare.pop() {
+            Some(mut stream) => {
+                (stream.id, stream.priority) = (id, 0);
+                (stream.owes, stream.control) = (Owes::default(), Ticket::NONE);
+                set(&mut stream.send, limit, SendPart::set_limit, SendPart::new);
+                set(&mut stream.recv, window, RecvPart::set_window, RecvPart::new);
+                stream
+            }
+            None => Box::new(Stream {
+                id,
+                priority: 0,
+                owes: Owes::default(),
+                control: Ticket::NONE,
+                send: limit.map(SendPart::new),
+                recv: window.map(RecvPart::new),
+            }),
+        };
+        let key = self.slots.insert(stream) as u32;
+        self.ids.insert(id.0, key);
+        self.last = Some((id, key));
         key
     }
 
@@ -140,9 +178,22 @@ impl Table {
 
     /// Forgets a stream.
     pub(super) fn remove(&mut self, key: u32) {
-        if let Some(stream) = self.slots.try_remove(key as usize) {
+        if let Some(mut stream) = self.slots.try_remove(key as usize) {
             self.ids.remove(&stream.id.0);
             self.last = None;
+            if self.spare.len() < SPARE {
+                stream.send.iter_mut().for_each(SendPart::renew);
+                stream.recv.iter_mut().for_each(RecvPart::renew);
+                self.spare.push(stream);
+            }
+        }
+    }
+
+    /// A packet has been taken in: without a stream that is open, little is kept for later ones.
+    pub(super) fn calm(&mut self) {
+        if self.ids.is_empty() && self.spare.len() > SPARE_IN_QUIET {
+            self.spare.truncate(SPARE_IN_QUIET);
+            self.spare.shrink_to_fit();
         }
     }
 

@@ -246,9 +246,9 @@ impl Connection {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Copies {
     /// Path that carried it.
-    of: u32,
+    pub(crate) of: u32,
     /// First packet number of it.
-    from: u64,
+    pub(crate) from: u64,
     /// Paths it is to go on as well.
-    on: PathSet,
+    pub(crate) on: PathSet,
 }

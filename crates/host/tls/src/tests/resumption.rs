@@ -69,3 +69,15 @@ fn no_ticket_outlives_a_revoked_client_key() {
     revoked.store(true, Ordering::Relaxed);
     assert_eq!(refused(&*ours, &*theirs).alert(), 49);
 }
+
+#[test]
+fn whoever_resumes_nothing_gets_full_handshakes() {
+    for (client_on, sessions) in [(true, 4096), (false, 4096), (true, 0), (false, 0)] {
+        let (ours, theirs) = x509();
+        let (ours, theirs) = (client(ours.resumption(client_on)), server(theirs.sessions(sessions)));
+        let (first, _) = connect(&*ours, &*theirs, Version::V1);
+        assert!(!first.tls.is_resumed());
+        let (second, _) = connect(&*ours, &*theirs, Version::V1);
+        assert_eq!(second.tls.is_resumed(), client_on && sessions > 0);
+    }
+}

@@ -49,6 +49,31 @@ fn a_zero_length_fin_ends_a_stream_that_had_bytes_and_one_that_had_none() {
     assert_eq!((c.len(), s.len()), (0, 0));
 }
 
+#[test]
+fn the_end_can_be_taken_as_soon_as_all_before_it_was_read() {
+    let (mut c, mut s) = pair(&StreamConfig::default());
+    let id = c.open(Dir::Uni).unwrap();
+    c.write_slice(id, b"whole").unwrap();
+    flush(&mut c, &mut s, at(0));
+    assert!(!s.read_end(id), "it is not known where it ends");
+    c.finish(id).unwrap();
+    flush(&mut c, &mut s, at(0));
+    assert!(!s.read_end(id), "there is something to read first");
+    assert_eq!(s.read(id, 4).unwrap().unwrap(), "whol");
+    assert!(!s.read_end(id));
+    assert_eq!(s.read(id, 4).unwrap().unwrap(), "e");
+    assert!(s.read_end(id));
+    assert!(!s.read_end(id), "it is taken once");
+    assert_eq!((s.read(id, 1), s.len()), (Err(ReadError::Closed), 0));
+    let reset = c.open(Dir::Uni).unwrap();
+    c.write_slice(reset, b"part").unwrap();
+    flush(&mut c, &mut s, at(0));
+    c.reset(reset, 7).unwrap();
+    flush(&mut c, &mut s, at(0));
+    assert!(!s.read_end(reset));
+    assert_eq!(drain(&mut s, reset).1, Err(ReadError::Reset(7)));
+}
+
 // MUST 9000-2.2-2
 #[test]
 fn a_fin_rides_on_the_last_bytes_and_again_when_they_are_lost() {
