@@ -10,7 +10,7 @@ use tq_wire::frame::{NewConnectionId, PathStatus, kind};
 use tq_wire::{Code, Frame, PathId};
 
 use super::ways::Ways;
-use super::{Connection, PathCids, PathEvent};
+use super::{Connection, EndpointEvent, PathCids, PathEvent};
 use crate::error::TransportError;
 use crate::path::Status;
 use crate::payload::Payload;
@@ -327,10 +327,16 @@ impl Connection {
         }
     }
 
+    /// The peer knows: packets with ids of this path would now be a stranger's. Not before, because the endpoint answers a
+    /// stranger's packets with stateless resets, and those end the peer's connection.
     // MUST mp21-3.4-4
     fn forget_path(&mut self, path: PathId) {
         if let Some(ways) = &mut self.multipath.ways {
             ways.forget(path);
+        }
+        let events = &mut self.endpoint_events;
+        if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) {
+            events.extend(ids.local.take_all().map(EndpointEvent::CidRetired));
         }
         self.cids.retain(|ids| ids.path != path);
         if self.multipath.over.insert_one(u64::from(path.0)) {

@@ -395,10 +395,6 @@ impl Connection {
                 self.move_path(now, ix, Cause::Expire);
                 self.paths.remove(ix);
             }
-            let events = &mut self.endpoint_events;
-            if let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == id) {
-                events.extend(ids.local.take_all().map(EndpointEvent::CidRetired));
-            }
             self.note_expired(id);
             self.tell_path(PathEvent::Closed(id));
             self.tell_may_open();
