@@ -202,6 +202,7 @@ impl Connection {
         self.log_state(now, ConnectionState::HandshakeComplete);
         self.arm_idle(now);
         self.start_multipath();
+        self.issue_cids();
         if self.side.is_server() {
             self.retire_early_keys(now);
             self.hs.done_pending = true;
@@ -221,8 +222,6 @@ impl Connection {
         }
         self.hs.confirmed = true;
         self.hs.peer_validated = true;
-        // Only now may anybody move (RFC 9000 §9), so that a peer needs more ids than one.
-        self.issue_cids();
         self.discard_level(now, SpaceId::Handshake);
         if let Some(dcid) = self.hs.initial_dcid.take() {
             self.endpoint_events.push_back(EndpointEvent::CidRetired(dcid));
