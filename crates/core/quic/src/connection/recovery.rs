@@ -184,8 +184,7 @@ impl Connection {
         let ways = self.multipath.ways.as_deref_mut().filter(|_| matches!(id, SpaceId::App(_)));
         let Some(ways) = ways else {
             path.rtt.update(sample, delay);
-            let srtt = path.rtt.smoothed();
-            return self.streams.on_rtt(now, srtt);
+            return self.tell_streams(now);
         };
         if core::mem::take(&mut path.moved) {
             ways.reset(data);
@@ -204,7 +203,17 @@ impl Connection {
             _ => {}
         }
         path.rtt_slow = ways.slowest(now, data).filter(|_| several).map(|cell| cell.rtt);
-        self.streams.on_rtt(now, srtt);
+        self.tell_streams(now);
+    }
+
+    /// Windows cover the slowest path that carries anything, whichever of them was measured last: what a faster one
+    /// brings waits for it.
+    fn tell_streams(&mut self, now: Instant) {
+        let several = self.paths.len() > 1;
+        let measured = self.paths.iter().filter(|path| path.rtt.has_sample());
+        if let Some(slowest) = measured.map(|path| path.rtt.smoothed()).max() {
+            self.streams.on_rtt(now, slowest, several);
+        }
     }
 
     fn on_mtu_acked(&mut self, now: Instant, ix: usize, acked: &crate::space::Acked) {

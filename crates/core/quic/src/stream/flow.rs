@@ -17,11 +17,25 @@ const LONGEST: Duration = Duration::from_millis(600);
 /// A long path's first window is what this rate, 200 Mbit/s in bytes per millisecond, brings in a round trip.
 const LONG_RATE: u64 = 25_000;
 
-/// The latest time anybody told, because reading has no time argument; and the round trip to compare with.
+/// Over several paths a hole is filled from another one, and is noticed so much later than a round trip.
+const ACROSS: Duration = Duration::from_millis(100);
+
+/// The latest time anybody told, because reading has no time argument; and the round trip to compare with: with several
+/// paths that of the slowest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
     pub(super) now: Instant,
     pub(super) srtt: Option<Duration>,
+    pub(super) several: bool,
+}
+
+impl Clock {
+    /// A window whose half is read in less than this may be what holds the sender back. The first half of a `long` path's
+    /// window is read while the sender is still speeding up.
+    fn quick(&self, long: bool) -> Option<Duration> {
+        let across = if self.several { ACROSS } else { Duration::ZERO };
+        self.srtt.map(|srtt| srtt * if long { 4 } else { 2 } + across)
+    }
 }
 
 /// The receiving window of a stream or of the connection.
@@ -75,13 +89,8 @@ impl Window {
         } else if self.limit.saturating_sub(consumed) > self.size / 2 {
             return false;
         }
-        let quick = match (self.moved, clock.srtt) {
-            // the first half of a stretched window is consumed while the sender is still speeding up
-            (Some(moved), Some(srtt)) => {
-                clock.now.saturating_since(moved) < srtt * if long.is_some() { 4 } else { 2 }
-            }
-            _ => false,
-        };
+        let since = self.moved.map(|moved| clock.now.saturating_since(moved));
+        let quick = since.zip(clock.quick(long.is_some())).is_some_and(|(since, quick)| since < quick);
         if quick && stretch.is_none() {
             let times = if long.is_some() { 4 } else { 2 };
             self.grow_to(self.size.saturating_mul(times).min(max), &mut may_grow);

@@ -158,10 +158,12 @@ impl Streams {
         }
     }
 
-    /// The round trip time changed. Windows whose half is read within two of these grow.
-    pub(crate) fn on_rtt(&mut self, now: Instant, srtt: Duration) {
+    /// The round trip time changed, with `several` paths that of the slowest. Windows whose half is read within two of
+    /// these grow.
+    pub(crate) fn on_rtt(&mut self, now: Instant, srtt: Duration, several: bool) {
         self.tick(now);
         self.clock.srtt = Some(srtt);
+        self.clock.several = several;
     }
 
     /// Whether more is to come on a stream that was opened.

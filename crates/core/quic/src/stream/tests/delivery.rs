@@ -302,7 +302,7 @@ impl World {
     fn run(&mut self, step: &Step) {
         self.now += 1;
         let now = at(self.now);
-        self.ends.iter_mut().for_each(|end| end.on_rtt(now, Duration::from_millis(30)));
+        self.ends.iter_mut().for_each(|end| end.on_rtt(now, Duration::from_millis(30), false));
         match *step {
             Step::Write { stream, len } if !self.finished[stream] => {
                 let from = self.written[stream].len();

@@ -16,7 +16,7 @@ fn bulk(config: &StreamConfig, rtt: u64, rounds: u64, share: usize) -> (Streams,
     let mut ready = 0;
     for round in 1..=rounds {
         let now = at(round * rtt);
-        s.on_rtt(now, Duration::from_millis(rtt));
+        s.on_rtt(now, Duration::from_millis(rtt), false);
         loop {
             let taken = c.write(id, &mut data.clone());
             if flush(&mut c, &mut s, now).is_empty() && taken.is_err() {
@@ -129,7 +129,7 @@ fn a_peer_that_is_not_read_is_held_to_the_connections_window() {
         c.write_slice(id, &[1; 1000]).unwrap();
     }
     for ms in 0..1000 {
-        s.on_rtt(at(ms), Duration::from_millis(100));
+        s.on_rtt(at(ms), Duration::from_millis(100), false);
         settle(&mut c, &mut s, at(ms));
     }
     assert_eq!(c.outbound.sent, 3000);
@@ -149,11 +149,29 @@ fn on_a_long_path_the_first_read_stretches_a_window_to_what_the_round_trip_needs
         let config = StreamConfig { max_stream_window: max, ..small() };
         let (mut c, mut s) = pair(&config);
         let id = c.open(Dir::Uni).unwrap();
-        s.on_rtt(at(0), Duration::from_millis(rtt));
+        s.on_rtt(at(0), Duration::from_millis(rtt), false);
         c.write_slice(id, &[1; 10]).unwrap();
         flush(&mut c, &mut s, at(1));
         assert_eq!(window(&s, id), 1000, "nothing was read yet");
         s.read(id, 1).unwrap();
         assert_eq!(window(&s, id), expected, "{rtt} ms");
     }
+}
+
+#[test]
+fn over_several_paths_a_window_leaves_time_to_fill_a_hole_from_another() {
+    let grown = |several| {
+        let (mut c, mut s) = pair(&StreamConfig { max_stream_window: 1 << 20, ..small() });
+        let id = c.open(Dir::Uni).unwrap();
+        for round in 0..3 {
+            c.write_slice(id, &[1; 500]).unwrap();
+            flush(&mut c, &mut s, at(round * 110));
+            s.on_rtt(at(round * 110 + 110), Duration::from_millis(10), several);
+            s.read(id, 500).unwrap();
+            flush(&mut s, &mut c, at(round * 110 + 110));
+        }
+        window(&s, id)
+    };
+    assert_eq!(grown(false), 1000, "half of it in eleven round trips");
+    assert!(grown(true) > 1000, "half of it in less than two round trips and 100 ms");
 }
