@@ -36,7 +36,9 @@ pub enum SetupError {
         why: String,
     },
     /// Somebody else uses our marks or tables.
-    #[error("{0} is not ours but uses a mark or table of ours: remove it, or give this instance another index")]
+    #[error(
+        "{0} is not ours but uses a mark or table of ours: remove it, or give this instance another index"
+    )]
     Conflict(String),
     /// What could not be taken back.
     #[error("could not be put back and is kept for the next attempt: {}", list(.0))]

@@ -7,6 +7,7 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::SetupError;
 use super::step::Undo;
@@ -16,6 +17,10 @@ mod tests;
 
 /// The first line. Another number means that this program cannot undo what another version did.
 const TITLE: &str = "tquic journal 1";
+
+/// Attempts to lock it, and the time between two.
+const TRIES: u32 = 10;
+const BREATH: Duration = Duration::from_millis(20);
 
 /// The journal, locked.
 #[derive(Debug)]
@@ -36,7 +41,7 @@ impl Journal {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
         let file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
+        match lock(&file) {
             Ok(()) => Ok(Self { file, path, detached: false }),
             Err(TryLockError::WouldBlock) => {
                 let index = name.split('-').nth(1).unwrap_or_default().to_owned();
@@ -65,7 +70,8 @@ impl Journal {
         match lines.next() {
             None | Some(TITLE) => Ok(lines.filter_map(|line| line.parse().ok()).collect()),
             Some(other) => {
-                let message = format!("it begins with {other:?}, not {TITLE:?}: remove it after looking at it");
+                let message =
+                    format!("it begins with {other:?}, not {TITLE:?}: remove it after looking at it");
                 Err(self.failed(io::Error::new(io::ErrorKind::InvalidData, message)))
             }
         }
@@ -90,5 +96,17 @@ impl Journal {
     #[cfg(test)]
     pub(super) fn detach(&mut self) {
         self.detached = true;
+    }
+}
+
+/// Locks a file. A program that the last holder was about to start may hold it for a moment longer than that one.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let mut tries = 1;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries < TRIES => tries += 1,
+            result => return result,
+        }
+        std::thread::sleep(BREATH);
     }
 }

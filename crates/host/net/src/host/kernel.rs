@@ -46,8 +46,7 @@ impl SeenRule {
 
     /// Whether it speaks of a mark or table of ours.
     fn touches(&self, own: &Own) -> bool {
-        let [(proxy, tunnel), tables] =
-            [(own.proxy.0, own.tunnel.0), (own.proxy.1, own.tunnel.1)];
+        let [(proxy, tunnel), tables] = [(own.proxy.0, own.tunnel.0), (own.proxy.1, own.tunnel.1)];
         let marked = |mark: u32| self.mask & MASK != 0 && (self.mark ^ mark) & self.mask & MASK == 0;
         marked(proxy) || marked(tunnel) || self.table == tables.0 || self.table == tables.1
     }
@@ -139,9 +138,7 @@ impl Kernel {
         let create = libc::NLM_F_CREATE | libc::NLM_F_EXCL | libc::NLM_F_ACK;
         let there = [libc::EEXIST];
         let made = match step {
-            Step::Rule(rule) => {
-                ignore(self.talk.ask(rule_request(libc::RTM_NEWRULE, create, rule)), &there)
-            }
+            Step::Rule(rule) => ignore(self.talk.ask(rule_request(libc::RTM_NEWRULE, create, rule)), &there),
             Step::Route(route) => route_request(libc::RTM_NEWROUTE, create, route)
                 .and_then(|request| ignore(self.talk.ask(request), &there)),
             Step::Sysctl { key, now, .. } => write(key, now),

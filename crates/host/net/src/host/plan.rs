@@ -94,7 +94,9 @@ impl Plan {
     pub(super) fn check(&self) -> Result<(), SetupError> {
         let wrong = |text: String| Err(SetupError::Plan(text));
         if self.lan.is_empty() {
-            return wrong("there is no interface to take connections from: name one in [lan] interfaces".into());
+            return wrong(
+                "there is no interface to take connections from: name one in [lan] interfaces".into(),
+            );
         }
         if let Some(name) = self.lan.iter().chain([&self.tun]).find(|name| !is_name(name)) {
             return wrong(format!("{name:?} is no name of an interface: 1 to 15 of A-Z a-z 0-9 . _ - @ +"));
@@ -229,7 +231,11 @@ table inet {name} {{
     fn set(&self, v6: bool) -> String {
         let ranges = self.direct.iter().filter(|prefix| prefix.ip.is_ipv6() == v6);
         let ranges: Vec<String> = ranges.map(Prefix::to_string).collect();
-        if ranges.is_empty() { String::new() } else { format!("\n    elements = {{ {} }}", ranges.join(", ")) }
+        if ranges.is_empty() {
+            String::new()
+        } else {
+            format!("\n    elements = {{ {} }}", ranges.join(", "))
+        }
     }
 }
 
@@ -248,11 +254,7 @@ fn forward_everywhere(sysctl: &dyn Fn(&str) -> Option<String>) -> Vec<Step> {
             steps.push(Step::Keep { key, was: "1".into(), then: "0".into() });
         }
     }
-    steps.push(Step::Sysctl {
-        key: "net/ipv6/conf/all/forwarding".into(),
-        was: "0".into(),
-        now: "1".into(),
-    });
+    steps.push(Step::Sysctl { key: "net/ipv6/conf/all/forwarding".into(), was: "0".into(), now: "1".into() });
     steps
 }
 

@@ -104,7 +104,10 @@ impl fmt::Display for Rule {
         let Self { v6, priority, mark, table, no_default } = self;
         let suppress = if *no_default { " suppress_prefixlength 0" } else { "" };
         let family = family(*v6);
-        write!(f, "ip -{family} rule add priority {priority} fwmark {mark:#x}/{MASK:#x} lookup {table}{suppress}")
+        write!(
+            f,
+            "ip -{family} rule add priority {priority} fwmark {mark:#x}/{MASK:#x} lookup {table}{suppress}"
+        )
     }
 }
 

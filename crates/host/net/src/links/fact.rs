@@ -93,7 +93,9 @@ pub(crate) fn read(message: &Message<'_>, facts: &mut Vec<Fact>) {
     match message.kind {
         libc::RTM_NEWLINK => facts.extend(interface(body).map(Fact::Interface)),
         libc::RTM_DELLINK => facts.extend(gone(body).map(Fact::InterfaceGone)),
-        libc::RTM_NEWADDR => facts.extend(address(body).map(|(index, address)| Fact::Address(index, address))),
+        libc::RTM_NEWADDR => {
+            facts.extend(address(body).map(|(index, address)| Fact::Address(index, address)))
+        }
         libc::RTM_DELADDR => {
             facts.extend(address(body).map(|(index, address)| Fact::AddressGone(index, address.ip)));
         }

@@ -64,7 +64,9 @@ impl Marks {
             None if device_type == Some("wwan") => Kind::Wwan,
             None if device_type == Some("wlan") => Kind::Wifi,
             // Drivers name what they made of other interfaces there: bridge, bond, vlan, wireguard, …
-            None if device_type.is_some_and(|made| !matches!(made, "dsa" | "gadget" | "ppp")) => Kind::Virtual,
+            None if device_type.is_some_and(|made| !matches!(made, "dsa" | "gadget" | "ppp")) => {
+                Kind::Virtual
+            }
             None => match self.hardware {
                 ETHERNET | RAW_IP if device.starts_with("ww") => Kind::Wwan,
                 ETHERNET if device.starts_with("wl") => Kind::Wifi,

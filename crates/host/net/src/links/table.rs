@@ -93,8 +93,11 @@ impl Table {
 
     /// What is different from the last call: first what is down.
     pub fn changes(&mut self) -> Vec<LinkEvent> {
-        let now: BTreeMap<u32, Link> =
-            self.entries.iter().filter_map(|(index, entry)| Some((*index, entry.link(&self.select)?))).collect();
+        let now: BTreeMap<u32, Link> = self
+            .entries
+            .iter()
+            .filter_map(|(index, entry)| Some((*index, entry.link(&self.select)?)))
+            .collect();
         let mut events = Vec::new();
         let mut tell = |change, link: &Link| events.push(LinkEvent { change, link: link.clone() });
         // An interface with a new name is another link: sockets are tied to names.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::{Refusal, Syn};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 const TCP: u8 = 6;
 const ICMP: u8 = 1;
@@ -54,7 +54,9 @@ fn port(tcp: &[u8], at: usize) -> u16 {
 /// Whether connections can be had with this address through a router.
 fn is_host(ip: IpAddr) -> bool {
     match ip {
-        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_broadcast()),
+        IpAddr::V4(ip) => {
+            !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_broadcast())
+        }
         IpAddr::V6(ip) => {
             !(ip.is_unspecified() || ip.is_loopback() || ip.is_multicast() || ip.is_unicast_link_local())
         }

@@ -8,13 +8,13 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A network namespace, gone with the last thread in it and this value.
-pub struct Net {
+pub(crate) struct Net {
     file: File,
 }
 
 impl Net {
     /// A fresh one with loopback up, or nothing where that cannot be.
-    pub fn fresh() -> Option<Self> {
+    pub(crate) fn fresh() -> Option<Self> {
         let made = std::thread::spawn(|| {
             // SAFETY: concerns only the namespace of this thread.
             if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
@@ -31,7 +31,7 @@ impl Net {
     }
 
     /// Runs `f` inside, on a thread of its own.
-    pub fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn run<T: Send>(&self, f: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|threads| {
             let thread = threads.spawn(|| {
                 // SAFETY: concerns only the namespace of this thread; the descriptor is open.
@@ -43,17 +43,17 @@ impl Net {
     }
 
     /// Runs commands inside.
-    pub fn commands(&self, lines: &[&str]) {
+    pub(crate) fn commands(&self, lines: &[&str]) {
         self.run(|| lines.iter().for_each(|line| assert!(runs(line), "{line}")));
     }
 
     /// What a command prints inside.
-    pub fn says(&self, line: &str) -> String {
+    pub(crate) fn says(&self, line: &str) -> String {
         self.run(|| says(line))
     }
 
     /// A cable from `device` here to `peer` in another namespace, both up.
-    pub fn cable(&self, device: &str, other: &Self, peer: &str) {
+    pub(crate) fn cable(&self, device: &str, other: &Self, peer: &str) {
         let path = format!("/proc/{}/fd/{}", std::process::id(), other.file.as_raw_fd());
         self.commands(&[
             &format!("ip link add {device} type veth peer name {peer} netns {path}"),
@@ -71,22 +71,22 @@ fn command(line: &str) -> Command {
 }
 
 /// Whether a command succeeds in this thread's namespace.
-pub fn runs(line: &str) -> bool {
+pub(crate) fn runs(line: &str) -> bool {
     command(line).status().is_ok_and(|status| status.success())
 }
 
 /// What a command prints in this thread's namespace.
-pub fn says(line: &str) -> String {
+pub(crate) fn says(line: &str) -> String {
     let output = command(line).output().unwrap();
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
 }
 
 /// Runs a future to its end on this thread.
-pub fn block<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// What a future yields; it has ten seconds.
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("nothing happened for ten seconds")
 }

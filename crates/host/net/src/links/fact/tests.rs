@@ -70,9 +70,13 @@ fn routes_that_lead_nowhere_or_not_everywhere_say_nothing() {
 
 #[test]
 fn a_route_that_replaces_says_so_once() {
-    let message = Request::new(libc::RTM_NEWROUTE, libc::NLM_F_REPLACE, &[2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
+    let message =
+        Request::new(libc::RTM_NEWROUTE, libc::NLM_F_REPLACE, &[2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);
     let found = facts(&message.with_u32(libc::RTA_OIF, 4).bytes(0));
-    assert!(matches!(found[..], [Fact::RoutesReplaced { v6: false, table: 254, metric: 0 }, Fact::Route(4, _)]));
+    assert!(matches!(
+        found[..],
+        [Fact::RoutesReplaced { v6: false, table: 254, metric: 0 }, Fact::Route(4, _)]
+    ));
 }
 
 #[test]
@@ -141,9 +145,10 @@ fn what_bridges_and_radios_say_about_interfaces_is_left_out() {
 }
 
 fn recorded() -> Vec<u8> {
-    let text = concat!(include_str!("../../../testdata/dump.hex"), include_str!("../../../testdata/events.hex"));
+    let text =
+        concat!(include_str!("../../../testdata/dump.hex"), include_str!("../../../testdata/events.hex"));
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.flat_map(|line| super::super::table::tests::unhex(line)).collect()
+    lines.flat_map(crate::links::table::tests::unhex).collect()
 }
 
 #[test]

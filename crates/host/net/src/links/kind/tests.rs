@@ -47,7 +47,8 @@ fn only_mobile_networks_are_metered() {
 
 #[test]
 fn virtual_interfaces_need_to_be_allowed_and_denial_comes_first() {
-    let select = Select { allow: vec!["wan*".into(), "br0".into()], deny: vec!["wan9".into(), "eth*".into()] };
+    let select =
+        Select { allow: vec!["wan*".into(), "br0".into()], deny: vec!["wan9".into(), "eth*".into()] };
     assert!(select.takes("wan0", Kind::Virtual) && select.takes("br0", Kind::Virtual));
     assert!(!select.takes("br01", Kind::Virtual) && !select.takes("wan9", Kind::Virtual));
     assert!(select.takes("enp1", Kind::Physical) && !select.takes("eth0", Kind::Physical));

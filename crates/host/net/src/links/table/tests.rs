@@ -86,7 +86,10 @@ fn recorded_events_become_the_changes_that_a_user_would_name() {
         told.dedup_by_key(|line| line.split(' ').next().unwrap().to_owned());
         told.extend(std::mem::take(&mut doubt).then(|| "!".to_owned()));
         let (expected, changes) = story.next().unwrap();
-        assert_eq!((command, std::mem::take(&mut told)), (*expected, changes.iter().map(|c| (*c).into()).collect()));
+        assert_eq!(
+            (command, std::mem::take(&mut told)),
+            (*expected, changes.iter().map(|c| (*c).into()).collect())
+        );
     }
     assert!(story.next().is_none());
 }
@@ -204,10 +207,7 @@ fn a_new_name_and_a_new_interface_of_the_same_name_are_other_links() {
     table.apply(interface(3, "wan0", true, true));
     table.apply(address(3, "192.0.2.5", true, false));
     let again = told(&mut table, Fact::Route(3, route("192.0.2.1", 100)));
-    assert_eq!(
-        again,
-        ["Down wan0 [192.0.2.5] via [192.0.2.1]", "Up wan0 [192.0.2.5] via [192.0.2.1]"]
-    );
+    assert_eq!(again, ["Down wan0 [192.0.2.5] via [192.0.2.1]", "Up wan0 [192.0.2.5] via [192.0.2.1]"]);
 }
 
 #[test]
@@ -226,17 +226,25 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     let index = 1_u32..4;
     let ip = |last: u8| IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
     prop_oneof![
-        (index.clone(), any::<bool>(), any::<bool>())
-            .prop_map(|(index, up, carrier)| interface(index, &format!("eth{index}"), up, carrier)),
+        (index.clone(), any::<bool>(), any::<bool>()).prop_map(|(index, up, carrier)| interface(
+            index,
+            &format!("eth{index}"),
+            up,
+            carrier
+        )),
         index.clone().prop_map(Fact::InterfaceGone),
-        (index.clone(), 1_u8..4, any::<bool>(), any::<bool>()).prop_map(move |(index, last, usable, deprecated)| {
-            Fact::Address(index, Address { ip: ip(last), usable, deprecated })
-        }),
+        (index.clone(), 1_u8..4, any::<bool>(), any::<bool>()).prop_map(
+            move |(index, last, usable, deprecated)| {
+                Fact::Address(index, Address { ip: ip(last), usable, deprecated })
+            }
+        ),
         (index.clone(), 1_u8..4).prop_map(move |(index, last)| Fact::AddressGone(index, ip(last))),
         (index.clone(), 1_u8..4, 0_u32..3)
             .prop_map(|(index, last, metric)| Fact::Route(index, route(&format!("192.0.2.{last}"), metric))),
-        (index, 1_u8..4, 0_u32..3)
-            .prop_map(|(index, last, metric)| Fact::RouteGone(index, route(&format!("192.0.2.{last}"), metric))),
+        (index, 1_u8..4, 0_u32..3).prop_map(|(index, last, metric)| Fact::RouteGone(
+            index,
+            route(&format!("192.0.2.{last}"), metric)
+        )),
     ]
 }
 
