@@ -333,7 +333,11 @@ impl Session for TlsSession {
 
     fn write(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
         while let Some(step) = self.steps.pop_front() {
-            out.extend_from_slice(&step.bytes);
+            if out.is_empty() {
+                *out = step.bytes;
+            } else {
+                out.extend_from_slice(&step.bytes);
+            }
             if step.change.is_some() {
                 return step.change;
             }

@@ -204,6 +204,8 @@ pub struct Connection {
     pub(crate) multipath: Multipath,
     /// Names the connection to people and tools.
     pub(crate) token: u32,
+    /// The handshake is complete, and what could wait until later is not done.
+    pub(crate) settling: bool,
     /// The path something was heard on last.
     pub(crate) heard_on: PathId,
     pub(crate) scheduler: Scheduler,
@@ -264,7 +266,8 @@ impl Connection {
         // the handshake proves it in its own way
         path.state = PathState::Active;
         let mut ids = PathCids::new(PathId::ZERO);
-        ids.local.issue(local_cid, shared.reset_token(&local_cid), false);
+        // the token of a server's goes out with its transport parameters, that of a client's not at all
+        ids.local.issue(local_cid, ResetToken([0; ResetToken::LEN]), false);
         ids.peer.set_first(peer_cid, None);
         let mut connection = Self {
             side,
@@ -278,6 +281,7 @@ impl Connection {
             cids: tq_buf::mem::vec![ids],
             multipath: Multipath::default(),
             token: shared.entropy.u64() as u32,
+            settling: false,
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,

@@ -13,6 +13,7 @@ pub(crate) mod token;
 use core::net::SocketAddr;
 
 pub use incoming::Incoming;
+pub(crate) use incoming::InitialKeys;
 use incoming::Recent;
 use slab::Slab;
 use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque, format};
@@ -85,6 +86,8 @@ pub struct Endpoint {
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
     early: EarlyPackets,
+    /// A stranger's Initial while it is looked at. Reused.
+    copy: Vec<u8>,
     /// By version and server: a token is good for the version it came in (RFC 9369 §5).
     tokens: BTreeMap<(Version, String), VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
@@ -107,6 +110,7 @@ impl Endpoint {
             known: Slab::new(),
             recent: VecDeque::new(),
             early: EarlyPackets::default(),
+            copy: Vec::new(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
             counters: Counters::default(),
