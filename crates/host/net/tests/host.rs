@@ -62,14 +62,16 @@ fn state(net: &Net) -> String {
         "nft list ruleset",
     ];
     let mut text: String = lists.iter().map(|line| net.says(line)).collect();
-    text += &net.says("ip link");
+    // Which interfaces there are, not how they are.
+    text += &net
+        .says("ip -o link")
+        .lines()
+        .map(|line| line.split('<').next().unwrap().to_owned() + "\n")
+        .collect::<String>();
     text += &net.says("grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf");
     // The kernel makes these a while after an interface came up; and what changes by itself.
-    let changing = |line: &&str| {
-        !["ff00::/8", "fe80::", "state UP", "state DOWN", "stable_secret"]
-            .iter()
-            .any(|word| line.contains(word))
-    };
+    let changing =
+        |line: &&str| !["ff00::/8", "fe80::", "stable_secret"].iter().any(|word| line.contains(word));
     let mut lines: Vec<&str> = text.lines().filter(changing).collect();
     lines.dedup();
     lines.join("\n")
