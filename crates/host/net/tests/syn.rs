@@ -269,3 +269,53 @@ fn many_connects_at_once_are_all_answered() {
     // Nothing is left.
     assert!(!nets.router.run(|| says("nft list tables")).contains("tquic"));
 }
+
+#[test]
+fn firewalls_and_nat_as_routers_have_them_are_passed() {
+    let Some(nets) = nets() else { return };
+    HOSTS.iter().for_each(|host| echo(&nets.far, &format!("{host}:7")));
+    nets.router.commands(&[
+        "nft add table inet fw",
+        "nft add chain inet fw into { type filter hook input priority 0 ; policy drop ; }",
+        "nft add rule inet fw into ct state invalid drop",
+        "nft add rule inet fw into ct state established,related accept",
+        "nft add rule inet fw into meta l4proto ipv6-icmp accept",
+        "nft add rule inet fw into iifname { lo, lan0, tq0 } accept",
+        "nft add chain inet fw through { type filter hook forward priority 0 ; policy drop ; }",
+        "nft add rule inet fw through ct state established,related accept",
+        "nft add rule inet fw through iifname lan0 accept",
+        "nft add chain inet fw after { type nat hook postrouting priority 100 ; }",
+        "nft add rule inet fw after oifname wan0 masquerade",
+    ]);
+    routed(&nets.router, "firewall", || {
+        for host in HOSTS {
+            let (stream, took) = connect(&nets.lan, &format!("{host}:7"));
+            let (mut stream, mut got) = (stream.unwrap(), [0; 3]);
+            assert!(took < LATE + Duration::from_millis(700), "{host}: {took:?}");
+            stream.write_all(b"abc").unwrap();
+            stream.read_exact(&mut got).unwrap();
+            let (refused, _) = connect(&nets.lan, &format!("{host}:9"));
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused, "{host}");
+            let (unreachable, _) = connect(&nets.lan, &format!("{host}:1001"));
+            assert_eq!(unreachable.unwrap_err().raw_os_error(), Some(libc::EHOSTUNREACH), "{host}");
+        }
+    });
+}
+
+#[test]
+fn what_the_machine_redirects_to_itself_stays_redirected() {
+    let Some(nets) = nets() else { return };
+    nets.router.commands(&[
+        "nft add table inet fw",
+        "nft add chain inet fw before { type nat hook prerouting priority -100 ; }",
+        "nft add rule inet fw before iifname lan0 tcp dport 53 redirect to :7",
+    ]);
+    echo(&nets.router, "10.1.0.1:7");
+    routed(&nets.router, "redirect", || {
+        let (stream, took) = connect(&nets.lan, "203.0.113.9:53");
+        let (mut stream, mut got) = (stream.unwrap(), [0; 3]);
+        assert!(took < LATE, "{took:?}");
+        stream.write_all(b"abc").unwrap();
+        stream.read_exact(&mut got).unwrap();
+    });
+}
