@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use common::{Net, block, runs, says};
 use tq_net::host::{Host, Options, Plan, SetupError, Without, preview};
+use tq_net::intake::Settings;
 use tq_net::listener::Listener;
 use tq_net::tun::Tun;
 
@@ -136,6 +137,7 @@ fn the_process_that_is_killed() {
 #[test]
 fn after_a_kill_the_next_start_puts_everything_back() {
     let Some(net) = router() else { return };
+    net.commands(&["ip route add default via 10.1.0.9"]);
     let (before, options) = (state(&net), options("kill"));
     // Some die while they change things, the last when all is done.
     for wait in [Some(0), Some(1), Some(2), Some(4), Some(6), Some(9), Some(13), Some(20), None] {
@@ -152,6 +154,8 @@ fn after_a_kill_the_next_start_puts_everything_back() {
             }
             child.kill().unwrap();
             child.wait().unwrap();
+            // Nobody is there to take connections, so they are not led anywhere.
+            assert!(says("ip route get 198.51.100.1 mark 2").contains("via 10.1.0.9"));
             drop(Host::open(&options).unwrap());
         });
         assert_eq!(state(&net), before, "killed after {wait:?} ms");
@@ -166,6 +170,8 @@ fn a_dry_run_shows_everything_and_changes_nothing() {
     let text = net.run(|| preview(&options, &plan()).unwrap());
     assert_eq!(state(&net), before);
     assert!(!options.folder.exists());
+    let settings = Settings { lan: vec!["lan0".into()], ..Settings::default() };
+    assert_eq!(net.run(|| settings.preview(&options).unwrap()).lines().count(), text.lines().count());
     for part in [
         "ip tuntap add dev tq0 mode tun",
         "sysctl -w net/ipv4/conf/lan0/forwarding=1",

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -12,10 +13,9 @@ use std::time::{Duration, Instant};
 use common::{Net, block, runs, says};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tq_net::host::{Host, Options, Plan, Without};
-use tq_net::listener::Listener;
-use tq_net::syn::{Limits, Refusal, Syn, SynGate};
-use tq_net::tun::Tun;
+use tq_net::host::Options;
+use tq_net::intake::{Intake, Settings};
+use tq_net::syn::{Refusal, Syn, Waiting};
 
 /// How much longer the far side takes than the network between.
 const LATE: Duration = Duration::from_millis(150);
@@ -63,7 +63,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Asks the far side, late.
-async fn ask(gate: &SynGate, syn: Syn) -> Option<TcpStream> {
+async fn ask(intake: &Intake, syn: Syn) -> Option<TcpStream> {
     tokio::time::sleep(LATE).await;
     let port = syn.destination.port();
     let refusal = match port {
@@ -72,15 +72,12 @@ async fn ask(gate: &SynGate, syn: Syn) -> Option<TcpStream> {
         1003 => Refusal::Denied,
         1004 => Refusal::Silence,
         _ => match TcpStream::connect(syn.destination).await {
-            Ok(stream) => {
-                assert!(gate.admit(&syn).unwrap());
-                return Some(stream);
-            }
+            Ok(stream) => return Some(stream),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Refusal::Refused,
             Err(error) => panic!("{syn:?}: {error}"),
         },
     };
-    assert!(gate.refuse(&syn, refusal).unwrap());
+    assert!(intake.refuse(&syn, refusal).unwrap());
     None
 }
 
@@ -107,48 +104,37 @@ fn routed<T: Send>(router: &Net, name: &str, f: impl FnOnce() -> T + Send) -> T 
 }
 
 async fn serve(options: &Options, ready: mpsc::Sender<()>, stopped: oneshot::Receiver<()>) {
-    let mut host = Host::open(options).unwrap();
-    let gate = Rc::new(SynGate::new(Tun::open("tq0", 1360).unwrap(), Limits::default()).unwrap());
-    let (v4, v6) = (Listener::bind(false).unwrap(), Listener::bind(true).unwrap());
-    let plan = Plan {
-        lan: vec!["lan0".into()],
-        tun: "tq0".into(),
-        port_v4: v4.port(),
-        port_v6: Some(v6.port()),
-        direct: Vec::new(),
-        without: Without::Direct,
-    };
-    host.apply(&plan).unwrap();
-    let far: Rc<std::cell::RefCell<Vec<(Syn, TcpStream)>>> = Rc::default();
-    let (asking, waiting) = (gate.clone(), far.clone());
-    tokio::task::spawn_local(async move {
+    let settings = Settings { lan: vec!["lan0".into()], ..Settings::default() };
+    let intake = Rc::new(Intake::start(options, &settings).unwrap());
+    let far = Rc::new(RefCell::new(Waiting::new(1000, Duration::from_secs(60))));
+    let (asking, waiting) = (intake.clone(), far.clone());
+    let asks = tokio::task::spawn_local(async move {
         while let Ok(syn) = asking.next().await {
-            let (gate, waiting) = (asking.clone(), waiting.clone());
+            let (intake, waiting) = (asking.clone(), waiting.clone());
             tokio::task::spawn_local(async move {
-                if let Some(stream) = ask(&gate, syn).await {
-                    waiting.borrow_mut().push((syn, stream));
+                if let Some(stream) = ask(&intake, syn).await {
+                    waiting.borrow_mut().insert(syn, stream, Duration::ZERO);
+                    assert!(intake.admit(&syn).unwrap());
                 }
             });
         }
     });
-    for listener in [v4, v6] {
-        let (gate, waiting) = (gate.clone(), far.clone());
-        tokio::task::spawn_local(async move {
-            while let Ok(mut taken) = listener.accept().await {
-                let syn = Syn { client: taken.client, destination: taken.destination };
-                gate.arrived(&syn);
-                let at = waiting.borrow().iter().position(|(of, _)| *of == syn).expect("nobody was asked");
-                let (_, mut stream) = waiting.borrow_mut().remove(at);
-                tokio::task::spawn_local(async move {
-                    let _ = tokio::io::copy_bidirectional(&mut taken.stream, &mut stream).await;
-                });
-            }
-        });
-    }
+    let accepting = intake.clone();
+    let accepts = tokio::task::spawn_local(async move {
+        while let Ok((syn, mut taken)) = accepting.accept().await {
+            let mut stream = far.borrow_mut().take(&syn).expect("nobody was asked");
+            tokio::task::spawn_local(async move {
+                let _ = tokio::io::copy_bidirectional(&mut taken.stream, &mut stream).await;
+            });
+        }
+    });
     ready.send(()).unwrap();
     let _ = stopped.await;
-    assert_eq!(gate.pending(), 0);
-    host.undo().unwrap();
+    asks.abort();
+    accepts.abort();
+    assert!(asks.await.is_err() && accepts.await.is_err());
+    assert_eq!(intake.pending(), 0);
+    Rc::into_inner(intake).unwrap().stop().unwrap();
 }
 
 /// An echo on a port of a far host.
