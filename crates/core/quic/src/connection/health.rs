@@ -96,13 +96,15 @@ impl Connection {
         self.obey(now, ix, orders);
     }
 
-    /// The host comes later than it was asked to: silence in that time was its own.
+    /// Before anything else of a call: if the host comes later than it was asked to, silence in that time was its own.
+    ///
+    /// What fell due in the past by something that was just heard is nobody's lateness, so nothing is compared but what
+    /// was due before this call with this call and the one before it.
     pub(crate) fn note_lateness(&mut self, now: Instant) {
-        if self.paths.len() < 2 {
-            return;
-        }
-        let late = self.deadline().map_or(Duration::ZERO, |due| now.saturating_since(due));
-        if late > LATE {
+        let Some(ways) = &mut self.multipath.ways else { return };
+        let Some(before) = ways.on_call(now).filter(|before| *before + LATE < now) else { return };
+        let late = self.deadline().map_or(Duration::ZERO, |due| now.saturating_since(due.max(before)));
+        if late > LATE && self.paths.len() > 1 {
             self.paths.iter_mut().for_each(|path| path.monitor.on_stall(late));
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Ways {
     routing: AckRouting,
     places: SmallVec<[AckPath; MAX_PATHS]>,
     refreshed: Option<Instant>,
+    /// When the host called last.
+    called: Option<Instant>,
     /// Bytes that may be sent twice.
     pub(crate) budget: Budget,
 }
@@ -42,6 +44,11 @@ pub(crate) enum Counts {
 }
 
 impl Ways {
+    /// The host calls; says when it did before.
+    pub(crate) fn on_call(&mut self, now: Instant) -> Option<Instant> {
+        self.called.replace(now)
+    }
+
     /// Takes a sample of `data` by an acknowledgement on `ack`.
     pub(crate) fn on_sample(
         &mut self,

@@ -37,6 +37,7 @@ impl Connection {
             End::Closing(_) => return self.receive_closing(now, meta, datagram),
             End::Draining(_) | End::Drained(_) => return self.counters.drop_packet(DropReason::Closing),
         }
+        self.note_lateness(now);
         if self.side.is_client() && !self.is_known(now, meta) {
             return self.drop_packet(now, DropReason::UnexpectedAddress, datagram.len());
         }
