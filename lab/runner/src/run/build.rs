@@ -236,7 +236,7 @@ impl Net {
             self.left_out.extend(why);
             let other = |transport: &Arc<TransportConfig>| {
                 let mut transport = TransportConfig::clone(transport);
-                (transport.congestion, transport.max_paths) = (instead, None);
+                (transport.congestion, transport.max_paths) = (Some(instead), None);
                 Arc::new(transport)
             };
             let transports = transports.each_ref().map(|(transport, segments)| (other(transport), *segments));

@@ -14,9 +14,11 @@ const SEGMENTS: usize = 45;
 /// The core's algorithm for a name, or what it does instead and why.
 pub fn algorithm(cc: Cc) -> (Algorithm, Option<String>) {
     match cc {
-        Cc::Auto | Cc::Cubic => (Algorithm::Cubic, None),
+        Cc::Auto => (Algorithm::Auto, None),
+        Cc::Cubic => (Algorithm::Cubic, None),
         Cc::Reno => (Algorithm::NewReno, None),
         Cc::Bbr => (Algorithm::Bbr, None),
+        Cc::Olia => (Algorithm::Olia, None),
         other => {
             (Algorithm::Cubic, Some(format!("congestion control {} is not there yet: cubic", other.name())))
         }
@@ -37,7 +39,7 @@ pub(super) fn transport(
 ) -> (Arc<TransportConfig>, usize) {
     let mut config = TransportConfig::default();
     let (congestion, instead) = algorithm(cc.unwrap_or(host.cc));
-    config.congestion = congestion;
+    config.congestion = Some(congestion);
     left_out.extend(instead);
     if let Some(window) = host.stream_window {
         (config.stream.stream_window, config.stream.max_stream_window) = (window, window);
