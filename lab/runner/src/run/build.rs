@@ -114,7 +114,7 @@ type Transports = [(Arc<TransportConfig>, usize); 2];
 
 impl Net {
     pub(super) fn build(plan: Plan<'_>) -> Result<Self> {
-        let Plan { scenario, links, seed, cc, scheduler, calm, pcap, qlog } = plan;
+        let Plan { scenario, links, seed, cc, scheduler, calm, race, pcap, qlog } = plan;
         let mut world = World::new(derive(seed, 1));
         world.udp_checksum(true);
         for (id, config) in scenario.bottleneck_configs() {
@@ -174,7 +174,7 @@ impl Net {
                 host::several(transport, end, net.lanes.len(), scheduler, &mut net.left_out);
             }
         }
-        net.programs(scenario, nodes, transports, orders, qlog.as_ref());
+        net.programs(scenario, nodes, transports, (orders, race), qlog.as_ref());
         net.moves(scenario);
         net.left_out.sort();
         net.left_out.dedup();
@@ -191,7 +191,7 @@ impl Net {
         scenario: &Scenario,
         nodes: [NodeId; 2],
         transports: Transports,
-        orders: Vec<(Instant, usize, PathOrder)>,
+        (orders, race): (Vec<(Instant, usize, PathOrder)>, bool),
         qlog: Option<&Qlog>,
     ) {
         let bin = load::grain(scenario.time);
@@ -225,7 +225,7 @@ impl Net {
                 remote: SocketAddr::new(server(*place), 443),
                 standby: scenario.links[self.lanes[*place].index].standby,
             });
-            let spec = BondSpec { ways: ways.collect(), orders, race: true, ..BondSpec::default() };
+            let spec = BondSpec { ways: ways.collect(), orders, race, ..BondSpec::default() };
             let (bond, log) = Bond::new(spec);
             self.logs[0] = log;
             own = own.and(bond);

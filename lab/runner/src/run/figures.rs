@@ -122,6 +122,12 @@ pub fn loss(outcome: &Outcome, target: Option<Target>) -> f64 {
     dropped as f64 / (offered as f64).max(1.0)
 }
 
+/// Payload that went again on another path though it was not lost, per payload that came out.
+pub fn twice(outcome: &Outcome) -> f64 {
+    let payload: u64 = outcome.own().map(|flow| flow.up.bytes + flow.down.bytes).sum();
+    outcome.paths.twice as f64 / (payload as f64).max(1.0)
+}
+
 /// The links played, or the one named.
 fn lanes(outcome: &Outcome, target: Option<Target>) -> impl Iterator<Item = &Lane> {
     outcome.lanes.iter().filter(move |lane| match target {
@@ -248,7 +254,8 @@ fn single(
         Metric::Paths => bond.then_some(outcome.paths.open as f64),
         Metric::Abandons => bond.then_some(outcome.paths.abandons as f64),
         Metric::Outs => bond.then_some(outcome.paths.outs as f64),
-        Metric::Latency | Metric::QueueDelay | Metric::Spread | Metric::Duplicates => None,
+        Metric::Duplicates => bond.then(|| twice(outcome)),
+        Metric::Latency | Metric::QueueDelay | Metric::Spread => None,
     }
 }
 

@@ -103,8 +103,8 @@ pub(super) fn programs(
             let (app, report) = Requests::new(spec, ledger);
             vec![(Box::new(app), running(name, count.is_some(), Watch::Requests(report)))]
         }
-        Kind::Web { pages, objects, size, outstanding, think } => {
-            let mix = WebMix {
+        Kind::Web { pages, objects, size, outstanding, think, mixed } => {
+            let even = || WebMix {
                 document: spread(*size),
                 objects: Quantiles::constant(u64::from(objects.saturating_sub(1))),
                 object: spread(*size),
@@ -113,6 +113,7 @@ pub(super) fn programs(
                 object_service: Quantiles::constant(0),
                 think: micros(*think),
             };
+            let mix = if *mixed { WebMix { think: micros(*think), ..WebMix::default() } } else { even() };
             let spec = WebSpec { mix, parallel: *outstanding as usize, pages: *pages, when, bin, seed };
             let (app, report) = Web::new(spec, ledger);
             vec![(Box::new(app), running(name, pages.is_some(), Watch::Web(report)))]

@@ -107,6 +107,11 @@ impl Net {
         });
         ends.refused.extend(refused);
         if let Some(pair) = self.pairs.first() {
+            for report in [pair.client.borrow().report(), pair.server.borrow().report()] {
+                let paths = || report.connections.iter().flat_map(|connection| &connection.stats.paths);
+                ends.twice += paths().map(|path| path.bytes_resent).sum::<u64>();
+                ends.false_suspects += paths().map(|path| u64::from(path.false_suspects)).sum::<u64>();
+            }
             let host = pair.client.borrow();
             if let Some(connection) = host.handles().next().and_then(|first| host.connection(first)) {
                 ends.open = connection.paths().filter(|path| path.state.is_live()).count() as u64;

@@ -51,6 +51,10 @@ pub struct PathEnds {
     pub abandons: u64,
     /// Times either end found one out; looked at every 10 ms.
     pub outs: u64,
+    /// Times either end suspected one that then spoke.
+    pub false_suspects: u64,
+    /// Payload that went again on another path though it was not lost, from both ends.
+    pub twice: u64,
     /// Orders of the time line that the connection refused, in words.
     pub refused: Vec<String>,
 }
