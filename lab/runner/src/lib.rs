@@ -15,6 +15,7 @@ pub mod fair;
 pub mod fluid;
 pub mod grid;
 pub mod guard;
+pub mod hard;
 pub mod paired;
 pub mod report;
 pub mod run;

@@ -13,6 +13,7 @@ mod grid;
 mod guard;
 mod jobs;
 mod list;
+mod n;
 mod plots;
 mod run;
 mod sets;
@@ -35,6 +36,7 @@ mod table;
   tq-scenarios table --seeds 3 --cc auto --filter dsl50
   tq-scenarios guard --report guard.json
   tq-scenarios sets --set low-bdp-raced --count 40
+  tq-scenarios n 7 8 9 --runs 5
   tq-scenarios failover --seeds 200
   tq-scenarios grid --count 20 --seed 1 --set wsp-lowbdp-loss"
 )]
@@ -57,6 +59,8 @@ enum Command {
     Guard(guard::Args),
     /// Published pairs of links against the bars of their benefit.
     Sets(sets::Args),
+    /// What breaks a naive design, by number: n1 to n32, each with its bars.
+    N(n::Args),
     /// The longest pause in delivery when one of two links goes silent, over many seeds.
     Failover(failover::Args),
     /// Two CUBIC connections on each link of `single`, beside what theory makes of an ideal pair.
@@ -97,6 +101,7 @@ pub(crate) fn run() -> Result<bool> {
         Command::Table(args) => table::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Sets(args) => sets::run(&args),
+        Command::N(args) => n::run(&args),
         Command::Failover(args) => failover::run(&args),
         Command::Fair(args) => fair::run(&args),
         Command::List(args) => list::run(&args),

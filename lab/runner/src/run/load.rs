@@ -56,6 +56,7 @@ pub(super) fn programs(
     bin: Duration,
     seed: u64,
     ledger: &Ledger,
+    rests: Vec<(Instant, Instant)>,
 ) -> Vec<(Box<dyn App>, Running)> {
     let start = Instant::ZERO + traffic.start;
     let stop = traffic.stop.map(|stop| Instant::ZERO + stop);
@@ -70,7 +71,7 @@ pub(super) fn programs(
     match &traffic.kind {
         Kind::Bulk { bytes, streams, sequential } => {
             let order = if *sequential { Order::Serial } else { Order::Parallel };
-            let spec = BulkSpec { direction, bytes: *bytes, streams: *streams, order, when, bin };
+            let spec = BulkSpec { direction, bytes: *bytes, streams: *streams, order, when, bin, rests };
             let (app, report) = Bulk::new(spec, ledger);
             vec![(Box::new(app), running(name, bytes.is_some(), Watch::Bulk(report, *streams)))]
         }

@@ -29,6 +29,8 @@ pub struct Outcome {
     pub packets: u64,
     /// Of these, how many their senders took for lost.
     pub packets_lost: u64,
+    /// Key updates of the scenario's own connection, as client and server count them.
+    pub key_updates: [u64; 2],
 }
 
 /// A link in a run.
