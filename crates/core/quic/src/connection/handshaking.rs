@@ -10,7 +10,6 @@ use tq_wire::{Cid, Code, Side, Version};
 use super::early::Early;
 use super::{Connection, EarlyData, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
 use crate::endpoint::InitialKeys;
-use crate::endpoint::token::Token;
 use crate::error::TransportError;
 use crate::handshake::keys::OneRtt;
 use crate::handshake::{ClientTls, KeyChange, Level, ServerTls, Session, StartError};
@@ -189,7 +188,7 @@ impl Connection {
         Ok(())
     }
 
-    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1, 9001-4.1.2-1, 9001-8.2-2
+    // MUST 9000-19.7-3, 9000-19.20-1, 9001-4.1.2-1, 9001-8.2-2
     fn on_complete(&mut self, now: Instant) -> Result<(), TransportError> {
         if !self.hs.params_seen {
             return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
@@ -203,12 +202,10 @@ impl Connection {
         self.arm_idle(now);
         self.start_multipath();
         self.settling = true;
-        self.issue_cids();
+        self.ids_due = true;
         if self.side.is_server() {
             self.retire_early_keys(now);
             self.hs.done_pending = true;
-            self.hs.new_token =
-                Some(self.shared.seal_token(&Token::new(now, self.paths[0].tuple.remote, self.version)));
             self.hs.new_token_pending = true;
             self.on_confirmed(now);
         }

@@ -5,6 +5,7 @@ mod app;
 mod aside;
 mod cids;
 mod close;
+mod coupling;
 mod early;
 pub(crate) mod handshaking;
 mod health;
@@ -206,6 +207,9 @@ pub struct Connection {
     pub(crate) token: u32,
     /// The handshake is complete, and what could wait until later is not done.
     pub(crate) settling: bool,
+    /// The peer is to get ids when the host asks what the endpoint must hear: a connection that ends with the datagrams
+    /// that complete its handshake needs none.
+    pub(crate) ids_due: bool,
     /// The path something was heard on last.
     pub(crate) heard_on: PathId,
     pub(crate) scheduler: Scheduler,
@@ -282,6 +286,7 @@ impl Connection {
             multipath: Multipath::default(),
             token: shared.entropy.u64() as u32,
             settling: false,
+            ids_due: false,
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
@@ -339,6 +344,9 @@ impl Connection {
 
     /// What the endpoint must be told, before the next `transmit`.
     pub fn poll_endpoint_event(&mut self) -> Option<EndpointEvent> {
+        if self.endpoint_events.is_empty() && core::mem::take(&mut self.ids_due) && !self.is_closed() {
+            self.issue_cids();
+        }
         self.endpoint_events.pop_front()
     }
 
