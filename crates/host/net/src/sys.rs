@@ -58,6 +58,11 @@ pub(crate) fn netlink(groups: u32) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Joins a multicast group beyond the 32 that a mask has.
+pub(crate) fn join(fd: &impl AsFd, group: u32) -> io::Result<()> {
+    set(fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &group)
+}
+
 /// Asks for more room for what was not read yet: what the kernel grants at least, more with CAP_NET_ADMIN.
 pub(crate) fn receive_room(fd: &impl AsFd, bytes: i32) {
     if set(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &bytes).is_err() {

@@ -86,7 +86,7 @@ fn routed<T: Send>(router: &Net, name: &str, f: impl FnOnce() -> T + Send) -> T 
     let (ready, wait) = mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let options = Options { folder: folder(name), ..Options::default() };
-    std::thread::scope(|threads| {
+    let result = std::thread::scope(|threads| {
         threads.spawn(|| {
             router.run(|| {
                 let serve = async {
@@ -100,7 +100,9 @@ fn routed<T: Send>(router: &Net, name: &str, f: impl FnOnce() -> T + Send) -> T 
         let result = f();
         drop(stop);
         result
-    })
+    });
+    std::fs::remove_dir_all(&options.folder).unwrap();
+    result
 }
 
 async fn serve(options: &Options, ready: mpsc::Sender<()>, stopped: oneshot::Receiver<()>) {

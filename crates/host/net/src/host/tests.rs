@@ -128,6 +128,7 @@ fn a_step_that_fails_leaves_nothing_of_those_before_it() {
         assert_ne!(state(), before);
         drop(host);
         assert_eq!(state(), before);
+        std::fs::remove_dir_all(&options.folder).unwrap();
     });
 }
 
@@ -157,6 +158,7 @@ fn what_somebody_else_changed_meanwhile_stays() {
         let again = state();
         drop(host);
         assert_eq!(state(), again);
+        std::fs::remove_dir_all(&options.folder).unwrap();
     });
 }
 
@@ -176,5 +178,6 @@ fn what_cannot_be_put_back_is_told_and_kept() {
         options.nft = None;
         drop(Host::open(&options).unwrap());
         assert_eq!(state(), before);
+        std::fs::remove_dir_all(&options.folder).unwrap();
     });
 }
