@@ -9,6 +9,7 @@ use tq_time::{Duration, Instant};
 
 use crate::run::{self, Outcome, Plan};
 
+pub mod heal;
 #[cfg(test)]
 mod tests;
 
@@ -59,7 +60,7 @@ pub struct Found {
 const RTT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(40)];
 /// Rate of both links unless a case says otherwise, Mbit/s.
 const RATE: u64 = 50;
-/// When a cut comes at the earliest; it comes within 200 ms, by seed.
+/// When a cut comes at the earliest; it comes within 2 s, by seed.
 const AT: Duration = Duration::from_secs(2);
 const BEFORE: Duration = Duration::from_millis(200);
 const AFTER: Duration = Duration::from_secs(1);
@@ -113,7 +114,7 @@ impl Case {
 
     /// When it happens, by seed: the phase of everything that repeats must not decide.
     fn at(seed: u64) -> Duration {
-        AT + Duration::from_micros(tq_sim::entropy::derive(seed, 9) % 200_000)
+        AT + Duration::from_micros(tq_sim::entropy::derive(seed, 9) % 2_000_000)
     }
 
     /// What happens in which directions.

@@ -75,8 +75,9 @@ pub(crate) struct Governor {
     measured: usize,
     /// The round had samples without an application's limit.
     loaded: bool,
-    /// Least sample of the round, ns.
+    /// Least sample of the round under way and of the one before, ns.
     least: u64,
+    last_least: u64,
     /// Round trip without a queue, ns, and when a sample was near it.
     base: u64,
     base_at: Instant,
@@ -111,6 +112,7 @@ impl Governor {
             measured: 0,
             loaded: false,
             least: UNBOUNDED,
+            last_least: UNBOUNDED,
             base: UNBOUNDED,
             base_at: now,
             lowest: UNBOUNDED,
@@ -145,6 +147,14 @@ impl Governor {
         }
     }
 
+    /// The queue that stands, ns: by the last full round, or the present one if it already shows less.
+    pub(crate) fn queue(&self) -> u64 {
+        match self.least.min(self.last_least) {
+            UNBOUNDED => 0,
+            least => least.saturating_sub(self.base),
+        }
+    }
+
     /// Delivery rate it goes by, bytes per second; zero if none is known.
     pub(crate) fn rate(&self) -> u64 {
         let span = if self.crowded { RECENT } else { ROUNDS };
@@ -173,7 +183,7 @@ impl Governor {
         }
         self.look(now, window.is_some());
         let queue = self.least.saturating_sub(self.base);
-        self.least = UNBOUNDED;
+        self.last_least = core::mem::replace(&mut self.least, UNBOUNDED);
         self.cap = match (self.rate(), window) {
             (rate, Some(window)) if rate > 0 => {
                 self.next_cap(rate, queue, window).clamp(LEAST_PACKETS * mtu, LARGEST)

@@ -5,6 +5,7 @@ mod app;
 mod aside;
 mod cids;
 mod close;
+mod coupling;
 mod early;
 pub(crate) mod handshaking;
 mod health;

@@ -28,6 +28,8 @@ pub(crate) struct Ways {
     refreshed: Option<Instant>,
     /// When the host called last.
     called: Option<Instant>,
+    /// When writers were told last how much to have ready.
+    watered: Option<Instant>,
     /// Bytes that may be sent twice.
     pub(crate) budget: Budget,
 }
@@ -47,6 +49,15 @@ impl Ways {
     /// The host calls; says when it did before.
     pub(crate) fn on_call(&mut self, now: Instant) -> Option<Instant> {
         self.called.replace(now)
+    }
+
+    /// Whether it is time to tell writers how much to have ready.
+    pub(crate) fn low_water_due(&mut self, now: Instant) -> bool {
+        let due = self.watered.is_none_or(|at| now.saturating_since(at) >= REFRESH);
+        if due {
+            self.watered = Some(now);
+        }
+        due
     }
 
     /// Takes a sample of `data` by an acknowledgement on `ack`.
