@@ -131,7 +131,7 @@ struct Sample {
 
 /// BBRv3 on one path.
 #[derive(Clone, Copy, Debug)]
-pub struct Bbr {
+pub(crate) struct Bbr {
     mtu: u64,
     state: State,
     cwnd: u64,

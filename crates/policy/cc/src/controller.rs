@@ -10,6 +10,7 @@ use tq_time::Instant;
 
 use crate::bbr::Bbr;
 use crate::cubic::Cubic;
+use crate::governor::Governor;
 use crate::newreno::NewReno;
 use crate::rate::{Flight, RateSample};
 use crate::recovery::Recovery;
@@ -138,32 +139,37 @@ pub struct Lost<'a> {
 
 /// A congestion controller of one path.
 #[derive(Clone, Copy, Debug)]
-pub enum Controller {
-    /// RFC 9438.
+pub struct Controller {
+    pub(crate) law: Law,
+    governor: Governor,
+}
+
+/// What a window follows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Law {
     Cubic(Cubic),
-    /// RFC 9002 §7.
     NewReno(NewReno),
-    /// BBRv3, draft-ietf-ccwg-bbr-06.
     Bbr(Bbr),
 }
 
 impl Controller {
     /// The controller of a fresh path whose packets have up to `mtu` bytes of UDP payload.
     pub fn new(algorithm: Algorithm, now: Instant, mtu: u16) -> Self {
-        match algorithm {
-            Algorithm::Cubic => Self::Cubic(Cubic::new(now, mtu)),
-            Algorithm::NewReno => Self::NewReno(NewReno::new(mtu)),
-            Algorithm::Bbr => Self::Bbr(Bbr::new(now, mtu)),
-        }
+        let law = match algorithm {
+            Algorithm::Cubic => Law::Cubic(Cubic::new(now, mtu)),
+            Algorithm::NewReno => Law::NewReno(NewReno::new(mtu)),
+            Algorithm::Bbr => Law::Bbr(Bbr::new(now, mtu)),
+        };
+        Self { law, governor: Governor::new(now) }
     }
 
     /// The same, drawing what is random from `seed`. Without this, from the time it was made.
     #[must_use]
-    pub fn with_seed(self, seed: u64) -> Self {
-        match self {
-            Self::Bbr(bbr) => Self::Bbr(bbr.with_seed(seed)),
-            other => other,
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        if let Law::Bbr(bbr) = &mut self.law {
+            *bbr = bbr.with_seed(seed);
         }
+        self
     }
 
     /// The same, with the faster start of long paths on or off; it is off in a fresh one.
@@ -172,12 +178,22 @@ impl Controller {
     /// 100 ms (at most six times the initial one), and when the acknowledgements of three trains of packets have
     /// told what the path may carry, the window becomes half of that at least, once.
     #[must_use]
-    pub fn with_long_start(self, on: bool) -> Self {
-        match self {
-            Self::Cubic(cubic) => Self::Cubic(cubic.with_long_start(on)),
-            Self::NewReno(reno) => Self::NewReno(reno.with_long_start(on)),
-            Self::Bbr(bbr) => Self::Bbr(bbr.with_long_start(on)),
-        }
+    pub fn with_long_start(mut self, on: bool) -> Self {
+        self.law = match self.law {
+            Law::Cubic(cubic) => Law::Cubic(cubic.with_long_start(on)),
+            Law::NewReno(reno) => Law::NewReno(reno.with_long_start(on)),
+            Law::Bbr(bbr) => Law::Bbr(bbr.with_long_start(on)),
+        };
+        self
+    }
+
+    /// Switches the queue governor on or off; it is off in a fresh one and does nothing to BBR.
+    ///
+    /// On, a controller whose window falls only with losses keeps no more in flight than the path carries in its least
+    /// round-trip time and a quarter of that more, 5 to 20 ms. Where the queue stays nevertheless another sender keeps
+    /// it: then the window is left alone for 10 s, then 20, 40, and 60 at most.
+    pub fn govern(&mut self, on: bool) {
+        self.governor.set(on);
     }
 
     /// Bytes that are best sent back to back for the path to be measured; zero mostly. Not more than the initial
@@ -194,27 +210,32 @@ impl Controller {
     ///
     /// `pn` rises within a space; where it falls, another space of the same path has begun to send.
     pub fn on_sent(&mut self, now: Instant, bytes: u16, in_flight_before: u64, pn: u64) {
-        match self {
-            Self::Cubic(cubic) => cubic.on_sent(now, in_flight_before, pn),
-            Self::NewReno(reno) => reno.on_sent(pn),
-            Self::Bbr(bbr) => bbr.on_sent(now, bytes, in_flight_before),
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.on_sent(now, in_flight_before, pn),
+            Law::NewReno(reno) => reno.on_sent(pn),
+            Law::Bbr(bbr) => bbr.on_sent(now, bytes, in_flight_before),
         }
     }
 
     /// An ACK frame newly acknowledged packets; called once per frame. Losses the frame revealed are reported
     /// by [`Controller::on_congestion`], in either order.
     pub fn on_ack(&mut self, now: Instant, ack: &Ack<'_>) {
-        match self {
-            Self::Cubic(cubic) => cubic.on_ack(now, ack),
-            Self::NewReno(reno) => reno.on_ack(now, ack),
-            Self::Bbr(bbr) => bbr.on_ack(now, ack),
+        // A window that is held down is not the limit: it does not grow.
+        let held = self.cap() < self.law_window();
+        let ack = &Ack { app_limited: ack.app_limited || held, ..*ack };
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.on_ack(now, ack),
+            Law::NewReno(reno) => reno.on_ack(now, ack),
+            Law::Bbr(bbr) => return bbr.on_ack(now, ack),
         }
+        let window = (!self.in_slow_start()).then(|| self.law_window());
+        self.governor.on_ack(now, ack, window, self.mtu().into());
     }
 
     /// Packets were declared lost; [`Controller::on_congestion`] is told of the same ones next. Nothing to those whose
     /// window falls with each loss.
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
-        if let Self::Bbr(bbr) = self {
+        if let Law::Bbr(bbr) = &mut self.law {
             bbr.on_lost(now, lost);
         }
     }
@@ -237,37 +258,51 @@ impl Controller {
         persistent: bool,
         ecn: bool,
     ) -> bool {
-        let before = self.window();
-        match self {
-            Self::Cubic(cubic) => cubic.on_congestion(now, sent_at, persistent, ecn),
-            Self::NewReno(reno) => reno.on_congestion(now, sent_at, persistent, ecn),
-            Self::Bbr(bbr) => return bbr.on_congestion(now, sent_at, in_flight, persistent, ecn),
+        let before = self.law_window();
+        // What was held down was not in use: a reduction starts from what was (RFC 9438 §4.6).
+        let used = self.cap();
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.on_congestion(now, sent_at, used, persistent, ecn),
+            Law::NewReno(reno) => reno.on_congestion(now, sent_at, used, persistent, ecn),
+            Law::Bbr(bbr) => return bbr.on_congestion(now, sent_at, in_flight, persistent, ecn),
         }
-        self.window() < before
+        self.law_window() < before
     }
 
     /// Every packet of the last congestion event was acknowledged after all: the reduction is undone unless the
     /// window has grown past its old size (RFC 9438 §4.9). Without effect after an ECN mark or a second call.
     pub fn on_spurious(&mut self, now: Instant) {
-        match self {
-            Self::Cubic(cubic) => cubic.on_spurious(),
-            Self::NewReno(reno) => reno.on_spurious(),
-            Self::Bbr(bbr) => bbr.on_spurious(now),
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.on_spurious(),
+            Law::NewReno(reno) => reno.on_spurious(),
+            Law::Bbr(bbr) => bbr.on_spurious(now),
         }
     }
 
     /// Packets now have up to `mtu` bytes.
     pub fn on_mtu(&mut self, mtu: u16) {
-        match self {
-            Self::Cubic(cubic) => cubic.on_mtu(mtu),
-            Self::NewReno(reno) => reno.on_mtu(mtu),
-            Self::Bbr(bbr) => bbr.on_mtu(mtu),
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.on_mtu(mtu),
+            Law::NewReno(reno) => reno.on_mtu(mtu),
+            Law::Bbr(bbr) => bbr.on_mtu(mtu),
         }
     }
 
     /// Bytes that may be in flight.
     pub fn window(&self) -> u64 {
+        self.law_window().min(self.cap())
+    }
+
+    /// The same without the governor.
+    fn law_window(&self) -> u64 {
         self.loss_based().map_or_else(Bbr::window, Recovery::window)
+    }
+
+    fn cap(&self) -> u64 {
+        match self.law {
+            Law::Bbr(_) => u64::MAX,
+            _ => self.governor.cap(),
+        }
     }
 
     /// Slow-start threshold in bytes; `u64::MAX` while there is none, and always with BBR.
@@ -306,7 +341,7 @@ impl Controller {
         let micros = u64::try_from(rtt.smoothed().as_micros()).unwrap_or(u64::MAX).max(1);
         let peak = if state.in_recovery() { 0 } else { state.peak().min(FASTEST_PEAK) };
         let measured = peak * 5 / 4;
-        (state.window() * 1_000_000 / micros * gain / divisor).max(measured).max(SLOWEST_PACE)
+        (self.window() * 1_000_000 / micros * gain / divisor).max(measured).max(SLOWEST_PACE)
     }
 
     /// The algorithm's name, as [`Algorithm::name`].
@@ -316,16 +351,17 @@ impl Controller {
 
     /// Which algorithm this is.
     pub fn algorithm(&self) -> Algorithm {
-        match self {
-            Self::Cubic(_) => Algorithm::Cubic,
-            Self::NewReno(_) => Algorithm::NewReno,
-            Self::Bbr(_) => Algorithm::Bbr,
+        match self.law {
+            Law::Cubic(_) => Algorithm::Cubic,
+            Law::NewReno(_) => Algorithm::NewReno,
+            Law::Bbr(_) => Algorithm::Bbr,
         }
     }
 
     /// Forgets everything but algorithm and packet size: the path has new addresses (RFC 9000 §9.4).
     pub fn reset(&mut self, now: Instant) {
-        let fresh = Self::new(self.algorithm(), now, self.mtu());
+        let mut fresh = Self::new(self.algorithm(), now, self.mtu());
+        fresh.govern(self.governor.is_on());
         *self = match self.loss_based() {
             Ok(state) => fresh.with_long_start(state.long_start()),
             Err(bbr) => fresh.with_seed(bbr.seed()).with_long_start(bbr.long_start()),
@@ -339,10 +375,10 @@ impl Controller {
 
     /// What all controllers have in common whose window falls with each loss.
     fn loss_based(&self) -> Result<&Recovery, &Bbr> {
-        match self {
-            Self::Cubic(cubic) => Ok(cubic.state()),
-            Self::NewReno(reno) => Ok(reno.state()),
-            Self::Bbr(bbr) => Err(bbr),
+        match &self.law {
+            Law::Cubic(cubic) => Ok(cubic.state()),
+            Law::NewReno(reno) => Ok(reno.state()),
+            Law::Bbr(bbr) => Err(bbr),
         }
     }
 }

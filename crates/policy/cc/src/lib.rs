@@ -17,6 +17,7 @@ mod bbr;
 mod controller;
 mod cubic;
 mod fixed;
+mod governor;
 mod hystart;
 mod newreno;
 mod pacer;
@@ -27,10 +28,7 @@ mod start;
 #[cfg(test)]
 mod testing;
 
-pub use bbr::Bbr;
 pub use controller::{Ack, Algorithm, Controller, Lost, UnknownAlgorithm, initial_window, minimum_window};
-pub use cubic::Cubic;
-pub use newreno::NewReno;
 pub use pacer::Pacer;
 pub use rate::{Flight, RateSample, RateSampler, SentState};
 pub use rtt::Rtt;

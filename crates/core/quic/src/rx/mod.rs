@@ -376,6 +376,9 @@ impl Connection {
         }
         self.heard_on = self.paths[opened.ix].id;
         self.streams.on_packet_end();
+        if self.settling && matches!(opened.space, SpaceId::App(_)) {
+            self.settle_if_alive();
+        }
         if self.multipath.on {
             self.on_path_heard(now, opened.ix);
         }
