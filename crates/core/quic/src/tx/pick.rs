@@ -48,7 +48,11 @@ impl Connection {
             return Some(transmit);
         }
         if self.paths.len() == 1 {
-            let transmit = self.transmit_on(now, 0, buf, max_segments)?;
+            let mut transmit = self.transmit_on(now, 0, buf, max_segments);
+            while transmit.is_none() && self.turn_to_copy(now) {
+                transmit = self.transmit_on(now, 0, buf, max_segments);
+            }
+            let transmit = transmit?;
             self.note_race(now, &transmit, buf);
             return Some(transmit);
         }
@@ -220,7 +224,7 @@ impl Connection {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
         let path = &mut self.paths[ix];
-        let rate = path.cc.pacing_rate(&path.rtt);
+        let rate = path.pacing_rate();
         let departure = if pacing { path.pacer.departure(now, rate) } else { now };
         let path = &self.paths[ix];
         let sampled = path.rtt.has_sample();
@@ -260,6 +264,8 @@ impl Connection {
             ack_silence: nanos(path.monitor.ack_silence(now)),
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
+            cost: path.policy.cost,
+            weight: path.policy.weight,
             ..PathView::default()
         }
     }
