@@ -67,7 +67,7 @@ pub fn tuning(
     let several = links > 1 && options.multipath != Some(false);
     let own = options.clone();
     let edit = move |transport: &mut TransportConfig| {
-        transport.congestion = algorithm;
+        transport.congestion = Some(algorithm);
         transport.scheduler = scheduler.unwrap_or_default();
         transport.max_paths = several.then_some(links as u32);
         let keep = |value: &mut _, wanted: Option<_>| *value = wanted.unwrap_or(*value);

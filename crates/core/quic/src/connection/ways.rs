@@ -27,6 +27,8 @@ pub(crate) struct Ways {
     routing: AckRouting,
     places: SmallVec<[AckPath; MAX_PATHS]>,
     refreshed: Option<Instant>,
+    /// When the host called last.
+    called: Option<Instant>,
     /// When writers were told last how much to have ready.
     watered: Option<Instant>,
     /// Bytes that may be sent twice.
@@ -47,6 +49,11 @@ pub(crate) enum Counts {
 }
 
 impl Ways {
+    /// The host calls; says when it did before.
+    pub(crate) fn on_call(&mut self, now: Instant) -> Option<Instant> {
+        self.called.replace(now)
+    }
+
     /// Whether it is time to tell writers how much to have ready.
     pub(crate) fn low_water_due(&mut self, now: Instant) -> bool {
         let due = self.watered.is_none_or(|at| now.saturating_since(at) >= REFRESH);

@@ -3,6 +3,7 @@
 use tq_wire::{Frame, PathId};
 
 use crate::connection::{Connection, SpaceId};
+use crate::endpoint::token::Token as AddressToken;
 use crate::handshake::Level;
 use crate::payload::Payload;
 use crate::stream::Share;
@@ -51,7 +52,7 @@ impl Connection {
         }
         self.fill_own(ix, payload);
         if matches!(share, Share::All | Share::Control) && self.wants_control() {
-            self.fill_control(payload);
+            self.fill_control(now, payload);
         }
         if self.messages_share(share) {
             self.counters.messages_sent += self.datagrams.write(payload);
@@ -178,7 +179,8 @@ impl Connection {
             || self.multipath.on && self.wants_path_control()
     }
 
-    fn fill_control(&mut self, payload: &mut Payload<'_>) {
+    // MUST 9000-19.7-1
+    fn fill_control(&mut self, now: Instant, payload: &mut Payload<'_>) {
         if self.hs.done_pending && payload.frame(&Frame::HandshakeDone, Some(Token::HandshakeDone)) {
             self.hs.done_pending = false;
         }
@@ -190,11 +192,11 @@ impl Connection {
             ids.peer.write(payload);
             ids.local.write(payload);
         }
-        if self.hs.new_token_pending
-            && let Some(token) = &self.hs.new_token
-            && payload.frame(&Frame::NewToken(token), Some(Token::NewToken))
-        {
-            self.hs.new_token_pending = false;
+        if self.hs.new_token_pending {
+            let remote = self.paths[0].tuple.remote;
+            let make = || self.shared.seal_token(&AddressToken::new(now, remote, self.version));
+            let token = self.hs.new_token.get_or_insert_with(make);
+            self.hs.new_token_pending = !payload.frame(&Frame::NewToken(token), Some(Token::NewToken));
         }
         self.ack_frequency.write(payload);
         self.streams.write_control(payload);
