@@ -153,6 +153,8 @@ pub(crate) struct Path {
     pub(crate) free_resends: u8,
     /// Bytes of this path that went again on others though they were not lost.
     pub(crate) bytes_resent: u64,
+    /// Bytes acknowledged in its application space.
+    pub(crate) bytes_acked: u64,
     /// Not before this may the pacer let the next batch go.
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
@@ -212,6 +214,7 @@ impl Path {
             resend: None,
             free_resends: 0,
             bytes_resent: 0,
+            bytes_acked: 0,
             messages: VecDeque::new(),
             paced_until: None,
             phase_start: None,
