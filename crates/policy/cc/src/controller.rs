@@ -273,11 +273,11 @@ impl Controller {
     /// window falls with each loss.
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
         let started = !self.in_slow_start();
-        let queue = (!self.in_recovery()).then(|| self.governor.queue());
+        let standing = (!self.in_recovery()).then(|| self.governor.standing());
         match &mut self.law {
             Law::Bbr(bbr) => bbr.on_lost(now, lost),
             _ if started && self.asked == Algorithm::Auto => {
-                self.chooser.on_lost(now, lost.bytes, queue, lost.rtt.smoothed());
+                self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed());
             }
             _ => {}
         }
@@ -295,7 +295,7 @@ impl Controller {
                 }
             }
             law => {
-                self.chooser.on_acked(now, ack.bytes, self.governor.queue(), mtu.into());
+                self.chooser.on_acked(now, ack.bytes, self.governor.standing(), mtu.into());
                 let counts = self.chooser.counts();
                 if !ack.rtt.has_sample() || self.chooser.from_cubic(now, min_rtt, mtu.into()).is_none() {
                     return;

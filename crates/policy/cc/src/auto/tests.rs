@@ -125,7 +125,7 @@ proptest! {
         (link.delay, link.loss, link.rate, link.queue) = (40 * MS, 0, 1_000_000, 100_000);
         link.run(60 * SECOND);
         let share = link.shares(20 * SECOND)[0];
-        prop_assert!(share > 0.8, "{share} with {}", works(&link));
+        prop_assert!(share > 0.6, "{share} with {}", works(&link));
     }
 }
 
