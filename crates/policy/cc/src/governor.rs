@@ -89,6 +89,7 @@ pub(crate) struct Governor {
     calm: u32,
     /// How often it had to give way, and until when it does at least.
     width: u32,
+    least_width: u32,
     wide_until: Instant,
     /// The rate before the queue became long.
     rate_then: u64,
@@ -117,11 +118,17 @@ impl Governor {
             long: 0,
             calm: 0,
             width: 0,
+            least_width: 0,
             wide_until: now,
             rate_then: 0,
             aside_for: ASIDE,
             cap: UNBOUNDED,
         }
+    }
+
+    /// Others may be on the link, and are to get no more than it: it gives way a little from the beginning.
+    pub(crate) fn share(&mut self) {
+        (self.least_width, self.width) = (1, 1);
     }
 
     /// Switches it on or off. It measures all the time, so that it knows what to do when it is switched on.
@@ -268,7 +275,7 @@ impl Governor {
 
     /// The queue was short for a while.
     fn calm_down(&mut self, now: Instant) {
-        if self.width == 0 {
+        if self.width <= self.least_width {
             self.aside_for = ASIDE;
             (self.lowest, self.lowest_since) = (UNBOUNDED, now);
         } else if now >= self.wide_until {
@@ -320,7 +327,7 @@ impl Governor {
         {
             self.base = self.lowest;
             (self.lowest, self.lowest_since) = (UNBOUNDED, now);
-        } else if self.width == 0 || self.is_long(queue) {
+        } else if self.width == self.least_width || self.is_long(queue) {
             self.give_way(now);
         }
     }

@@ -32,7 +32,7 @@ fn queues(link: &Link) -> (f64, f64) {
 
 #[test]
 fn alone_the_queue_is_short_and_the_link_is_full() {
-    for algorithm in Algorithm::LOSS_BASED {
+    for algorithm in [Algorithm::Cubic, Algorithm::NewReno] {
         for (ms, queue) in [(10, 300), (20, 300), (40, 300), (80, 300), (200, 300), (40, 40)] {
             let mut link = link(ms * MS, queue);
             governed(&mut link, algorithm);
@@ -79,19 +79,6 @@ fn a_longer_round_trip_is_found_out() {
 
 #[test]
 fn beside_a_sender_without_one_it_gets_its_share() {
-    for algorithm in [Algorithm::NewReno] {
-        for (ms, queue) in [(40, 40), (40, 100), (40, 200)] {
-            for on in [true, false] {
-                let mut link = link(ms * MS, queue);
-                let flow = link.add(algorithm, 7);
-                link.flows[flow].controller.govern(on);
-                link.run(10 * SECOND);
-                link.add(algorithm, 9);
-                link.run(10 * SECOND);
-                let shares = link.shares(120 * SECOND);
-            }
-        }
-    }
     for (ms, queue) in [(20, 20), (20, 100), (40, 20), (40, 40), (40, 200), (100, 50), (100, 200)] {
         let mut link = link(ms * MS, queue);
         governed(&mut link, Algorithm::Cubic);
@@ -99,7 +86,7 @@ fn beside_a_sender_without_one_it_gets_its_share() {
         link.add(Algorithm::Cubic, 9);
         link.run(10 * SECOND);
         let shares = link.shares(120 * SECOND);
-        assert!(shares[0] > 0.1, "{ms} ms, {queue}: {shares:?}");
+        assert!(shares[0] > 0.25, "{ms} ms, {queue}: {shares:?}");
         assert!(shares[0] + shares[1] > 0.95);
     }
 }
@@ -134,7 +121,6 @@ fn two_of_them_share_a_link() {
         governed(&mut link, Algorithm::Cubic);
         link.run(20 * SECOND);
         let shares = link.shares(60 * SECOND);
-        let (mean, longest) = queues(&link);
         assert!(shares[0] + shares[1] > 0.97, "{ms} ms: {shares:?}");
         assert!(shares[0].min(shares[1]) > 0.25, "{ms} ms: {shares:?}");
     }
