@@ -63,7 +63,8 @@ pub struct TransportConfig {
     /// Paths a peer may have at a time, 1 to 16; `None` for no multipath (draft-ietf-quic-multipath-21). In force if
     /// both ends set it. With 1, path 0 only for now; some peers take that for a refusal. Default `None`.
     pub max_paths: Option<u32>,
-    /// Which path data goes on if there are several. Default minrtt.
+    /// Which path data goes on if there are several. Default aggregate: the sum of the paths, and never slower than the
+    /// best of them.
     pub scheduler: tq_sched::Kind,
     /// Packets sealed with one key before we update it (decision 8). Default 2^22; at most the AEAD's limit.
     pub key_update_after: u64,
@@ -107,7 +108,7 @@ impl Default for TransportConfig {
             pacing: true,
             grease: true,
             max_paths: None,
-            scheduler: tq_sched::Kind::MinRtt,
+            scheduler: tq_sched::Kind::Aggregate,
             key_update_after: 1 << 22,
             preferred_v4: None,
             preferred_v6: None,
