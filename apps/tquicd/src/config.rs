@@ -147,7 +147,8 @@ impl Config {
         let raw: raw::File = toml::from_str(text).map_err(|error| ConfigError::of(file, text, &error))?;
         let whole = |why: String| ConfigError::whole(file, why);
         let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let name: Name = stem.parse().map_err(|why| whole(format!("the file's name is the daemon's, but {why}")))?;
+        let name: Name =
+            stem.parse().map_err(|why| whole(format!("the file's name is the daemon's, but {why}")))?;
         let state = raw.state.clone().unwrap_or_else(|| "/var/lib/tquic".into());
         let control = raw.control.clone().unwrap_or_default().socket;
         Ok(Self {
@@ -155,7 +156,12 @@ impl Config {
             state,
             control: control.unwrap_or_else(|| tq_control::socket_path(name.as_str())),
             metrics: raw.metrics.clone().and_then(|metrics| metrics.listen).map(|listen| listen.0),
-            scheduler: raw.transport.clone().unwrap_or_default().scheduler.map(|kind| kind.0.name().to_owned()),
+            scheduler: raw
+                .transport
+                .clone()
+                .unwrap_or_default()
+                .scheduler
+                .map(|kind| kind.0.name().to_owned()),
             role: role(raw).map_err(whole)?,
             name,
         })
@@ -164,7 +170,9 @@ impl Config {
 
 fn role(raw: raw::File) -> Result<Role, String> {
     match (raw.server, raw.router) {
-        (Some(_), Some(_)) => Err("has [server] and [router]: a daemon is one of them, write two files".into()),
+        (Some(_), Some(_)) => {
+            Err("has [server] and [router]: a daemon is one of them, write two files".into())
+        }
         (None, None) => Err("has neither [server] nor [router]: add one".into()),
         (Some(server), None) => {
             if raw.link.is_some() || raw.tcp.is_some() {
@@ -189,7 +197,10 @@ fn server(server: raw::Server, egress: raw::Egress) -> Result<Server, String> {
     let first = *listen.first().ok_or("[server] listen is empty: name an address")?;
     let addresses: Vec<IpAddr> = server.addresses.into_iter().map(|addr| addr.0).collect();
     if addresses.is_empty() || addresses.len() > Token::MAX_ADDRESSES {
-        return Err(format!("[server] addresses: 1 to {} of this server's, for its tokens", Token::MAX_ADDRESSES));
+        return Err(format!(
+            "[server] addresses: 1 to {} of this server's, for its tokens",
+            Token::MAX_ADDRESSES
+        ));
     }
     if let Some(addr) = addresses.iter().find(|addr| addr.is_unspecified() || addr.is_multicast()) {
         return Err(format!("[server] addresses: routers cannot find {addr}"));
@@ -233,7 +244,9 @@ fn link(link: raw::Link) -> Result<Link, String> {
     };
     let name = match (&link.name, &begins) {
         (Some(name), _) => name.0.clone(),
-        (None, Begins::Device(device)) => device.parse().map_err(|why| format!("[[link]]: {why}; add a name"))?,
+        (None, Begins::Device(device)) => {
+            device.parse().map_err(|why| format!("[[link]]: {why}; add a name"))?
+        }
         (None, Begins::Address(address)) => {
             return Err(format!("[[link]] address {address}: add a name"));
         }
@@ -266,13 +279,20 @@ impl Begins {
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: right", self.file.display())?;
-        writeln!(f, "  name {}, state in {}, control at {}", self.name, self.state.display(), self.control.display())?;
+        writeln!(
+            f,
+            "  name {}, state in {}, control at {}",
+            self.name,
+            self.state.display(),
+            self.control.display()
+        )?;
         if let Some(metrics) = self.metrics {
             writeln!(f, "  metrics at http://{metrics}/metrics")?;
         }
         match &self.role {
             Role::Server(server) => {
-                let list = |addrs: &[IpAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                let list =
+                    |addrs: &[IpAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 writeln!(f, "  server on {:?}", server.listen)?;
                 writeln!(f, "  tokens say {} port {}", list(&server.addresses), server.port)?;
                 let rules = [("allow", &server.egress.allow), ("deny", &server.egress.deny)];
@@ -286,7 +306,9 @@ impl fmt::Display for Config {
                     let backup = if link.backup { ", backup" } else { "" };
                     writeln!(f, "  link {}: {}, {}{backup}", link.name, link.begins, link.cost.as_str())?;
                 }
-                for (word, addrs) in [("socks5", &router.socks5), ("http", &router.http), ("tproxy", &router.tproxy)] {
+                for (word, addrs) in
+                    [("socks5", &router.socks5), ("http", &router.http), ("tproxy", &router.tproxy)]
+                {
                     addrs.iter().try_for_each(|addr| writeln!(f, "  {word} on {addr}"))?;
                 }
                 Ok(())

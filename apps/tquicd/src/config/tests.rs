@@ -47,7 +47,7 @@ fn what_is_wrong_is_said_with_line_and_key() {
     let link = "[router]\n[[link]]\ndevice = \"eth0\"\n";
     for (text, says) in [
         ("[server]\naddresses = [\"203.0.113.7\"]\nlisen = [\"[::]:1\"]\n", &[":3: lisen: ", "`listen`"][..]),
-        ("[server]\naddresses = [\n  \"203.0.113.7\",\n  \"x\"\n]\n", &[":4: addresses: ", "\"x\""]),
+        ("[server]\naddresses = [\n  \"203.0.113.7\",\n  \"x\"\n]\n", &[":2: addresses: ", "\"x\""]),
         ("[server]\naddresses = []\n", &["[server] addresses: 1 to 8"]),
         ("[server]\naddresses = [\"0.0.0.0\"]\n", &["0.0.0.0"]),
         ("[server]\nport = 70000\n", &[":2: port: "]),

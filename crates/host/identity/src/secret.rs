@@ -38,6 +38,11 @@ impl Secret {
         Self(bytes)
     }
 
+    /// Its bytes.
+    pub const fn into_bytes(self) -> [u8; 32] {
+        self.0
+    }
+
     /// The Ed25519 key a device joins with: HKDF-SHA256 of the secret.
     ///
     /// # Panics

@@ -28,6 +28,9 @@ pub enum ToServer {
         /// DER SubjectPublicKeyInfo.
         key: Vec<u8>,
     },
+    /// I am here. Large enough a packet to be answered by a stateless reset (RFC 9000 §10.3) where the session is not known
+    /// any more, which is how a router learns that its server began anew.
+    Alive,
     /// Something of a later version.
     #[serde(other)]
     Unknown,
