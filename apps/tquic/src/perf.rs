@@ -141,7 +141,7 @@ impl Tuning {
     }
 
     fn apply(&self, transport: &mut TransportConfig) {
-        transport.congestion = self.cc;
+        transport.congestion = Some(self.cc);
         transport.max_mtu = self.mtu;
         if self.fixed_mtu {
             transport.initial_mtu = self.mtu;

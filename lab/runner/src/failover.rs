@@ -4,10 +4,12 @@
 use anyhow::{Context, Result};
 use tq_quic::sched::Kind as Scheduler;
 use tq_scenario::Scenario;
+use tq_sim::qlog::Qlog;
 use tq_time::{Duration, Instant};
 
 use crate::run::{self, Outcome, Plan};
 
+pub mod heal;
 #[cfg(test)]
 mod tests;
 
@@ -37,12 +39,14 @@ pub struct Case {
     pub link: usize,
     /// The links' queues, as scenario files have it.
     pub queue: &'static str,
+    /// Rate of the link that is left, Mbit/s; the other has 50.
+    pub left: u64,
 }
 
 /// What a run has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The longest time without in-order progress, from 0.2 s before the cut to 2 s after it.
+    /// The longest time without in-order progress, from 0.2 s before the cut to 1 s after it or its end.
     pub gap: Duration,
     /// What it is held against, with the queues as they were at the cut: see [`bound`].
     pub bound: Duration,
@@ -54,39 +58,63 @@ pub struct Found {
 
 /// Round trips of the two links.
 const RTT: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(40)];
-/// When a cut comes at the earliest; it comes within 200 ms, by seed.
-const AT: Duration = Duration::from_secs(3);
+/// Rate of both links unless a case says otherwise, Mbit/s.
+const RATE: u64 = 50;
+/// When a cut comes at the earliest; it comes within 2 s, by seed.
+const AT: Duration = Duration::from_secs(2);
 const BEFORE: Duration = Duration::from_millis(200);
-const AFTER: Duration = Duration::from_secs(2);
+const AFTER: Duration = Duration::from_secs(1);
+/// What p95 and the longest of the pauses may be after a silent cut.
+pub const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(150)];
 
 impl Case {
+    /// Of two links of 50 Mbit/s.
+    pub const fn new(cut: Cut, link: usize, queue: &'static str) -> Self {
+        Self { cut, link, queue, left: RATE }
+    }
+
     /// All there are, with this queue.
     pub fn all(queue: &'static str) -> Vec<Self> {
-        let mut cases = vec![Self { cut: Cut::Nothing, link: 0, queue }];
+        let mut cases = vec![Self::new(Cut::Nothing, 0, queue)];
         for cut in [Cut::Both, Cut::Data, Cut::Acks, Cut::Carrier] {
-            cases.extend([0, 1].map(|link| Self { cut, link, queue }));
+            cases.extend([0, 1].map(|link| Self::new(cut, link, queue)));
         }
         let blips = [50, 100, 300, 1000].map(Duration::from_millis);
-        cases.extend(blips.map(|lasts| Self { cut: Cut::Blip(lasts), link: 0, queue }));
+        cases.extend(blips.map(|lasts| Self::new(Cut::Blip(lasts), 0, queue)));
+        cases.extend([0, 1].map(|link| Self { left: 10, ..Self::new(Cut::Both, link, queue) }));
         cases
     }
 
     /// In words.
     pub fn name(&self) -> String {
         let link = RTT[self.link % 2].as_millis();
-        match self.cut {
+        let name = match self.cut {
             Cut::Nothing => "nothing".to_owned(),
             Cut::Both => format!("both ways of {link} ms"),
             Cut::Data => format!("data on {link} ms"),
             Cut::Acks => format!("acks on {link} ms"),
             Cut::Carrier => format!("carrier of {link} ms"),
             Cut::Blip(lasts) => format!("{} ms on {link} ms", lasts.as_millis()),
+        };
+        if self.left == RATE { name } else { format!("{name}, {} left", self.left) }
+    }
+
+    /// Whether pauses are held to [`PAUSES`] as well.
+    pub const fn is_silent(&self) -> bool {
+        !matches!(self.cut, Cut::Nothing | Cut::Carrier)
+    }
+
+    /// How long after the cut pauses count.
+    fn after(&self) -> Duration {
+        match self.cut {
+            Cut::Blip(lasts) => AFTER + lasts,
+            _ => AFTER,
         }
     }
 
     /// When it happens, by seed: the phase of everything that repeats must not decide.
     fn at(seed: u64) -> Duration {
-        AT + Duration::from_micros(tq_sim::entropy::derive(seed, 9) % 200_000)
+        AT + Duration::from_micros(tq_sim::entropy::derive(seed, 9) % 2_000_000)
     }
 
     /// What happens in which directions.
@@ -107,11 +135,12 @@ impl Case {
             _ => String::new(),
         };
         let names = ["a", "b"];
-        let end = (Self::at(seed) + AFTER + BEFORE).as_millis();
+        let end = (Self::at(seed) + self.after() + BEFORE).as_millis();
         let mut text = format!("name = \"failover\"\ntime = \"{end}ms\"\n");
-        for (name, rtt) in names.into_iter().zip(RTT) {
-            let (rtt, queue) = (rtt.as_millis(), self.queue);
-            text += &format!("[[link]]\nname = \"{name}\"\nrate = \"50Mbit/s\"\n");
+        for (link, name) in names.into_iter().enumerate() {
+            let (rtt, queue) = (RTT[link].as_millis(), self.queue);
+            let rate = if link == self.link { RATE } else { self.left };
+            text += &format!("[[link]]\nname = \"{name}\"\nrate = \"{rate}Mbit/s\"\n");
             text += &format!("rtt = \"{rtt}ms\"\nqueue = \"{queue}\"\n");
         }
         for (what, direction) in self.events() {
@@ -127,11 +156,12 @@ impl Case {
     ///
     /// # Errors
     /// None that a case can cause.
-    pub fn run(&self, seed: u64, scheduler: Option<Scheduler>) -> Result<Found> {
+    pub fn run(&self, seed: u64, scheduler: Option<Scheduler>, qlog: Option<Qlog>) -> Result<Found> {
         let scenario = self.scenario(seed)?;
-        let outcome = run::run(Plan::together(&scenario, seed).with_scheduler(scheduler))?;
+        let plan = Plan::together(&scenario, seed).with_scheduler(scheduler);
+        let outcome = run::run(Plan { qlog, ..plan })?;
         let at = Instant::ZERO + Self::at(seed);
-        let (from, to) = (at - BEFORE, at + AFTER);
+        let (from, to) = (at - BEFORE, at + self.after());
         let gaps = outcome.own().map(|flow| flow.down.longest_gap(from, to));
         let gap = gaps.max().context("a download")?;
         let bound = bound(&outcome, self, at);

@@ -501,7 +501,7 @@ impl Inner {
         state.core.handle_event(key, event);
         let entry = state.table.get_mut(key.0 as usize).filter(|_| drained);
         if entry.and_then(Option::take).is_some() {
-            state.stats.counters.add(&core.stats().counters);
+            state.stats.counters.add(&core.counters());
             state.open -= 1;
             if state.open == 0 {
                 drop(state);

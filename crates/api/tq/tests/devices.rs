@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use common::{configs, pattern};
+use common::{configs, transfer};
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 use tq::{ClientConfig, Connection, Endpoint, PathId, SocketId, quic};
@@ -141,26 +141,6 @@ async fn connect_with(
     (endpoint, second, client, accepted)
 }
 
-/// Sends bytes from one end to the other; `meanwhile` happens when a quarter of them is there.
-async fn transfer(from: &Connection, to: &Connection, meanwhile: impl FnOnce()) {
-    let data = pattern(16 << 20);
-    let (expected, sender) = (data.clone(), from.clone());
-    let sending = tokio::spawn(async move {
-        let mut send = sender.open_uni().await.unwrap();
-        send.write_all(&data).await.unwrap();
-        send.finish().unwrap();
-        send.stopped().await.unwrap();
-    });
-    let mut recv = to.accept_uni().await.unwrap();
-    let mut got = vec![0; expected.len()];
-    let (begin, rest) = got.split_at_mut(expected.len() / 4);
-    recv.read_exact(begin).await.unwrap();
-    meanwhile();
-    recv.read_exact(rest).await.unwrap();
-    assert!(got == expected, "bytes were altered");
-    sending.await.unwrap();
-}
-
 fn sent(connection: &Connection, path: u32) -> u64 {
     connection.path(PathId(path)).stats().unwrap().bytes_sent
 }
@@ -170,8 +150,8 @@ fn each_socket_leaves_through_its_device_whatever_the_routes_say() {
     let Some(wires) = Wires::new() else { return };
     wires.run(|server, config| async move {
         let (endpoint, second, client, accepted) = connect(&server, &config).await;
-        transfer(&client, &accepted, || ()).await;
-        transfer(&accepted, &client, || ()).await;
+        transfer(&client, &accepted, 16 << 20, async || ()).await;
+        transfer(&accepted, &client, 16 << 20, async || ()).await;
         for path in 0..2_u8 {
             let seen = accepted.path(PathId(path.into())).remote_address().unwrap().ip();
             assert_eq!(seen, IpAddr::from([10, 9, path, 1]));
@@ -191,22 +171,22 @@ fn a_device_that_goes_away_costs_its_path_only() {
     wires.run(|server, config| async move {
         let (endpoint, second, client, accepted) = connect(&server, &config).await;
         // Down and up again: nothing is given up.
-        transfer(&client, &accepted, || ip("link set c0 down")).await;
+        transfer(&client, &accepted, 16 << 20, async || ip("link set c0 down")).await;
         ip("link set c0 up");
         ip(&format!("route replace {SERVER}/32 via 10.9.0.2 dev c0 metric 10"));
         // Looked for by itself.
         let before = sent(&client, 0);
         while sent(&client, 0) < before + (1 << 20) {
-            transfer(&client, &accepted, || ()).await;
+            transfer(&client, &accepted, 16 << 20, async || ()).await;
             sleep(Duration::from_millis(100)).await;
         }
         // For good.
-        transfer(&client, &accepted, || ip("link del c1")).await;
+        transfer(&client, &accepted, 16 << 20, async || ip("link del c1")).await;
         assert!(endpoint.stats().send_errors > 0);
         assert_eq!(client.paths().len(), 2, "nothing is given up because a device is gone");
         assert_eq!(endpoint.remove_socket(second).unwrap(), 1);
         assert_eq!(client.paths().len(), 1);
-        transfer(&accepted, &client, || ()).await;
+        transfer(&accepted, &client, 16 << 20, async || ()).await;
         assert_eq!(client.close_reason(), None);
     });
 }
@@ -225,7 +205,7 @@ fn a_device_that_is_full_holds_up_its_path_only() {
     wires.run(|server, config| async move {
         let (_endpoint, _, client, accepted) = connect_with(&server, &config, 20_000).await;
         for _ in 0..2 {
-            transfer(&client, &accepted, || ()).await;
+            transfer(&client, &accepted, 16 << 20, async || ()).await;
         }
         let (slow, fast) = (sent(&client, 0), sent(&client, 1));
         assert!(fast > 3 * slow && slow > 100_000, "{slow} {fast}");
@@ -248,11 +228,11 @@ fn a_handshake_is_raced_past_a_dead_first_link() {
         let (client, accepted) = tokio::join!(connecting, accepting);
         let client = client.unwrap();
         assert_eq!(client.path(PathId(0)).socket(), Some(second));
-        transfer(&accepted, &client, || ()).await;
+        transfer(&accepted, &client, 16 << 20, async || ()).await;
         assert!(endpoint.connect_over(&[], &config, to, "localhost").is_err());
         // What a monitor of interfaces would say.
         endpoint.link_down(first);
         endpoint.link_up(first);
-        transfer(&client, &accepted, || ()).await;
+        transfer(&client, &accepted, 16 << 20, async || ()).await;
     });
 }

@@ -5,42 +5,13 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::{Pair, configs, pattern, run};
-use tokio::time::sleep;
-use tq::{Connection, ConnectionError, Endpoint, EndpointConfig, MigrateError, quic};
+use common::{Pair, configs, run, transfer, until};
+use tq::{ConnectionError, Endpoint, EndpointConfig, MigrateError, quic};
 
 const ANY: &str = "127.0.0.1:0";
 
 fn any() -> SocketAddr {
     ANY.parse().unwrap()
-}
-
-/// Sends `len` bytes over a connection and checks them at the other end; `meanwhile` happens when half of it is there.
-async fn transfer(from: &Connection, to: &Connection, len: usize, meanwhile: impl AsyncFnOnce()) {
-    let data = pattern(len);
-    let expected = data.clone();
-    let from = from.clone();
-    let sending = tokio::spawn(async move {
-        let mut send = from.open_uni().await.unwrap();
-        send.write_all(&data).await.unwrap();
-        send.finish().unwrap();
-        send.stopped().await.unwrap();
-    });
-    let mut recv = to.accept_uni().await.unwrap();
-    let mut got = vec![0; len];
-    let (half, rest) = got.split_at_mut(len / 2);
-    recv.read_exact(half).await.unwrap();
-    meanwhile().await;
-    recv.read_exact(rest).await.unwrap();
-    assert!(got == expected, "bytes were altered");
-    sending.await.unwrap();
-}
-
-/// Waits until it is so.
-async fn until(mut so: impl FnMut() -> bool) {
-    while !so() {
-        sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod common;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use common::{Pair, configs, pattern, run};
+use common::{Pair, configs, run, transfer, until};
 use tokio::time::{sleep, timeout};
 use tq::{
     Bytes, Connection, ConnectionError, Endpoint, OpenPathError, Path, PathEvent, PathId, PathState,
@@ -66,34 +66,6 @@ impl Rig {
 /// A wildcard server's address on this host.
 fn at(server: &Endpoint, host: u8) -> SocketAddr {
     SocketAddr::new(link(host).ip(), server.local_addr().port())
-}
-
-/// Sends `len` bytes over a connection and checks them at the other end; `meanwhile` happens when a quarter of it is there.
-async fn transfer(from: &Connection, to: &Connection, len: usize, meanwhile: impl AsyncFnOnce()) {
-    let data = pattern(len);
-    let expected = data.clone();
-    let from = from.clone();
-    let sending = tokio::spawn(async move {
-        let mut send = from.open_uni().await.unwrap();
-        send.write_all(&data).await.unwrap();
-        send.finish().unwrap();
-        send.stopped().await.unwrap();
-    });
-    let mut recv = to.accept_uni().await.unwrap();
-    let mut got = vec![0; len];
-    let (begin, rest) = got.split_at_mut(len / 4);
-    recv.read_exact(begin).await.unwrap();
-    meanwhile().await;
-    recv.read_exact(rest).await.unwrap();
-    assert!(got == expected, "bytes were altered");
-    sending.await.unwrap();
-}
-
-/// Waits until it is so.
-async fn until(mut so: impl FnMut() -> bool) {
-    while !so() {
-        sleep(Duration::from_millis(5)).await;
-    }
 }
 
 fn states(paths: &[Path]) -> Vec<PathState> {

@@ -1,7 +1,9 @@
 //! From secrets to keys (RFC 9001 §5.1, §5.2, §5.8, §6.1; RFC 9369 §3.3).
 
+use core::fmt;
+
 use tq_buf::mem::Vec;
-use tq_wire::{Cid, PathId, Side, Version};
+use tq_wire::{Cid, PathId, Side, Version, Writer};
 
 use crate::{Crypto, DirectionalKeys, Hash, Keys, Suite, TAG_LEN};
 
@@ -50,31 +52,57 @@ fn labels(version: Version) -> &'static Labels {
     if version == Version::V2 { &V2 } else { &V1 }
 }
 
-/// HKDF-Expand-Label with an empty context (RFC 8446 §7.1).
+/// Longest label of [`expand_label`], `tls13 ` aside: what TLS and QUIC have is no longer.
+pub const LONGEST_LABEL: usize = 32;
+
+/// HKDF-Expand-Label with an empty context (RFC 8446 §7.1); what of `label` exceeds [`LONGEST_LABEL`] does not count.
 pub fn expand_label(crypto: &dyn Crypto, hash: Hash, secret: &[u8], label: &str, out: &mut [u8]) {
-    let mut info = Vec::with_capacity(10 + label.len());
-    info.extend_from_slice(&(out.len() as u16).to_be_bytes());
-    info.push((6 + label.len()) as u8);
-    info.extend_from_slice(b"tls13 ");
-    info.extend_from_slice(label.as_bytes());
-    info.push(0);
-    crypto.hkdf_expand(hash, secret, &info, out);
+    const PREFIX: &[u8] = b"tls13 ";
+    let mut room = [0; LONGEST_LABEL + 10];
+    let mut info = Writer::new(&mut room);
+    info.u16(out.len() as u16);
+    let label = &label.as_bytes()[..label.len().min(LONGEST_LABEL)];
+    info.u8((PREFIX.len() + label.len()) as u8);
+    info.slice(PREFIX);
+    info.slice(label);
+    info.u8(0);
+    let len = info.len();
+    crypto.hkdf_expand(hash, secret, &room[..len], out);
+}
+
+/// What Initial keys of a version and a connection id are made of. Anybody who sees an Initial can make it.
+#[derive(Clone, Copy)]
+pub struct InitialSecret {
+    version: Version,
+    secret: [u8; 32],
+}
+
+impl InitialSecret {
+    /// `dcid` is the destination of the client's first Initial (or of the one after Retry).
+    pub fn new(crypto: &dyn Crypto, version: Version, dcid: &Cid) -> Self {
+        Self { version, secret: crypto.hkdf_extract(&labels(version).salt, dcid) }
+    }
+
+    /// Keys of what `sender` sends.
+    // MUST 9001-5.2-1
+    pub fn keys_of(&self, crypto: &dyn Crypto, sender: Side) -> DirectionalKeys {
+        let label = if sender.is_client() { "client in" } else { "server in" };
+        let mut own = [0; 32];
+        expand_label(crypto, Hash::Sha256, &self.secret, label, &mut own);
+        directional_keys(crypto, self.version, Suite::Aes128Gcm, &own)
+    }
+}
+
+impl fmt::Debug for InitialSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InitialSecret")
+    }
 }
 
 /// Keys of Initial packets: `dcid` is the destination of the client's first Initial (or of the one after Retry).
-// MUST 9001-5.2-1
 pub fn initial_keys(crypto: &dyn Crypto, version: Version, dcid: &Cid, side: Side) -> Keys {
-    let secret = crypto.hkdf_extract(&labels(version).salt, dcid);
-    let directional = |label| {
-        let mut own = [0; 32];
-        expand_label(crypto, Hash::Sha256, &secret, label, &mut own);
-        directional_keys(crypto, version, Suite::Aes128Gcm, &own)
-    };
-    let (client, server) = (directional("client in"), directional("server in"));
-    match side {
-        Side::Client => Keys { local: client, remote: server },
-        Side::Server => Keys { local: server, remote: client },
-    }
+    let secret = InitialSecret::new(crypto, version, dcid);
+    Keys { local: secret.keys_of(crypto, side), remote: secret.keys_of(crypto, !side) }
 }
 
 /// Key, IV and header key of a traffic secret.

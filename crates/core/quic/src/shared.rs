@@ -1,7 +1,7 @@
 //! What all connections of an endpoint share: primitives, randomness, keys, how connection ids look.
 
-use tq_buf::mem::{Arc, Vec};
-use tq_crypto::{Crypto, Entropy};
+use tq_buf::mem::{Arc, Box, Vec};
+use tq_crypto::{Crypto, Entropy, PacketKey, Suite};
 use tq_wire::{Cid, ResetToken, Version};
 
 use crate::config::EndpointConfig;
@@ -11,7 +11,8 @@ pub(crate) struct Shared {
     pub(crate) crypto: Arc<dyn Crypto>,
     pub(crate) entropy: Arc<dyn Entropy>,
     reset_key: [u8; 32],
-    pub(crate) token_key: [u8; 32],
+    /// Seals tokens; its IV is zero.
+    pub(crate) token_key: Box<dyn PacketKey>,
     pub(crate) cid_len: usize,
     worker: Option<u8>,
     pub(crate) versions: Vec<Version>,
@@ -29,7 +30,7 @@ impl Shared {
         };
         Self {
             reset_key: key(config.reset_key),
-            token_key: key(config.token_key),
+            token_key: crypto.packet_key(Suite::Aes256Gcm, &key(config.token_key), [0; 12]),
             cid_len: config.cid_len.clamp(4, Cid::MAX_LEN),
             worker: config.worker,
             versions: config.versions.clone(),

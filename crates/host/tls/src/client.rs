@@ -10,7 +10,7 @@ use rustls::quic::ClientConnection;
 use rustls::sign::SingleCertAndKey;
 use tq_crypto::Suite;
 use tq_quic::handshake::{ClientTls, Session, StartError};
-use tq_wire::{Side, TransportParameters, Version};
+use tq_wire::{Reader, Version};
 
 use crate::secrets::Captured;
 use crate::session::{TlsSession, tls_version};
@@ -219,11 +219,19 @@ fn is_spki(der: &[u8]) -> bool {
 
 /// Whether a server may answer in another version (RFC 9368).
 fn offers_another(version: Version, params: &[u8]) -> bool {
-    let params = TransportParameters::decode(params, Side::Client);
-    let offered = params.ok().and_then(|params| params.version_information);
-    offered.is_some_and(|offered| {
-        offered.available.iter().any(|other| *other != version && tls_version(*other).is_ok())
-    })
+    /// version_information: the chosen version, then those available, four octets each.
+    const VERSION_INFORMATION: u64 = 0x11;
+    let mut rest = Reader::new(params);
+    while let (Ok(id), Ok(value)) = (rest.varint(), rest.prefixed()) {
+        if id == VERSION_INFORMATION {
+            let mut offered = value.chunks_exact(4).skip(1).filter_map(|octets| octets.try_into().ok());
+            return offered.any(|octets| {
+                let other = Version(u32::from_be_bytes(octets));
+                other != version && tls_version(other).is_ok()
+            });
+        }
+    }
+    false
 }
 
 struct Client {

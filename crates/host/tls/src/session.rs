@@ -190,15 +190,19 @@ impl TlsSession {
         if level != self.expects {
             return Err(TlsError { alert: 10, reason: Cow::Borrowed("handshake bytes at the wrong level") });
         }
-        let waited;
+        let gathered;
         let mut bytes = bytes;
         if let State::Waiting(waiting) = &mut self.state {
-            let Some(answer) = waiting.feed(bytes, choose)? else { return Ok(()) };
+            gathered = waiting.gather(bytes)?;
+            let hello = gathered.as_deref().unwrap_or(bytes);
+            let Some(answer) = waiting.feed(hello, choose)? else {
+                waiting.hello = hello.to_vec();
+                return Ok(());
+            };
             self.state = State::Running(Box::new(answer.connection.into()));
             self.raw_peer = answer.raw_clients;
             self.switch = answer.switch;
-            waited = answer.hello;
-            bytes = &waited;
+            bytes = hello;
         }
         if let State::Running(connection) = &mut self.state {
             connection.read_hs(bytes).map_err(|error| failure(connection, &error))?;
@@ -236,20 +240,26 @@ impl Switch {
 struct Answer {
     connection: ServerConnection,
     raw_clients: bool,
-    /// All that was buffered.
-    hello: Vec<u8>,
     switch: Switch,
 }
 
 impl Waiting {
-    /// A connection, once the ClientHello is complete.
-    fn feed(&mut self, bytes: &[u8], choose: Option<&mut Choose<'_>>) -> Result<Option<Answer>, TlsError> {
-        let room = peek::MAX_HELLO.saturating_sub(self.hello.len());
-        if bytes.len() > room {
+    /// What came earlier and `bytes`, if anything did.
+    fn gather(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, TlsError> {
+        if bytes.len() > peek::MAX_HELLO.saturating_sub(self.hello.len()) {
             return Err(refuse(PeekError::TooLong));
         }
-        self.hello.extend_from_slice(bytes);
-        let Some(hello) = peek::peek(&self.hello).map_err(refuse)? else { return Ok(None) };
+        if self.hello.is_empty() {
+            return Ok(None);
+        }
+        let mut all = std::mem::take(&mut self.hello);
+        all.extend_from_slice(bytes);
+        Ok(Some(all))
+    }
+
+    /// A connection, once the ClientHello is complete.
+    fn feed(&mut self, hello: &[u8], choose: Option<&mut Choose<'_>>) -> Result<Option<Answer>, TlsError> {
+        let Some(hello) = peek::peek(hello).map_err(refuse)? else { return Ok(None) };
         let picked = (self.pick)(&hello)?;
         let chosen = choose.zip(hello.transport_parameters()).and_then(|(choose, params)| choose(params));
         let mut config = picked.config;
@@ -274,8 +284,7 @@ impl Waiting {
         let version = tls_version(self.version).map_err(|error| broken(error.0))?;
         let connection = ServerConnection::new(config, version, std::mem::take(&mut self.params))
             .map_err(|error| broken(error.to_string()))?;
-        let hello = std::mem::take(&mut self.hello);
-        Ok(Some(Answer { connection, raw_clients: picked.raw_clients, hello, switch }))
+        Ok(Some(Answer { connection, raw_clients: picked.raw_clients, switch }))
     }
 }
 
@@ -333,7 +342,11 @@ impl Session for TlsSession {
 
     fn write(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
         while let Some(step) = self.steps.pop_front() {
-            out.extend_from_slice(&step.bytes);
+            if out.is_empty() {
+                *out = step.bytes;
+            } else {
+                out.extend_from_slice(&step.bytes);
+            }
             if step.change.is_some() {
                 return step.change;
             }

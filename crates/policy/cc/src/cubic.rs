@@ -51,7 +51,7 @@ struct State {
 
 /// CUBIC on one path.
 #[derive(Clone, Copy, Debug)]
-pub struct Cubic {
+pub(crate) struct Cubic {
     state: State,
     /// The epoch's clock has run up to here.
     ticked: Instant,
@@ -64,6 +64,13 @@ impl Cubic {
         let state =
             State { recovery: Recovery::new(mtu), epoch: None, w_max: Bytes::ZERO, prior: Bytes::ZERO };
         Self { state, ticked: now, undo: None }
+    }
+
+    /// One that goes on in congestion avoidance with `window` bytes, from another controller.
+    pub(crate) fn with_window(now: Instant, mtu: u16, window: u64) -> Self {
+        let mut fresh = Self::new(now, mtu);
+        fresh.state.recovery.resume(window);
+        fresh
     }
 
     /// The same, with the faster start of long paths on or off.
@@ -92,10 +99,18 @@ impl Cubic {
         }
     }
 
-    pub(crate) fn on_congestion(&mut self, now: Instant, sent_at: Instant, persistent: bool, ecn: bool) {
+    /// `used`: no more than this was in flight, whatever the window.
+    pub(crate) fn on_congestion(
+        &mut self,
+        now: Instant,
+        sent_at: Instant,
+        used: u64,
+        persistent: bool,
+        ecn: bool,
+    ) {
         if self.state.recovery.is_new_event(sent_at) {
             self.undo = Some(self.state);
-            self.reduce(now);
+            self.reduce(now, used);
         }
         if ecn {
             // A mark was put on by a queue: it cannot turn out to have been reordering.
@@ -142,8 +157,8 @@ impl Cubic {
 
     /// Multiplicative decrease and fast convergence (RFC 9438 §4.6, §4.7). The reduction is from the window
     /// itself, the memory of it shrinks further if even the last maximum was not reached.
-    fn reduce(&mut self, now: Instant) {
-        let cwnd = self.state.recovery.proven();
+    fn reduce(&mut self, now: Instant, used: u64) {
+        let cwnd = self.state.recovery.proven().min(Bytes::new(used));
         let converge = cwnd < self.state.w_max;
         self.state.w_max = if converge { cwnd.scaled(CONVERGED.0, CONVERGED.1) } else { cwnd };
         self.state.prior = cwnd;

@@ -14,7 +14,7 @@ mod tests;
 
 /// NewReno on one path.
 #[derive(Clone, Copy, Debug)]
-pub struct NewReno {
+pub(crate) struct NewReno {
     state: Recovery,
     undo: Option<Recovery>,
 }
@@ -48,11 +48,20 @@ impl NewReno {
         }
     }
 
+    /// `used`: no more than this was in flight, whatever the window.
     // MUST 9002-7.3.1-1, 9002-7.3.2-1
-    pub(crate) fn on_congestion(&mut self, now: Instant, sent_at: Instant, persistent: bool, ecn: bool) {
+    pub(crate) fn on_congestion(
+        &mut self,
+        now: Instant,
+        sent_at: Instant,
+        used: u64,
+        persistent: bool,
+        ecn: bool,
+    ) {
         if self.state.is_new_event(sent_at) {
             self.undo = Some(self.state);
-            self.state.reduce(now, self.state.proven().scaled(1, 2));
+            let cwnd = self.state.proven().min(Bytes::new(used));
+            self.state.reduce(now, cwnd.scaled(1, 2));
         }
         if ecn {
             // A mark was put on by a queue: it cannot turn out to have been reordering.

@@ -3,6 +3,8 @@
 //! [`AckClock`] is the fluid one: a constant RTT, a window always full, acknowledgements evenly spaced. It is what
 //! the RFCs' formulas assume. [`Transfer`] is packets over a link with a rate, a delay and a tail-drop queue.
 
+pub(crate) mod link;
+
 use std::collections::VecDeque;
 
 use tq_time::{Duration, Instant};

@@ -22,6 +22,8 @@ const APART: Duration = Duration::from_millis(10);
 const FADES: Duration = Duration::from_millis(50);
 /// Silence that takes a path out, at least.
 const OUT_AFTER: Duration = Duration::from_millis(100);
+/// A path that answered a question is taken to be there for this long; it is asked four times in it.
+const ANSWER_HOLDS: Duration = Duration::from_secs(1);
 /// Good rounds in a row that end probation.
 const ROUNDS: u8 = 4;
 /// Time out after which a path is better abandoned than kept.
@@ -170,6 +172,27 @@ impl Monitor {
         Orders { change, ..Orders::default() }
     }
 
+    /// The path answered a challenge: it works both ways. Where a peer acknowledges everything on one path and that dies,
+    /// this is all that tells the others from it.
+    pub fn on_answer(&mut self, now: Instant) -> Orders {
+        if self.state == Health::Out {
+            return self.on_probe_reply(now);
+        }
+        self.heard_at = self.heard_at.max(now);
+        self.silence.on_answer(now);
+        let Ok(change) = self.shift(now, Health::Good, Cause::Progress) else { return Orders::default() };
+        Orders { change: Some(change), resend: Some(Resend::Cancel), ..Orders::default() }
+    }
+
+    /// For how long nothing was acknowledged on a path that answers questions; zero if it does not, or owes nothing.
+    pub fn unacknowledged(&self, now: Instant) -> Duration {
+        if self.answers(now) { self.ack_silence(now) } else { Duration::ZERO }
+    }
+
+    fn answers(&self, now: Instant) -> bool {
+        self.silence.answered().is_some_and(|at| now.saturating_since(at) <= ANSWER_HOLDS)
+    }
+
     /// The host says that the link is gone or back, or that its address or route changed (`up`).
     pub fn on_link(&mut self, now: Instant, up: bool) -> Orders {
         self.link_up = up;
@@ -235,10 +258,11 @@ impl Monitor {
     /// Time passed, or another path made progress while this one is silent. `witness` is what the other paths say ([`witness`]), after the socket was drained.
     pub fn on_deadline(&mut self, now: Instant, load: &Load, witness: Witness) -> Orders {
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let blamed = matches!(witness, Witness::Heard | Witness::Idle);
+        let alive = self.answers(now);
+        let blamed = matches!(witness, Witness::Heard | Witness::Idle) && !alive;
         match self.state {
             Health::Good if passed(self.silence.suspect_at(load)) => {
-                if !blamed && witness != Witness::Faded {
+                if alive || !blamed && witness != Witness::Faded {
                     return self.dark(now, load, witness);
                 }
                 let change = self.shift(now, Health::Suspect, Cause::Silence).ok();
@@ -306,8 +330,9 @@ impl Monitor {
             self.probing.postpone(now, quick(load));
         } else if self.probing.due() <= now {
             let long = self.out_at(load).is_some_and(|at| at <= now);
-            if long && matches!(witness, Witness::Silent | Witness::Faded) {
-                return Orders { probe: Some(self.probing.next(now)), ..Orders::default() };
+            if long && (self.answers(now) || matches!(witness, Witness::Silent | Witness::Faded)) {
+                self.probing.next(now);
+                return Orders { probe: Some(Probe::Challenge), ..Orders::default() };
             }
             self.probing.postpone(now, quick(load));
         }
@@ -340,6 +365,9 @@ pub fn witness<'a>(now: Instant, own: &Monitor, others: impl Iterator<Item = &'a
         any = true;
         if other.state == Health::Out {
             continue;
+        }
+        if other.answers(now) && other.silence.answered() > Some(since + APART) {
+            return Witness::Heard;
         }
         if let Some(at) = other.silence.last_progress().filter(|at| *at > since + APART) {
             if !other.silence.is_busy() || now.saturating_since(at) <= FADES {

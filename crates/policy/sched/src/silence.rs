@@ -54,12 +54,14 @@ pub struct Silence {
     heard: bool,
     /// The next answer is not due before.
     due: Option<Instant>,
+    /// Last time the path answered a question although nothing was acknowledged.
+    answered_at: Option<Instant>,
 }
 
 impl Silence {
     /// A detector that assumes 5 ms between acknowledgements.
     pub fn new(now: Instant) -> Self {
-        Self { gap: FIRST_GAP, gap_at: now, busy_since: None, progress_at: None, heard: false, due: None }
+        Self { gap: FIRST_GAP, gap_at: now, busy_since: None, progress_at: None, heard: false, due: None, answered_at: None }
     }
 
     /// An ack-eliciting packet left.
@@ -88,10 +90,21 @@ impl Silence {
             }
         }
         self.progress_at = Some(now);
+        self.answered_at = None;
         self.heard = true;
         if idle {
             self.on_idle();
         }
+    }
+
+    /// A challenge was answered on the path itself: it works both ways, even if acknowledgements do not come.
+    pub fn on_answer(&mut self, now: Instant) {
+        self.answered_at = Some(now);
+    }
+
+    /// Last time that was so since anything was acknowledged.
+    pub fn answered(&self) -> Option<Instant> {
+        self.answered_at
     }
 
     /// Nothing is outstanding any more: what follows is another busy period.

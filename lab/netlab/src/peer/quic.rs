@@ -67,8 +67,8 @@ pub fn tuning(
     let several = links > 1 && options.multipath != Some(false);
     let own = options.clone();
     let edit = move |transport: &mut TransportConfig| {
-        transport.congestion = algorithm;
-        transport.scheduler = scheduler.unwrap_or(Scheduler::MinRtt);
+        transport.congestion = Some(algorithm);
+        transport.scheduler = scheduler.unwrap_or_default();
         transport.max_paths = several.then_some(links as u32);
         let keep = |value: &mut _, wanted: Option<_>| *value = wanted.unwrap_or(*value);
         keep(&mut transport.ack_frequency, own.ack_frequency);

@@ -129,17 +129,17 @@ fn one(scenario: &Scenario, args: &Args, link: Option<usize>, seed: u64) -> Resu
             plan.pcap.push(Box::new(create(&folder.join(name))?));
         }
     }
-    if let Some(folder) = &args.qlog {
-        let folder = folder.clone();
-        let open = move |id: &LogId| {
-            let file = create(&folder.join(format!("{stem}-{}", id.file_name())));
-            file.map_err(|error| eprintln!("{error:#}"))
-                .ok()
-                .map(|file| Box::new(file) as Box<dyn Write + Send>)
-        };
-        plan.qlog = Some(Qlog::new(scenario.name.clone(), open));
-    }
+    plan.qlog = args.qlog.as_deref().map(|folder| log_to(folder, stem, scenario.name.clone()));
     runner::run(plan)
+}
+
+/// Logs of each connection and end in a folder; their names begin with `stem`.
+pub(super) fn log_to(folder: &Path, stem: String, title: String) -> Qlog {
+    let folder = folder.to_path_buf();
+    Qlog::new(title, move |id: &LogId| {
+        let file = create(&folder.join(format!("{stem}-{}", id.file_name())));
+        file.map_err(|error| eprintln!("{error:#}")).ok().map(|file| Box::new(file) as Box<dyn Write + Send>)
+    })
 }
 
 fn create(path: &Path) -> Result<BufWriter<File>> {

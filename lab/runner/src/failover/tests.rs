@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn all_cases_can_be_played_and_nothing_is_lost() {
     for case in Case::all("1bdp") {
-        let found = case.run(1, None).expect("a run");
+        let found = case.run(1, None, None).expect("a run");
         assert!(found.sound, "{}", case.name());
     }
 }
@@ -12,8 +12,8 @@ fn all_cases_can_be_played_and_nothing_is_lost() {
 fn blips_give_no_path_up() {
     for lasts in [50, 300, 1000].map(Duration::from_millis) {
         for seed in 1..=2 {
-            let case = Case { cut: Cut::Blip(lasts), link: 0, queue: "300ms" };
-            let found = case.run(seed, None).expect("a run");
+            let case = Case::new(Cut::Blip(lasts), 0, "300ms");
+            let found = case.run(seed, None, None).expect("a run");
             assert_eq!(found.abandons, 0, "{} seed {seed}", case.name());
         }
     }
@@ -25,8 +25,8 @@ fn a_silent_cut_stops_delivery_no_longer_than_the_bound() {
     for cut in [Cut::Both, Cut::Data, Cut::Acks] {
         for link in [0, 1] {
             for seed in 1..=2 {
-                let case = Case { cut, link, queue: "1bdp" };
-                let found = case.run(seed, None).expect("a run");
+                let case = Case::new(cut, link, "1bdp");
+                let found = case.run(seed, None, None).expect("a run");
                 assert!(found.gap <= found.bound, "{} seed {seed}: {found:?}", case.name());
             }
         }
@@ -35,7 +35,7 @@ fn a_silent_cut_stops_delivery_no_longer_than_the_bound() {
 
 #[test]
 fn an_interface_that_says_so_shortens_the_pause() {
-    let gap = |cut| Case { cut, link: 0, queue: "1bdp" }.run(1, None).expect("a run").gap;
+    let gap = |cut| Case::new(cut, 0, "1bdp").run(1, None, None).expect("a run").gap;
     let (told, silent) = (gap(Cut::Carrier), gap(Cut::Both));
     assert!(told < silent, "{told:?} with a word, {silent:?} without");
 }

@@ -62,3 +62,30 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + (i >> 8) * 7 + (i >> 16)) as u8).collect()
 }
+
+/// Sends `len` bytes over a connection and checks them at the other end; `meanwhile` happens when a quarter of them is there.
+pub(crate) async fn transfer(from: &Connection, to: &Connection, len: usize, meanwhile: impl AsyncFnOnce()) {
+    let data = pattern(len);
+    let (expected, from) = (data.clone(), from.clone());
+    let sending = tokio::spawn(async move {
+        let mut send = from.open_uni().await.unwrap();
+        send.write_all(&data).await.unwrap();
+        send.finish().unwrap();
+        send.stopped().await.unwrap();
+    });
+    let mut recv = to.accept_uni().await.unwrap();
+    let mut got = vec![0; len];
+    let (begin, rest) = got.split_at_mut(len / 4);
+    recv.read_exact(begin).await.unwrap();
+    meanwhile().await;
+    recv.read_exact(rest).await.unwrap();
+    assert!(got == expected, "bytes were altered");
+    sending.await.unwrap();
+}
+
+/// Waits until it is so.
+pub(crate) async fn until(mut so: impl FnMut() -> bool) {
+    while !so() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

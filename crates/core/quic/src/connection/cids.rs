@@ -7,6 +7,9 @@ use super::{Connection, EndpointEvent};
 use crate::config::CID_POOL;
 use crate::error::TransportError;
 
+/// Ids a peer has of the first path until the handshake's burst is over.
+const CIDS_FIRST: u64 = 3;
+
 impl Connection {
     /// The path under which we issued `cid`.
     // MUST 9000-5.1.1-2
@@ -30,14 +33,20 @@ impl Connection {
         ids.peer.active().map(|active| active.cid)
     }
 
-    /// Issues ids until the peer has the pool or its limit, whichever is less.
+    /// Issues ids until the peer has the pool or its limit, whichever is less; for a start a few, which is enough to move
+    /// twice.
     // MUST 9000-5.1-2, 9000-5.1.1-3, mp21-3.2.1-1
     pub(crate) fn issue_cids(&mut self) {
         let remote_max = self.multipath.remote_max;
         for ids in self.cids.iter_mut().filter(|ids| ids.leaving.is_none() && ids.path.0 <= remote_max) {
             // two ahead where there is no path yet
             let used = self.paths.iter().any(|path| path.id == ids.path);
-            let pool = if used { CID_POOL } else { CIDS_AHEAD }.min(self.peer.active_cid_limit);
+            let pool = match (used, self.settling) {
+                (false, _) => CIDS_AHEAD,
+                (true, true) => CIDS_FIRST,
+                (true, false) => CID_POOL,
+            };
+            let pool = pool.min(self.peer.active_cid_limit);
             for _ in 0..ids.local.missing(pool) {
                 let known = |cid: &Cid| ids.local.contains(cid);
                 // short ids may come up again; a few draws are enough
@@ -58,7 +67,7 @@ impl Connection {
         let Some(ids) = self.cids.iter_mut().find(|ids| ids.path == path) else { return Ok(()) };
         if let Some(cid) = ids.local.on_retire(seq, carrier)? {
             self.endpoint_events.push_back(EndpointEvent::CidRetired(cid));
-            self.issue_cids();
+            self.settle_now();
         }
         Ok(())
     }

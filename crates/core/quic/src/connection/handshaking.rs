@@ -9,7 +9,7 @@ use tq_wire::{Cid, Code, Side, Version};
 
 use super::early::Early;
 use super::{Connection, EarlyData, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
-use crate::endpoint::token::Token;
+use crate::endpoint::InitialKeys;
 use crate::error::TransportError;
 use crate::handshake::keys::OneRtt;
 use crate::handshake::{ClientTls, KeyChange, Level, ServerTls, Session, StartError};
@@ -125,7 +125,7 @@ impl Connection {
                         self.take_early(now, &mut *session);
                     }
                 }
-                Some(KeyChange::OneRtt(keys)) => self.on_one_rtt_keys(now, keys, &mut *session)?,
+                Some(KeyChange::OneRtt(keys)) => self.on_one_rtt_keys(now, keys, &*session)?,
                 None if out.is_empty() => break,
                 None => {}
             }
@@ -156,12 +156,11 @@ impl Connection {
         &mut self,
         now: Instant,
         keys: Keys,
-        session: &mut dyn Session,
+        session: &dyn Session,
     ) -> Result<(), TransportError> {
         let missing = || TransportError::new(Code::INTERNAL_ERROR, 0, "TLS gave 1-RTT keys without a suite");
-        let next = session.next_keys().ok_or_else(missing)?;
         let suite = session.suite().ok_or_else(missing)?;
-        self.keys.one_rtt = Some(OneRtt::new(keys, next, suite));
+        self.keys.one_rtt = Some(OneRtt::new(keys, suite));
         self.hs.write_level = Level::OneRtt;
         if self.side.is_client() {
             self.drop_early_keys(now);
@@ -189,7 +188,7 @@ impl Connection {
         Ok(())
     }
 
-    // MUST 9000-19.7-1, 9000-19.7-3, 9000-19.20-1, 9001-4.1.2-1, 9001-8.2-2
+    // MUST 9000-19.7-3, 9000-19.20-1, 9001-4.1.2-1, 9001-8.2-2
     fn on_complete(&mut self, now: Instant) -> Result<(), TransportError> {
         if !self.hs.params_seen {
             return Err(TransportError::new(Code::crypto(0x6d), 0, "no transport parameters from the peer"));
@@ -202,16 +201,29 @@ impl Connection {
         self.log_state(now, ConnectionState::HandshakeComplete);
         self.arm_idle(now);
         self.start_multipath();
-        self.issue_cids();
+        self.settling = true;
+        self.ids_due = true;
         if self.side.is_server() {
             self.retire_early_keys(now);
             self.hs.done_pending = true;
-            self.hs.new_token =
-                Some(self.shared.seal_token(&Token::new(now, self.paths[0].tuple.remote, self.version)));
             self.hs.new_token_pending = true;
             self.on_confirmed(now);
         }
         Ok(())
+    }
+
+    /// What could wait until the burst of a handshake is over, and until it is certain that the connection lives longer:
+    /// the peer has acknowledged something of it. The rest of the connection ids, keys of the next phase.
+    pub(crate) fn settle_if_alive(&mut self) {
+        if self.keys.one_rtt.as_ref().is_some_and(|keys| keys.acked) {
+            self.settle_now();
+        }
+    }
+
+    pub(crate) fn settle_now(&mut self) {
+        self.settling = false;
+        self.issue_cids();
+        self.prepare_next_keys();
     }
 
     /// Both ends have finished (RFC 9001 §4.1.2): Handshake keys go (§4.9.2).
@@ -356,14 +368,18 @@ impl Connection {
         Ok(())
     }
 
-    /// A server that waits for the rest of a first flight. `dcid` is where the client's Initials go now.
+    /// A server that waits for the rest of a first flight. `dcid` is where the client's Initials go now, `initial` what the
+    /// first was opened with.
     pub(crate) fn start_server(
         &mut self,
         tls: &dyn ServerTls,
         dcid: &Cid,
+        initial: InitialKeys,
         validated: bool,
     ) -> Result<(), StartError> {
-        self.install_initial(dcid);
+        self.hs.keyed = *dcid;
+        let local = initial.secret.keys_of(&*self.shared.crypto, self.side);
+        self.keys.initial = Some(Keys { local, remote: initial.remote });
         self.offer_preferred();
         let params = self.local_params_encoded(self.version);
         self.hs.session = Some(tls.start(self.version, &params)?);

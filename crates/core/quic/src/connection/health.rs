@@ -7,7 +7,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use tq_sched::{Change, Health, Load, Orders, Resend, witness};
+use tq_sched::{Change, Health, Load, Orders, Probe, Resend, witness};
 use tq_time::Instant;
 use tq_wire::Code;
 
@@ -24,6 +24,8 @@ const RESEND_CHUNK: u64 = 64 << 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// After a longer outage than this the window begins anew.
 const LONG_OUTAGE: Duration = Duration::from_secs(10);
+/// So long may a path that answers challenges go without an acknowledgement before others are blamed for it.
+const UNHEARD: Duration = Duration::from_secs(1);
 /// The host is taken to have been away if it is later than this.
 const LATE: Duration = Duration::from_millis(10);
 
@@ -94,15 +96,36 @@ impl Connection {
         let seen = witness(now, &self.paths[ix].monitor, others.map(|(_, path)| &path.monitor));
         let orders = self.paths[ix].monitor.on_deadline(now, &load, seen);
         self.obey(now, ix, orders);
+        if self.paths[ix].monitor.unacknowledged(now) > UNHEARD.max(3 * load.srtt) {
+            self.leave_dead_ways_back(now);
+        }
     }
 
-    /// The host comes later than it was asked to: silence in that time was its own.
-    pub(crate) fn note_lateness(&mut self, now: Instant) {
-        if self.paths.len() < 2 {
-            return;
+    /// A path that answers is not acknowledged: the peer acknowledges on one that is out, as some do until that is closed.
+    fn leave_dead_ways_back(&mut self, now: Instant) {
+        let out = |path: &&Path| path.state.is_usable() && path.health() == Health::Out;
+        while let Some(id) = self.paths.iter().find(out).map(|path| path.id) {
+            self.abandon(now, id, Code::PATH_UNSTABLE_OR_POOR.0, true);
         }
-        let late = self.deadline().map_or(Duration::ZERO, |due| now.saturating_since(due));
-        if late > LATE {
+    }
+
+    /// A challenge was answered on path `ix`.
+    pub(super) fn on_path_answered(&mut self, now: Instant, ix: usize) {
+        if self.is_judged(ix) {
+            let orders = self.paths[ix].monitor.on_answer(now);
+            self.obey(now, ix, orders);
+        }
+    }
+
+    /// Before anything else of a call: if the host comes later than it was asked to, silence in that time was its own.
+    ///
+    /// What fell due in the past by something that was just heard is nobody's lateness, so nothing is compared but what
+    /// was due before this call with this call and the one before it.
+    pub(crate) fn note_lateness(&mut self, now: Instant) {
+        let Some(ways) = &mut self.multipath.ways else { return };
+        let Some(before) = ways.on_call(now).filter(|before| *before + LATE < now) else { return };
+        let late = self.deadline().map_or(Duration::ZERO, |due| now.saturating_since(due.max(before)));
+        if late > LATE && self.paths.len() > 1 {
             self.paths.iter_mut().for_each(|path| path.monitor.on_stall(late));
         }
     }
@@ -230,7 +253,10 @@ impl Connection {
             Some(Resend::Cancel) => self.paths[ix].resend = None,
             None => {}
         }
-        if orders.probe.is_some() {
+        if let Some(probe) = orders.probe {
+            if probe == Probe::Challenge {
+                self.paths[ix].validation.ask();
+            }
             // A PING in either case: a server follows a changed address by it, which it would not by a challenge alone.
             let probes = &mut self.paths[ix].probes[SpaceId::App(ix).index()];
             *probes = (*probes).max(1);

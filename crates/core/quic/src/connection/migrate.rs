@@ -5,10 +5,10 @@ use core::time::Duration;
 
 use tq_buf::mem::Box;
 use tq_time::Instant;
-use tq_wire::PathId;
+use tq_wire::{Code, PathId};
 
 use super::{Connection, Event, PathEvent, RecvMeta};
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, TransportError};
 use crate::path::{Fallback, Proof, Tuple};
 
 /// Responses owed over all paths (decision 11).
@@ -43,7 +43,12 @@ impl Connection {
         for ix in 0..self.paths.len() {
             let path = &mut self.paths[ix];
             let sent_at = path.validation.challenge_sent_at(&data);
+            let answer = path.validation.is_answer(&data);
             let proof = path.validation.on_response(now, data);
+            if answer || proof != Proof::None {
+                self.on_path_answered(now, ix);
+            }
+            let path = &mut self.paths[ix];
             if proof == Proof::None {
                 continue;
             }
@@ -132,10 +137,19 @@ impl Connection {
         }
         let failed = self.side.is_server() || !path.state.is_usable();
         if failed && self.is_last_path(path.id) {
-            self.end_now(now, ConnectionError::IdleTimeout);
+            self.end_for_want_of_paths(now);
         } else if failed {
             self.on_path_failed(now, ix);
         }
+    }
+
+    /// No path is left on which anything has answered. A client that opened it says so, there if anywhere; whoever was left
+    /// by its peer goes without a word (RFC 9000 §9).
+    fn end_for_want_of_paths(&mut self, now: Instant) {
+        if self.side.is_server() || !self.multipath.on {
+            return self.end_now(now, ConnectionError::IdleTimeout);
+        }
+        self.fail(now, TransportError::new(Code::NO_VIABLE_PATH, 0, "no path answers"));
     }
 
     /// Goes back to the last address that was proven; it still is, and so is what was known of it.

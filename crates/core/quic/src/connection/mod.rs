@@ -5,6 +5,7 @@ mod app;
 mod aside;
 mod cids;
 mod close;
+mod coupling;
 mod early;
 pub(crate) mod handshaking;
 mod health;
@@ -204,6 +205,11 @@ pub struct Connection {
     pub(crate) multipath: Multipath,
     /// Names the connection to people and tools.
     pub(crate) token: u32,
+    /// The handshake is complete, and what could wait until later is not done.
+    pub(crate) settling: bool,
+    /// The peer is to get ids when the host asks what the endpoint must hear: a connection that ends with the datagrams
+    /// that complete its handshake needs none.
+    pub(crate) ids_due: bool,
     /// The path something was heard on last.
     pub(crate) heard_on: PathId,
     pub(crate) scheduler: Scheduler,
@@ -264,7 +270,8 @@ impl Connection {
         // the handshake proves it in its own way
         path.state = PathState::Active;
         let mut ids = PathCids::new(PathId::ZERO);
-        ids.local.issue(local_cid, shared.reset_token(&local_cid), false);
+        // the token of a server's goes out with its transport parameters, that of a client's not at all
+        ids.local.issue(local_cid, ResetToken([0; ResetToken::LEN]), false);
         ids.peer.set_first(peer_cid, None);
         let mut connection = Self {
             side,
@@ -278,6 +285,8 @@ impl Connection {
             cids: tq_buf::mem::vec![ids],
             multipath: Multipath::default(),
             token: shared.entropy.u64() as u32,
+            settling: false,
+            ids_due: false,
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
@@ -335,6 +344,9 @@ impl Connection {
 
     /// What the endpoint must be told, before the next `transmit`.
     pub fn poll_endpoint_event(&mut self) -> Option<EndpointEvent> {
+        if self.endpoint_events.is_empty() && core::mem::take(&mut self.ids_due) && !self.is_closed() {
+            self.issue_cids();
+        }
         self.endpoint_events.pop_front()
     }
 

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use tq_buf::mem::{Vec, vec};
+use tq_buf::mem::Vec;
 use tq_event::Initiator;
 use tq_time::Instant;
 use tq_wire::frame::{AckFrequency, kind};
@@ -67,13 +67,11 @@ impl Connection {
     /// Our transport parameters for `version`, as TLS sends them.
     // MUST 9001-8.2-1
     pub(crate) fn local_params_encoded(&self, version: Version) -> Vec<u8> {
-        let mut out = vec![0; 1024];
-        let mut w = Writer::new(&mut out);
+        let mut room = [0; 1024];
+        let mut w = Writer::new(&mut room);
         let grease = self.config.grease.then(|| self.shared.entropy.u64());
         self.local_params(version).encode(&mut w, grease);
-        let len = w.len();
-        out.truncate(len);
-        out
+        w.written().to_vec()
     }
 
     // MUST 9000-7.3-1, 9000-7.4-1, 9000-18.2-1, 9000-18.2-6, 9000-18.2-8, mp21-2.1-3

@@ -85,6 +85,7 @@ impl Connection {
             path.rates.on_acked(now, acked.bytes, at, &state);
         }
         self.judge_marks(now, id, ix, ack, acked);
+        self.mind_neighbours(ix);
         let path = &mut self.paths[ix];
         if let Some((largest_pn, largest_sent_at)) = acked.largest {
             let delivered = path.rates.sample();

@@ -89,17 +89,22 @@ impl Connection {
         self.multipath.refused
     }
 
-    /// The numbers as they are now.
-    pub fn stats(&self) -> Stats {
-        let paths = (0..self.paths.len()).map(|ix| self.path_stats_at(ix)).collect();
+    /// What was counted so far: a part of [`Connection::stats`].
+    pub fn counters(&self) -> Counters {
         let mut counters = self.counters;
         let traffic = self.streams.traffic();
         counters.messages_dropped = self.datagrams.dropped();
         counters.stream_bytes_sent = traffic.sent;
         counters.stream_bytes_resent = traffic.resent;
         counters.stream_bytes_received = traffic.received;
+        counters
+    }
+
+    /// The numbers as they are now.
+    pub fn stats(&self) -> Stats {
+        let paths = (0..self.paths.len()).map(|ix| self.path_stats_at(ix)).collect();
         Stats {
-            counters,
+            counters: self.counters(),
             paths,
             backlog: self.streams.backlog(),
             streams: self.streams.len(),

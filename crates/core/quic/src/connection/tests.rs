@@ -172,7 +172,7 @@ fn confirmed(suite: Suite) -> Connection {
     let mut client = client();
     client.initial = None;
     client.keys.initial = None;
-    client.keys.one_rtt = Some(OneRtt::new(keys(), next(), suite));
+    client.keys.one_rtt = Some(OneRtt::new(keys(), suite));
     client.hs.params_seen = true;
     client.hs.complete = true;
     client.hs.confirmed = true;

@@ -55,6 +55,9 @@ impl Connection {
     /// The version we like best of those the client can be answered in, if it is another than it began with.
     fn choose_version(&self, params: &[u8]) -> Option<Version> {
         let original = self.hs.original;
+        if self.shared.versions.iter().all(|ours| *ours == original) {
+            return None;
+        }
         let info = TransportParameters::decode(params, Side::Client).ok()?.version_information?;
         if info.chosen != original || !info.available.contains(&original) {
             // wrong, for which `check_versions` closes

@@ -26,6 +26,10 @@ pub(crate) struct Ways {
     routing: AckRouting,
     places: SmallVec<[AckPath; MAX_PATHS]>,
     refreshed: Option<Instant>,
+    /// When the host called last.
+    called: Option<Instant>,
+    /// When writers were told last how much to have ready.
+    watered: Option<Instant>,
     /// Bytes that may be sent twice.
     pub(crate) budget: Budget,
 }
@@ -42,6 +46,20 @@ pub(crate) enum Counts {
 }
 
 impl Ways {
+    /// The host calls; says when it did before.
+    pub(crate) fn on_call(&mut self, now: Instant) -> Option<Instant> {
+        self.called.replace(now)
+    }
+
+    /// Whether it is time to tell writers how much to have ready.
+    pub(crate) fn low_water_due(&mut self, now: Instant) -> bool {
+        let due = self.watered.is_none_or(|at| now.saturating_since(at) >= REFRESH);
+        if due {
+            self.watered = Some(now);
+        }
+        due
+    }
+
     /// Takes a sample of `data` by an acknowledgement on `ack`.
     pub(crate) fn on_sample(
         &mut self,

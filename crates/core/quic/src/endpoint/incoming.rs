@@ -2,10 +2,12 @@
 //!
 //! A stranger's Initial is authenticated before anything is kept of it, and what is kept is bounded (threats 1 to 4).
 
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use tq_buf::mem::{Arc, Vec, vec};
-use tq_crypto::{schedule, unprotect};
+use tq_crypto::schedule::InitialSecret;
+use tq_crypto::{DirectionalKeys, schedule, unprotect};
 use tq_event::DropReason;
 use tq_time::Instant;
 use tq_wire::frame::Close;
@@ -33,6 +35,29 @@ pub struct Incoming {
     /// After a Retry: DCID of the first Initial and SCID of the Retry.
     pub(super) retry: Option<(Cid, Cid)>,
     pub(super) validated: bool,
+    /// What its Initials were opened with.
+    pub(super) keys: InitialKeys,
+}
+
+/// What it takes to answer without a connection.
+struct Stranger {
+    meta: RecvMeta,
+    version: Version,
+    scid: Cid,
+    secret: InitialSecret,
+}
+
+/// Initial keys as far as they were needed.
+pub(crate) struct InitialKeys {
+    pub(crate) secret: InitialSecret,
+    /// Of what the client sends.
+    pub(crate) remote: DirectionalKeys,
+}
+
+impl fmt::Debug for InitialKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InitialKeys")
+    }
 }
 
 impl Incoming {
@@ -49,6 +74,10 @@ impl Incoming {
     /// Whether it proved its address with a token.
     pub fn is_validated(&self) -> bool {
         self.validated
+    }
+
+    fn stranger(&self) -> Stranger {
+        Stranger { meta: self.meta, version: self.version, scid: self.scid, secret: self.keys.secret }
     }
 
     /// Whether a Retry may still be sent: not if it comes from one.
@@ -113,9 +142,9 @@ impl Endpoint {
         if self.begun.knows(dcid) {
             return Route::Drop(DropReason::Duplicate);
         }
-        if !self.authentic(*version, dcid, &datagram[..*end], *pn_offset) {
+        let Some(keys) = self.authentic(*version, dcid, &datagram[..*end], *pn_offset) else {
             return Route::Drop(DropReason::DecryptionFailed);
-        }
+        };
         let kept: usize = self.recent.iter().flat_map(|known| &known.more).map(|(_, more)| more.len()).sum();
         if let Some(known) =
             self.recent.iter_mut().find(|known| known.dcid == *dcid && known.remote == meta.remote)
@@ -134,6 +163,7 @@ impl Endpoint {
             scid: *scid,
             retry: None,
             validated: false,
+            keys,
         };
         let lives = (self.config.retry_lifetime, self.config.token_lifetime);
         let verdict = match &datagram[token.clone()] {
@@ -151,7 +181,12 @@ impl Endpoint {
             Verdict::Valid => incoming.validated = self.shown.spend(&datagram[token.clone()]),
             Verdict::Useless => {}
             Verdict::Invalid => {
-                return Route::Reply(self.close_initial(now, &incoming, Code::INVALID_TOKEN, reply));
+                return Route::Reply(self.close_initial(
+                    now,
+                    &incoming.stranger(),
+                    Code::INVALID_TOKEN,
+                    reply,
+                ));
             }
         }
         if room == Room::Proven && !incoming.validated {
@@ -194,14 +229,25 @@ impl Endpoint {
         self.decided(incoming);
     }
 
-    /// Whether an Initial opens with the keys everybody can derive. Works on a copy.
-    fn authentic(&self, version: Version, dcid: &Cid, packet: &[u8], pn_offset: usize) -> bool {
-        let keys = schedule::initial_keys(&*self.shared.crypto, version, dcid, Side::Server);
-        let mut copy = packet.to_vec();
-        let Some(head) = unprotect(&*keys.remote.header, &mut copy, pn_offset) else { return false };
+    /// The keys everybody can derive, if an Initial opens with them. Works on a copy.
+    fn authentic(
+        &mut self,
+        version: Version,
+        dcid: &Cid,
+        packet: &[u8],
+        pn_offset: usize,
+    ) -> Option<InitialKeys> {
+        let crypto = &*self.shared.crypto;
+        let secret = InitialSecret::new(crypto, version, dcid);
+        let remote = secret.keys_of(crypto, Side::Client);
+        let copy = &mut self.copy;
+        copy.clear();
+        copy.extend_from_slice(packet);
+        let head = unprotect(&*remote.header, copy, pn_offset)?;
         let pn = packet_number::decode(head.truncated, head.pn_len, 0);
         let (header, body) = copy.split_at_mut(pn_offset + head.pn_len);
-        keys.remote.packet.open(PathId::ZERO, pn, header, body).is_ok()
+        remote.packet.open(PathId::ZERO, pn, header, body).ok()?;
+        Some(InitialKeys { secret, remote })
     }
 
     /// Makes a connection of it.
@@ -218,8 +264,9 @@ impl Endpoint {
         reply: &mut Vec<u8>,
     ) -> Result<(Handle, Connection), (ConnectionError, Option<Transmit>)> {
         let more = self.decided(&incoming);
+        let stranger = incoming.stranger();
         let Some(server) = self.server.clone() else {
-            let transmit = self.close_initial(now, &incoming, Code::CONNECTION_REFUSED, reply);
+            let transmit = self.close_initial(now, &stranger, Code::CONNECTION_REFUSED, reply);
             return Err((ConnectionError::LocallyClosed, Some(transmit)));
         };
         // It was forgotten and reported twice: by now its id leads to a connection.
@@ -229,7 +276,7 @@ impl Endpoint {
         // Many may have been waiting for their decision when the last room was taken.
         let prefix = Prefix::of(incoming.meta.remote.ip());
         if self.half_open.room(prefix, &self.config) == Room::No {
-            let transmit = self.close_initial(now, &incoming, Code::CONNECTION_REFUSED, reply);
+            let transmit = self.close_initial(now, &stranger, Code::CONNECTION_REFUSED, reply);
             return Err((ConnectionError::LocallyClosed, Some(transmit)));
         }
         let shared = Arc::clone(&self.shared);
@@ -252,8 +299,10 @@ impl Endpoint {
             hs,
         };
         let mut connection = Connection::new(now, init);
-        if let Err(error) = connection.start_server(&*server.tls, &incoming.dcid, incoming.validated) {
-            let transmit = self.close_initial(now, &incoming, Code::INTERNAL_ERROR, reply);
+        if let Err(error) =
+            connection.start_server(&*server.tls, &incoming.dcid, incoming.keys, incoming.validated)
+        {
+            let transmit = self.close_initial(now, &stranger, Code::INTERNAL_ERROR, reply);
             let error = TransportError {
                 code: Code::INTERNAL_ERROR,
                 frame: 0,
@@ -278,7 +327,7 @@ impl Endpoint {
     /// Says no: CONNECTION_REFUSED.
     pub fn refuse(&mut self, now: Instant, incoming: &Incoming, reply: &mut Vec<u8>) -> Transmit {
         self.decided(incoming);
-        self.close_initial(now, incoming, Code::CONNECTION_REFUSED, reply)
+        self.close_initial(now, &incoming.stranger(), Code::CONNECTION_REFUSED, reply)
     }
 
     /// Asks it to prove its address; nothing is kept. `None` if it comes from a Retry already.
@@ -307,16 +356,15 @@ impl Endpoint {
     }
 
     /// An Initial with nothing but CONNECTION_CLOSE, from no connection.
-    fn close_initial(&self, now: Instant, incoming: &Incoming, code: Code, reply: &mut Vec<u8>) -> Transmit {
-        let keys =
-            schedule::initial_keys(&*self.shared.crypto, incoming.version, &incoming.dcid, Side::Server);
+    fn close_initial(&self, now: Instant, stranger: &Stranger, code: Code, reply: &mut Vec<u8>) -> Transmit {
+        let keys = stranger.secret.keys_of(&*self.shared.crypto, Side::Server);
         let scid = self.shared.new_cid();
         let mut out = vec![0; 128];
         let mut w = Writer::new(&mut out);
         let heading = header::Long {
             kind: LongKind::Initial,
-            version: incoming.version,
-            dcid: &incoming.scid,
+            version: stranger.version,
+            dcid: &stranger.scid,
             scid: &scid,
             token: &[],
         };
@@ -327,9 +375,9 @@ impl Endpoint {
         let end = w.len() + tq_crypto::TAG_LEN;
         out.truncate(end);
         header::set_length(&mut out, length_at, end - header_len + 1);
-        keys.local.packet.seal(PathId::ZERO, 0, header_len, &mut out);
-        tq_crypto::protect(&*keys.local.header, &mut out, header_len - 1, 1);
+        keys.packet.seal(PathId::ZERO, 0, header_len, &mut out);
+        tq_crypto::protect(&*keys.header, &mut out, header_len - 1, 1);
         *reply = out;
-        self.reply_to(now, &incoming.meta, reply)
+        self.reply_to(now, &stranger.meta, reply)
     }
 }

@@ -13,8 +13,10 @@ pub(crate) mod token;
 use core::net::SocketAddr;
 
 pub use incoming::Incoming;
+pub(crate) use incoming::InitialKeys;
 use incoming::Recent;
 use slab::Slab;
+use smallvec::SmallVec;
 use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque, format};
 use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
@@ -58,7 +60,14 @@ pub enum Route {
 }
 
 /// Where each path's reset token leads.
-type Resets = BTreeMap<PathId, (SocketAddr, [u8; 16])>;
+type Resets = SmallVec<[(PathId, SocketAddr, [u8; 16]); 1]>;
+
+/// Takes a path's token out.
+fn take_reset(resets: &mut Resets, path: PathId) -> Option<(SocketAddr, [u8; 16])> {
+    let at = resets.iter().position(|(of, ..)| *of == path)?;
+    let (_, remote, token) = resets.swap_remove(at);
+    Some((remote, token))
+}
 
 /// What the endpoint keeps of a connection.
 struct Known {
@@ -85,6 +94,8 @@ pub struct Endpoint {
     /// Strangers reported and not decided yet, and what else of their flight came.
     recent: VecDeque<Recent>,
     early: EarlyPackets,
+    /// A stranger's Initial while it is looked at. Reused.
+    copy: Vec<u8>,
     /// By version and server: a token is good for the version it came in (RFC 9369 §5).
     tokens: BTreeMap<(Version, String), VecDeque<Vec<u8>>>,
     resets: ResetLimiter,
@@ -107,6 +118,7 @@ impl Endpoint {
             known: Slab::new(),
             recent: VecDeque::new(),
             early: EarlyPackets::default(),
+            copy: Vec::new(),
             tokens: BTreeMap::new(),
             resets: ResetLimiter::default(),
             counters: Counters::default(),
@@ -241,13 +253,14 @@ impl Endpoint {
             EndpointEvent::CidIssued(cid) => self.routes.add_cid(cid, handle),
             EndpointEvent::CidRetired(cid) => self.routes.remove_cid(&cid),
             EndpointEvent::ResetToken(path, remote, token) => {
-                if let Some((remote, token)) = known.resets.insert(path, (remote, token.0)) {
+                if let Some((remote, token)) = take_reset(&mut known.resets, path) {
                     self.routes.remove_reset(remote, &token);
                 }
+                known.resets.push((path, remote, token.0));
                 self.routes.add_reset(remote, token.0, handle);
             }
             EndpointEvent::ResetTokenGone(path) => {
-                if let Some((remote, token)) = known.resets.remove(&path) {
+                if let Some((remote, token)) = take_reset(&mut known.resets, path) {
                     self.routes.remove_reset(remote, &token);
                 }
             }
@@ -268,7 +281,7 @@ impl Endpoint {
                 if let Some((prefix, _)) = known.half_open.take() {
                     self.half_open.end(prefix);
                 }
-                for (remote, token) in core::mem::take(&mut known.resets).into_values() {
+                for (_, remote, token) in core::mem::take(&mut known.resets) {
                     self.routes.remove_reset(remote, &token);
                 }
                 self.known.remove(handle.0 as usize);

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use tq_buf::mem::{Vec, vec};
-use tq_crypto::{Suite, TAG_LEN};
+use tq_crypto::TAG_LEN;
 use tq_time::Instant;
 use tq_wire::{Cid, PathId, Reader, UnexpectedEnd, Version, Writer};
 
@@ -105,6 +105,13 @@ impl Token {
     }
 }
 
+/// The nonce of a token, behind its kind, as a packet key takes it whose IV is zero: one key serves all tokens.
+fn nonce(token: &[u8]) -> (PathId, u64) {
+    let byte = |at: usize| u64::from(token.get(1 + at).copied().unwrap_or(0));
+    let number = |range: core::ops::Range<usize>| range.fold(0, |number, at| number << 8 | byte(at));
+    (PathId(number(0..4) as u32), number(4..NONCE))
+}
+
 impl Shared {
     /// A token as bytes.
     // MUST 9000-8.1.1-1, 9000-8.1.3-3, 9000-8.1.3-4, 9000-8.1.4-1, 9000-8.1.4-2
@@ -116,10 +123,8 @@ impl Shared {
         token.encode(&mut w);
         let end = HEAD + w.len() + TAG_LEN;
         out.truncate(end);
-        let mut nonce = [0; NONCE];
-        nonce.copy_from_slice(&out[1..HEAD]);
-        let key = self.crypto.packet_key(Suite::Aes256Gcm, &self.token_key, nonce);
-        key.seal(PathId::ZERO, 0, HEAD, &mut out);
+        let (path, pn) = nonce(&out);
+        self.token_key.seal(path, pn, HEAD, &mut out);
         out
     }
 
@@ -159,11 +164,9 @@ impl Shared {
             return None;
         }
         let head = *bytes.first_chunk::<HEAD>()?;
-        let mut nonce = [0; NONCE];
-        nonce.copy_from_slice(&head[1..]);
+        let (path, pn) = nonce(&head);
         let mut body = bytes[HEAD..].to_vec();
-        let key = self.crypto.packet_key(Suite::Aes256Gcm, &self.token_key, nonce);
-        let len = key.open(PathId::ZERO, 0, &head, &mut body).ok()?;
+        let len = self.token_key.open(path, pn, &head, &mut body).ok()?;
         Token::decode(head[0], &body[..len]).ok()
     }
 }

@@ -39,8 +39,9 @@ pub(crate) struct OneRtt {
     /// Opens packets of the phase before, until `retire_previous`.
     pub(crate) previous: Option<Box<dyn PacketKey>>,
     pub(crate) retire_previous: Option<Instant>,
-    /// Made ahead of time, so that an update takes no longer than any other packet (RFC 9001 §9.5).
-    pub(crate) next: KeyPair,
+    /// Made ahead of time, so that an update takes no longer than any other packet (RFC 9001 §9.5). Not there right after
+    /// the handshake, when no update is to be expected, and made then by the first packet that needs it.
+    pub(crate) next: Option<KeyPair>,
     pub(crate) suite: Suite,
     /// Key phase bit of what we send.
     pub(crate) phase: bool,
@@ -67,7 +68,7 @@ pub(crate) enum Phase {
 }
 
 impl OneRtt {
-    pub(crate) fn new(keys: Keys, next: KeyPair, suite: Suite) -> Self {
+    pub(crate) fn new(keys: Keys, suite: Suite) -> Self {
         Self {
             local_header: keys.local.header,
             remote_header: keys.remote.header,
@@ -75,7 +76,7 @@ impl OneRtt {
             remote: keys.remote.packet,
             previous: None,
             retire_previous: None,
-            next,
+            next: None,
             suite,
             phase: false,
             generation: 0,
@@ -105,14 +106,14 @@ impl OneRtt {
         match phase {
             Phase::Current => Some(&*self.remote),
             Phase::Previous => self.previous.as_deref(),
-            Phase::Next => Some(&*self.next.remote),
+            Phase::Next => self.next.as_ref().map(|next| &*next.remote),
         }
     }
 
-    /// Moves on one phase. `following` are the keys after `next`.
+    /// Moves on one phase, to `next`. `following` are the keys after those.
     // MUST 9001-6.1-3, 9001-6.3-2, 9001-6.4-1
-    pub(crate) fn advance(&mut self, following: KeyPair) {
-        let next = core::mem::replace(&mut self.next, following);
+    pub(crate) fn advance(&mut self, next: KeyPair, following: KeyPair) {
+        self.next = Some(following);
         self.previous = Some(core::mem::replace(&mut self.remote, next.remote));
         self.local = next.local;
         self.phase = !self.phase;

@@ -171,10 +171,8 @@ impl Path {
             space,
             rtt: Rtt::new(config.initial_rtt),
             rtt_slow: None,
-            cc: Controller::new(config.congestion, now, mtu.current())
-                .with_long_start(config.long_path_start)
-                // Half of it: when a path probes must not tell which numbers are left out.
-                .with_seed(skip_seed >> 32),
+            // Half of it: when a path probes must not tell which numbers are left out.
+            cc: controller(config, now, mtu.current(), skip_seed >> 32),
             pacer: Pacer::new(),
             rates: RateSampler::new(),
             mtu,
@@ -274,7 +272,7 @@ impl Path {
         mtu.limit(self.mtu.max().into());
         let fresh = Learnt {
             rtt: Rtt::new(config.initial_rtt),
-            cc: Controller::new(config.congestion, now, mtu.current()),
+            cc: controller(config, now, mtu.current(), self.cc.seed()),
             mtu,
             ecn: EcnPath::new(config.ecn),
         };
@@ -309,6 +307,11 @@ impl Path {
             ecn,
         }
     }
+}
+
+/// The controller of a fresh path.
+fn controller(config: &TransportConfig, now: Instant, mtu: u16, seed: u64) -> Controller {
+    Controller::new(config.congestion(), now, mtu).with_long_start(config.long_path_start).with_seed(seed)
 }
 
 /// The address before the last change and what was known of it, kept until the new one is validated.

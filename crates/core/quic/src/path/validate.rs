@@ -27,6 +27,15 @@ pub(crate) struct Validation {
     responses: VecDeque<[u8; 8]>,
     /// Bytes of datagrams that carried responses.
     answered: u64,
+    question: Question,
+}
+
+/// Challenges that ask a proven address whether it is still there. Nothing is decided if they are not answered.
+#[derive(Debug, Default)]
+struct Question {
+    sent: [[u8; 8]; 4],
+    count: usize,
+    pending: bool,
 }
 
 #[derive(Debug)]
@@ -83,7 +92,18 @@ impl Validation {
             challenge: None,
             responses: VecDeque::new(),
             answered: 0,
+            question: Question::default(),
         }
+    }
+
+    /// Asks for a sign of life, unless a challenge is under way that will bring one.
+    pub(crate) fn ask(&mut self) {
+        self.question.pending = self.challenge.is_none();
+    }
+
+    /// Whether `data` answers a question of ours.
+    pub(crate) fn is_answer(&self, data: &[u8; 8]) -> bool {
+        self.question.sent[..self.question.count.min(4)].contains(data)
     }
 
     /// The address is proven.
@@ -116,6 +136,7 @@ impl Validation {
     /// Nothing is asked and nothing is answered any more.
     pub(crate) fn stop(&mut self) {
         self.challenge = None;
+        self.question = Question::default();
         self.responses.clear();
     }
 
@@ -154,7 +175,7 @@ impl Validation {
     }
 
     pub(crate) fn wants_challenge(&self) -> bool {
-        self.challenge.as_ref().is_some_and(|challenge| challenge.pending)
+        self.challenge.as_ref().map_or(self.question.pending, |challenge| challenge.pending)
     }
 
     /// A challenge with these fresh bytes goes out, `full` if in a datagram of 1200 bytes.
@@ -166,6 +187,10 @@ impl Validation {
             challenge.pending = false;
             challenge.resend_at = Some(now + challenge.interval);
             challenge.interval *= 2;
+        } else {
+            self.question.sent[self.question.count % 4] = data;
+            self.question.count += 1;
+            self.question.pending = false;
         }
     }
 

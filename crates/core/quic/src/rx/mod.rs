@@ -37,6 +37,7 @@ impl Connection {
             End::Closing(_) => return self.receive_closing(now, meta, datagram),
             End::Draining(_) | End::Drained(_) => return self.counters.drop_packet(DropReason::Closing),
         }
+        self.note_lateness(now);
         if self.side.is_client() && !self.is_known(now, meta) {
             return self.drop_packet(now, DropReason::UnexpectedAddress, datagram.len());
         }
@@ -370,6 +371,9 @@ impl Connection {
         }
         self.heard_on = self.paths[opened.ix].id;
         self.streams.on_packet_end();
+        if self.settling && matches!(opened.space, SpaceId::App(_)) {
+            self.settle_if_alive();
+        }
         if self.multipath.on {
             self.on_path_heard(now, opened.ix);
         }

@@ -72,6 +72,10 @@ impl Connection {
         let duplicate = owed.is_duplicate(pn);
         let bit = head.first & KEY_PHASE_BIT != 0;
         let phase = keys.phase_of(bit, pn, path.phase_start);
+        if phase == Phase::Next && keys.next.is_none() {
+            self.prepare_next_keys();
+        }
+        let (keys, path) = (self.keys.one_rtt.as_ref().ok_or(DropReason::KeysMissing)?, &self.paths[ix]);
         let opener = keys.opener(phase).ok_or(DropReason::KeysDiscarded)?;
         let start = pn_offset + head.pn_len;
         let (header, body) = packet.split_at_mut(start);
@@ -172,14 +176,23 @@ impl Connection {
         self.on_current_phase(now, ix, pn)
     }
 
+    /// Makes the keys of the next phase, if they are not there.
+    pub(crate) fn prepare_next_keys(&mut self) {
+        if let Some(keys) = self.keys.one_rtt.as_mut().filter(|keys| keys.next.is_none()) {
+            keys.next = self.hs.session.as_mut().and_then(|session| session.next_keys());
+        }
+    }
+
     /// Both directions move on one phase.
     pub(crate) fn advance_keys(&mut self, now: Instant, trigger: KeyTrigger) {
+        self.prepare_next_keys();
+        let wait = 3 * self.longest_pto();
+        let Some(keys) = &mut self.keys.one_rtt else { return };
         let Some(following) = self.hs.session.as_mut().and_then(|session| session.next_keys()) else {
             return;
         };
-        let wait = 3 * self.longest_pto();
-        let Some(keys) = &mut self.keys.one_rtt else { return };
-        keys.advance(following);
+        let Some(next) = keys.next.take() else { return };
+        keys.advance(next, following);
         keys.not_before = Some(now + wait);
         let generation = keys.generation;
         for path in &mut self.paths {

@@ -3,8 +3,10 @@
 use tq_wire::{Frame, PathId};
 
 use crate::connection::{Connection, SpaceId};
+use crate::endpoint::token::Token as AddressToken;
 use crate::handshake::Level;
 use crate::payload::Payload;
+use crate::stream::Share;
 use crate::token::Token;
 use tq_time::Instant;
 
@@ -41,7 +43,7 @@ impl Connection {
         &mut self,
         now: Instant,
         ix: usize,
-        (data, shared): (bool, bool),
+        (data, share): (bool, Share),
         payload: &mut Payload<'_>,
     ) {
         self.fill_acks(now, ix, payload);
@@ -49,16 +51,25 @@ impl Connection {
             return self.fill_ack_only_ping(ix, payload);
         }
         self.fill_own(ix, payload);
-        if shared {
-            if self.wants_control() {
-                self.fill_control(payload);
-            }
-            if self.datagrams.wants() {
-                self.counters.messages_sent += self.datagrams.write(payload);
-            }
-            self.streams.write_data(payload);
+        if share == Share::All && self.wants_control() {
+            self.fill_control(now, payload);
+        }
+        if self.messages_share(share) {
+            self.counters.messages_sent += self.datagrams.write(payload);
+        }
+        if share != Share::Nothing {
+            self.streams.write_data(share, payload);
         }
         self.fill_probe(SpaceId::App(ix), ix, payload);
+    }
+
+    /// Whether messages go with a share.
+    pub(super) fn messages_share(&self, share: Share) -> bool {
+        match share {
+            Share::Nothing | Share::Copies => false,
+            Share::Over(least) => self.datagrams.backlog() > least,
+            Share::All => self.datagrams.wants(),
+        }
     }
 
     /// Acknowledgements that path `ix` carries: its own, and those of paths that cannot.
@@ -168,7 +179,8 @@ impl Connection {
             || self.multipath.on && self.wants_path_control()
     }
 
-    fn fill_control(&mut self, payload: &mut Payload<'_>) {
+    // MUST 9000-19.7-1
+    fn fill_control(&mut self, now: Instant, payload: &mut Payload<'_>) {
         if self.hs.done_pending && payload.frame(&Frame::HandshakeDone, Some(Token::HandshakeDone)) {
             self.hs.done_pending = false;
         }
@@ -180,11 +192,11 @@ impl Connection {
             ids.peer.write(payload);
             ids.local.write(payload);
         }
-        if self.hs.new_token_pending
-            && let Some(token) = &self.hs.new_token
-            && payload.frame(&Frame::NewToken(token), Some(Token::NewToken))
-        {
-            self.hs.new_token_pending = false;
+        if self.hs.new_token_pending {
+            let remote = self.paths[0].tuple.remote;
+            let make = || self.shared.seal_token(&AddressToken::new(now, remote, self.version));
+            let token = self.hs.new_token.get_or_insert_with(make);
+            self.hs.new_token_pending = !payload.frame(&Frame::NewToken(token), Some(Token::NewToken));
         }
         self.ack_frequency.write(payload);
         self.streams.write_control(payload);

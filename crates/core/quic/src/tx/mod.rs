@@ -18,6 +18,7 @@ use tq_wire::Code;
 use crate::connection::{Connection, End, Transmit};
 use crate::error::TransportError;
 use crate::space::Space;
+use crate::stream::Share;
 
 /// Smallest buffer for [`Connection::transmit`].
 pub const TRANSMIT_BUFFER: usize = 65_536;
@@ -67,7 +68,7 @@ impl Connection {
         }
         self.keys.one_rtt.as_ref()?;
         self.transmit_bound(now, ix, buf)
-            .or_else(|| self.transmit_batch(now, ix, buf, max_segments, true))
+            .or_else(|| self.transmit_batch(now, ix, buf, max_segments, Share::All))
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))
     }
 

@@ -11,12 +11,16 @@ use tq_wire::{Code, PathId};
 use crate::connection::{Connection, Transmit, nanos};
 use crate::error::TransportError;
 use crate::path::{Path, PathState};
+use crate::stream::Share;
 
 /// Bytes of a path that go again on a faster one at a time.
 const REINJECTION: u64 = 16 << 10;
 
 /// A copy that arrives no earlier than this before the original is not worth it.
 const LEAST_GAIN: Duration = Duration::from_millis(5);
+
+/// Bytes writers may have ahead for the sake of slower paths.
+const MOST_AHEAD: u64 = 24 << 20;
 
 /// Views of all paths that may carry data.
 type Views = SmallVec<[PathView; MAX_PATHS]>;
@@ -53,6 +57,7 @@ impl Connection {
 
     fn transmit_among(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         self.keys.one_rtt.as_ref()?;
+        self.note_lateness(now);
         self.refresh_ways(now);
         for ix in 0..self.paths.len() {
             if let Some(transmit) = self.transmit_bound(now, ix, buf) {
@@ -65,8 +70,9 @@ impl Connection {
         }
         (0..self.paths.len()).find_map(|ix| {
             // A probe takes data with it only if no other path can: on this one it may be lost.
-            let shared = self.paths[ix].probes[2] > 0 && !self.has_other_usable(ix);
-            self.transmit_batch(now, ix, buf, max_segments, shared)
+            let alone = self.paths[ix].probes[2] > 0 && !self.has_other_usable(ix);
+            let share = if alone { Share::All } else { Share::Nothing };
+            self.transmit_batch(now, ix, buf, max_segments, share)
                 .or_else(|| self.transmit_mtu_probe(now, ix, buf))
         })
     }
@@ -77,7 +83,7 @@ impl Connection {
             return Some(transmit);
         }
         self.pick_again = None;
-        let (pick, since) = self.pick(now)?;
+        let Picked { pick, since, share } = self.pick(now)?;
         let on = match pick {
             Pick::Send(id) => id,
             Pick::Reinject { on, from } => {
@@ -99,19 +105,26 @@ impl Connection {
             }
             Pick::Nothing => return None,
         };
-        let transmit = self.transmit_picked(now, on, buf, max_segments);
+        let transmit = self.transmit_picked(now, on, share, buf, max_segments);
         if transmit.is_none() {
             self.copies = None;
         }
         transmit
     }
 
-    fn transmit_picked(&mut self, now: Instant, id: u32, buf: &mut [u8], max: usize) -> Option<Transmit> {
+    fn transmit_picked(
+        &mut self,
+        now: Instant,
+        id: u32,
+        share: Share,
+        buf: &mut [u8],
+        max: usize,
+    ) -> Option<Transmit> {
         let ix = self.paths.iter().position(|path| path.id.0 == id)?;
         if !self.wants_shared() {
             return None;
         }
-        let transmit = self.transmit_batch(now, ix, buf, max, true)?;
+        let transmit = self.transmit_batch(now, ix, buf, max, share)?;
         self.scheduler.on_sent(id, transmit.len as u64);
         Some(transmit)
     }
@@ -127,12 +140,11 @@ impl Connection {
         }
         let from = self.paths.iter().position(|path| path.id.0 == copies.of)?;
         self.copy_since(from, copies.from);
-        self.transmit_picked(now, on, buf, max)
+        self.transmit_picked(now, on, Share::All, buf, max)
     }
 
-    /// The scheduler's answer; `None` if there is nothing to ask. With it, when what is to be sent again left, at the
-    /// earliest.
-    fn pick(&mut self, now: Instant) -> Option<(Pick, Instant)> {
+    /// The scheduler's answer; `None` if there is nothing to ask.
+    fn pick(&mut self, now: Instant) -> Option<Picked> {
         let wanted = self.wants_shared();
         let tail = self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0;
         if !(wanted || tail) {
@@ -140,15 +152,34 @@ impl Connection {
         }
         let views = self.views(now);
         let held = self.late_data(now, &views);
-        let backlog = self.streams.backlog() + self.datagrams.backlog();
+        let backlog = self.streams.sendable() + self.datagrams.backlog();
         let demand = Demand {
             backlog: if wanted { backlog.max(1) } else { 0 },
+            stream_backlog: self.streams.longest_backlog().max(self.datagrams.backlog()).max(1),
             blocking: held.map(|(held, _)| held),
             resend_budget: self.multipath.ways.as_ref().map_or(0, |ways| ways.budget.available()),
             ..Demand::default()
         };
         let since = held.map_or(now, |(_, since)| since);
-        Some((self.scheduler.pick(now, &views, &demand), since))
+        self.refresh_low_water(now, &views, &demand);
+        let pick = self.scheduler.pick(now, &views, &demand);
+        let share = match pick {
+            Pick::Send(id) => match self.scheduler.threshold(now, &views, &demand, id) {
+                0 => Share::All,
+                least => Share::Over(least),
+            },
+            _ => Share::All,
+        };
+        Some(Picked { pick, since, share })
+    }
+
+    /// Tells streams how much their writers should have ready, now and then.
+    fn refresh_low_water(&mut self, now: Instant, views: &Views, demand: &Demand) {
+        let Some(ways) = &mut self.multipath.ways else { return };
+        if ways.low_water_due(now) {
+            let bytes = self.scheduler.low_water(now, views, demand);
+            self.streams.set_low_water(bytes.min(MOST_AHEAD));
+        }
     }
 
     /// The data under way that would gain most from a copy on the fastest path with room: the newest on the path that is
@@ -240,6 +271,16 @@ impl Connection {
         };
         self.paths.iter().enumerate().any(usable)
     }
+}
+
+/// What the scheduler said.
+#[derive(Clone, Copy, Debug)]
+struct Picked {
+    pick: Pick,
+    /// When what is to be sent again left, at the earliest.
+    since: Instant,
+    /// What may go on the path picked.
+    share: Share,
 }
 
 /// Copies that are still to be sent of what left last.

@@ -1,13 +1,12 @@
-mod link;
-
 use std::vec::Vec;
 
 use proptest::prelude::*;
 use tq_time::{Duration, Instant};
 
-use self::link::{Link, PACKET};
 use super::{Bbr as Controlled, State};
 use crate::Algorithm::{Bbr, Cubic};
+use crate::controller::Law;
+use crate::testing::link::{Link, PACKET};
 use crate::testing::{MS, ack, settled};
 use crate::{Ack, Controller, Flight, Lost, RateSample, Rtt};
 
@@ -23,8 +22,8 @@ fn link(delay: Duration, hundredths: u64) -> Link {
 }
 
 fn bbr(link: &Link, flow: usize) -> &Controlled {
-    match &link.flows[flow].controller {
-        Controller::Bbr(bbr) => bbr,
+    match &link.flows[flow].controller.law {
+        Law::Bbr(bbr) => bbr,
         _ => panic!("asked for BBR"),
     }
 }

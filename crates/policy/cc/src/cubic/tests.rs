@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use tq_time::{Duration, Instant};
 
 use super::{Cubic, Epoch, inflection, window_at};
+use crate::controller::Law;
 use crate::fixed::Bytes;
 use crate::testing::{AckClock, MS, ack, settled};
 use crate::{Algorithm, Controller};
@@ -17,8 +18,8 @@ fn cubic(t: f64, w_max: f64, start: f64) -> f64 {
 }
 
 fn inner(controller: &Controller) -> &Cubic {
-    match controller {
-        Controller::Cubic(cubic) => cubic,
+    match &controller.law {
+        Law::Cubic(cubic) => cubic,
         _ => panic!("asked for CUBIC"),
     }
 }

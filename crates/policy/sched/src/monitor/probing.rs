@@ -1,6 +1,6 @@
 //! When a path that shows no progress is asked, and how.
 //!
-//! Every 250 ms for a minute, then every 500 ms while data waits and every 2 s otherwise: never backing off, since
+//! Every 250 ms for the two minutes that a path is kept, then every 500 ms while data waits and every 2 s otherwise: never backing off, since
 //! a probe is some 40 bytes. Every fourth asks for the path's validation too, in case a NAT forgot it.
 
 use tq_time::{Duration, Instant};
@@ -8,7 +8,7 @@ use tq_time::{Duration, Instant};
 const EVERY: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_secs(2);
-const FIRST_PHASE: Duration = Duration::from_secs(60);
+const FIRST_PHASE: Duration = Duration::from_secs(120);
 /// Replies further apart are not two signs of the same life.
 const TOGETHER: Duration = Duration::from_secs(3);
 /// A burst is probes at 0, 50 and 150 ms, no more often than this.
@@ -65,7 +65,7 @@ impl Probing {
         self.due
     }
 
-    /// The same of a path that is out: after a minute the interval depends on demand.
+    /// The same of a path that is out: after two minutes the interval depends on demand.
     pub(super) fn due_out(&self, demand: bool) -> Instant {
         let slow = self.sent_at.saturating_since(self.started.unwrap_or(self.sent_at)) >= FIRST_PHASE;
         match (slow && self.due == self.sent_at + EVERY, demand) {

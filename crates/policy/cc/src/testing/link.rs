@@ -9,11 +9,11 @@ use std::vec::Vec;
 use core::cmp::Reverse;
 use tq_time::{Duration, Instant};
 
-use crate::testing::ack;
+use super::ack;
 use crate::{Ack, Algorithm, Controller, Lost, Pacer, RateSampler, Rtt, SentState};
 
 /// Bytes of every packet.
-pub(super) const PACKET: u64 = 1500;
+pub(crate) const PACKET: u64 = 1500;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
@@ -34,15 +34,15 @@ struct Packet {
 }
 
 /// A sender.
-pub(super) struct Flow {
-    pub(super) controller: Controller,
-    pub(super) rtt: Rtt,
+pub(crate) struct Flow {
+    pub(crate) controller: Controller,
+    pub(crate) rtt: Rtt,
     /// Bytes that arrived.
-    pub(super) delivered: u64,
+    pub(crate) delivered: u64,
     /// Bytes that were lost.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
     /// Bytes the application still has; `u64::MAX` for ever.
-    pub(super) waiting: u64,
+    pub(crate) waiting: u64,
     pacer: Pacer,
     sampler: RateSampler,
     flight: VecDeque<Packet>,
@@ -55,21 +55,21 @@ pub(super) struct Flow {
 }
 
 /// The link and its flows.
-pub(super) struct Link {
-    pub(super) now: Instant,
-    pub(super) flows: Vec<Flow>,
+pub(crate) struct Link {
+    pub(crate) now: Instant,
+    pub(crate) flows: Vec<Flow>,
     /// Bytes per second.
-    pub(super) rate: u64,
+    pub(crate) rate: u64,
     /// There and back without a queue.
-    pub(super) delay: Duration,
+    pub(crate) delay: Duration,
     /// Bytes the queue holds.
-    pub(super) queue: u64,
+    pub(crate) queue: u64,
     /// Share of packets lost on the way, of a million.
-    pub(super) loss: u64,
+    pub(crate) loss: u64,
     /// Acknowledgements come back at multiples of this time only.
-    pub(super) clump: Duration,
+    pub(crate) clump: Duration,
     /// Sum and number of queue lengths packets met, bytes, and the longest.
-    pub(super) queued: (u64, u64, u64),
+    pub(crate) queued: (u64, u64, u64),
     busy_until: Instant,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     order: u64,
@@ -77,7 +77,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(rate: u64, delay: Duration, queue: u64) -> Self {
+    pub(crate) fn new(rate: u64, delay: Duration, queue: u64) -> Self {
         let now = Instant::ZERO + Duration::from_secs(1);
         Self {
             now,
@@ -96,12 +96,12 @@ impl Link {
     }
 
     /// What the link holds without a queue, bytes.
-    pub(super) fn bdp(&self) -> u64 {
+    pub(crate) fn bdp(&self) -> u64 {
         (u128::from(self.rate) * self.delay.as_nanos() / 1_000_000_000) as u64
     }
 
     /// A sender that begins now and has data for ever.
-    pub(super) fn add(&mut self, algorithm: Algorithm, seed: u64) -> usize {
+    pub(crate) fn add(&mut self, algorithm: Algorithm, seed: u64) -> usize {
         let flow = self.flows.len();
         self.random ^= seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut rtt = Rtt::new(Duration::from_millis(333));
@@ -129,7 +129,7 @@ impl Link {
     }
 
     /// A sender's counts begin anew, as when a path goes back to an address it had left.
-    pub(super) fn recount(&mut self, flow: usize) {
+    pub(crate) fn recount(&mut self, flow: usize) {
         self.flows[flow].sampler = RateSampler::new();
         self.flows[flow].flight.clear();
         self.flows[flow].in_flight = 0;
@@ -137,7 +137,7 @@ impl Link {
     }
 
     /// Hands `bytes` to a sender.
-    pub(super) fn hand_in(&mut self, flow: usize, bytes: u64) {
+    pub(crate) fn hand_in(&mut self, flow: usize, bytes: u64) {
         self.flows[flow].waiting = self.flows[flow].waiting.saturating_add(bytes);
         self.send(flow, false);
     }
@@ -155,7 +155,7 @@ impl Link {
     }
 
     /// Runs for `time`.
-    pub(super) fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(Reverse((at, _, event))) = self.events.peek().copied() {
             if at > end {
@@ -177,7 +177,7 @@ impl Link {
     }
 
     /// Bytes per second each flow gets in `time` from now on, as shares of the link's rate.
-    pub(super) fn shares(&mut self, time: Duration) -> Vec<f64> {
+    pub(crate) fn shares(&mut self, time: Duration) -> Vec<f64> {
         let before: Vec<u64> = self.flows.iter().map(|flow| flow.delivered).collect();
         self.queued = (0, 0, 0);
         self.run(time);
@@ -186,7 +186,7 @@ impl Link {
     }
 
     /// The queue packets met since the last [`Link::shares`] began, in volumes of the path: mean and longest.
-    pub(super) fn queues(&self) -> (f64, f64) {
+    pub(crate) fn queues(&self) -> (f64, f64) {
         let (sum, count, most) = self.queued;
         let bdp = self.bdp() as f64;
         (sum as f64 / count.max(1) as f64 / bdp, most as f64 / bdp)

@@ -1,0 +1,353 @@
+//! The queue governor: how much a controller whose window falls only with losses may have in flight so that its own
+//! queue stays short.
+//!
+//! From the rate that is delivered and the round trip without a queue it computes a cap on the window, once per round
+//! trip. It learns the least round trip anew now and then by sending a little less for a moment. Where the queue stays
+//! whatever it does, it is somebody else's, and who holds back there starves: then it aims at a longer one, step by step,
+//! and at last steps aside. It never changes the window itself, never applies before the rate is measured, and leaves four
+//! packets at least. Two senders with governors share a short queue mostly, not always evenly.
+
+use tq_time::{Duration, Instant};
+
+use crate::controller::Ack;
+use crate::rtt::nanos;
+
+#[cfg(test)]
+mod tests;
+
+/// The queue it aims at: a quarter of the least round trip, between these two, ns.
+const LEAST_QUEUE: u64 = 4_000_000;
+const MOST_QUEUE: u64 = 16_000_000;
+/// It gives way by aiming at four times that, then at sixteen times, before it steps aside altogether: two senders with
+/// governors must not take each other for one without.
+const WIDER: u64 = 4;
+const WIDEST: u32 = 2;
+/// Packets that may be in flight whatever was measured.
+const LEAST_PACKETS: u64 = 4;
+/// Rounds whose highest rate counts while the queue is as short as it should be.
+const ROUNDS: usize = 10;
+/// And while it is not: what is delivered then is what the path has for us.
+const RECENT: usize = 3;
+/// Rounds with a long queue that are no sign: the rate may have changed, and what was too much must drain.
+const PATIENCE: u32 = 5;
+/// Rounds with more than three times the queue aimed at, though no more than the cap is in flight, that tell of another
+/// sender.
+const FOREIGN: u32 = 4;
+/// Rounds with a longer queue than aimed at, in which the cap fell by a quarter without helping, that do as well.
+const YIELDED: u32 = 8;
+/// For how long it gives way at first and at most.
+const ASIDE: Duration = Duration::from_secs(10);
+const LONGEST_ASIDE: Duration = Duration::from_secs(60);
+/// Rounds with a short queue after which that time is the first again.
+const CALM: u32 = 8;
+/// A least round trip that was not seen again for so long is looked for.
+const STALE: Duration = Duration::from_secs(10);
+/// Rounds that lasts besides the one in which the queue drains.
+const LOOKING: u32 = 1;
+/// Largest cap: 1 TiB, as for windows.
+const LARGEST: u64 = 1 << 40;
+/// Part of what the path holds by which less is sent meanwhile.
+const LESS: u64 = 20;
+/// Nothing known, no bound.
+const UNBOUNDED: u64 = u64::MAX;
+
+/// What it does at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Holds the window down to the cap.
+    Holding,
+    /// Drains the queue to see the round trip without it; rounds left, least sample of the last one.
+    Looking { left: u32, least: u64 },
+    /// Another sender keeps the queue.
+    Aside { until: Instant },
+}
+
+/// Queue governor of one path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Governor {
+    on: bool,
+    mode: Mode,
+    /// Bytes delivered when the round under way began, and when that was; it ends with a packet sent after it.
+    began: u64,
+    began_at: Instant,
+    /// Bytes per second of rounds that the application did not hold back, by number modulo ten.
+    rates: [u64; ROUNDS],
+    measured: usize,
+    /// The round had samples without an application's limit.
+    loaded: bool,
+    /// Least sample of the round under way and of the one before, ns.
+    least: u64,
+    last_least: u64,
+    /// Round trip without a queue, ns, and when a sample was near it.
+    base: u64,
+    base_at: Instant,
+    /// Least sample since it first stepped aside, ns.
+    lowest: u64,
+    /// The queue is no shorter than it should be.
+    crowded: bool,
+    /// Rounds in a row with a long queue; of these, with a foreign one; with a short one.
+    long: u32,
+    foreign: u32,
+    calm: u32,
+    /// The cap when the queue became long.
+    cap_then: u64,
+    /// How often it had to give way, and until when it does at least.
+    width: u32,
+    wide_until: Instant,
+    /// It has just begun to give way less: it is known what a queue would mean.
+    trying: bool,
+    aside_for: Duration,
+    cap: u64,
+}
+
+impl Governor {
+    /// Off, nothing known.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            on: false,
+            mode: Mode::Holding,
+            began: 0,
+            began_at: now,
+            rates: [0; ROUNDS],
+            measured: 0,
+            loaded: false,
+            least: UNBOUNDED,
+            last_least: UNBOUNDED,
+            base: UNBOUNDED,
+            base_at: now,
+            lowest: UNBOUNDED,
+            crowded: false,
+            long: 0,
+            foreign: 0,
+            calm: 0,
+            cap_then: UNBOUNDED,
+            width: 0,
+            wide_until: now,
+            trying: false,
+            aside_for: ASIDE,
+            cap: UNBOUNDED,
+        }
+    }
+
+    /// Switches it on or off. It measures all the time, so that it knows what to do when it is switched on.
+    pub(crate) fn set(&mut self, on: bool) {
+        self.on = on;
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// Bytes that may be in flight as far as the queue is concerned; `u64::MAX` if that is not for it to say.
+    pub(crate) fn cap(&self) -> u64 {
+        match self.mode {
+            Mode::Aside { .. } => UNBOUNDED,
+            _ if self.on => self.cap,
+            _ => UNBOUNDED,
+        }
+    }
+
+    /// The queue that stands, ns: by the last full round, or the present one if it already shows less.
+    pub(crate) fn queue(&self) -> u64 {
+        match self.least.min(self.last_least) {
+            UNBOUNDED => 0,
+            least => least.saturating_sub(self.base),
+        }
+    }
+
+    /// Delivery rate it goes by, bytes per second; zero if none is known.
+    pub(crate) fn rate(&self) -> u64 {
+        let span = if self.crowded { RECENT } else { ROUNDS };
+        (0..span.min(self.measured))
+            .map(|back| self.rates[(self.measured - 1 - back) % ROUNDS])
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// One acknowledgement. `window` is the controller's own, if its slow start is over; `mtu`: bytes of a packet.
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, window: Option<u64>, mtu: u64) {
+        let (Some(flight), true) = (ack.flight, ack.rtt.has_sample()) else { return };
+        let sample = nanos(ack.rtt.latest());
+        self.on_sample(now, sample, nanos(ack.rtt.min()));
+        self.loaded |= ack.delivered.is_some_and(|sample| !sample.app_limited);
+        if flight.delivered < self.began {
+            // Counting began anew: the path went back to an address it had left.
+            (self.began, self.began_at) = (flight.delivered, now);
+        }
+        if flight.delivered_before < self.began {
+            return;
+        }
+        self.take_rate(now, flight.delivered);
+        if window.is_some() {
+            self.judge(now, ack.in_flight);
+        }
+        self.look(now, window.is_some());
+        let queue = self.least.saturating_sub(self.base);
+        self.last_least = core::mem::replace(&mut self.least, UNBOUNDED);
+        self.cap = match (self.rate(), window) {
+            (rate, Some(window)) if rate > 0 => {
+                self.next_cap(rate, queue, window).clamp(LEAST_PACKETS * mtu, LARGEST)
+            }
+            _ => UNBOUNDED,
+        };
+    }
+
+    /// What may be in flight in the next round, at `rate`, after one with this queue and `window`. While that is short the
+    /// cap stays above what was in flight: what a round trip takes longer than the least is then no queue, and to hold it
+    /// back would be to starve.
+    fn next_cap(&self, rate: u64, queue: u64, window: u64) -> u64 {
+        let (aim, cap) = (self.aim(), self.cap_for(rate));
+        let used = self.cap.min(window);
+        match self.mode {
+            Mode::Holding if queue <= aim / 2 => cap.max(used + used / 8),
+            Mode::Holding if !self.is_long(queue) => cap.max(used),
+            _ => cap,
+        }
+    }
+
+    /// The least round trip: of this path since it was last looked for. A minimum below which the estimator does not know
+    /// any more is one in other terms: the way back is another one.
+    fn on_sample(&mut self, now: Instant, sample: u64, known: u64) {
+        self.least = self.least.min(sample);
+        if matches!(self.mode, Mode::Aside { .. }) {
+            self.lowest = self.lowest.min(sample);
+        }
+        if self.base == UNBOUNDED || self.base < known {
+            (self.base, self.base_at) = (known, now);
+        }
+        self.base = self.base.min(sample);
+        if sample <= self.base + self.base / 32 {
+            self.base_at = now;
+        }
+    }
+
+    /// The mean rate of a round that the application did not hold back; of one that it did, if it is higher.
+    fn take_rate(&mut self, now: Instant, delivered: u64) {
+        let took = nanos(now.saturating_since(self.began_at));
+        let bytes = delivered.saturating_sub(self.began);
+        (self.began, self.began_at) = (delivered, now);
+        let loaded = core::mem::take(&mut self.loaded);
+        if took == 0 || bytes == 0 {
+            return;
+        }
+        let rate = u128::from(bytes) * 1_000_000_000 / u128::from(took);
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        if loaded || rate > self.rate() {
+            self.rates[self.measured % ROUNDS] = rate;
+            self.measured = self.measured.wrapping_add(1).max(1);
+        }
+    }
+
+    /// What the last round's queue tells.
+    fn judge(&mut self, now: Instant, in_flight: u64) {
+        let queue = self.least.saturating_sub(self.base);
+        self.crowded = queue > self.aim();
+        if !self.is_long(queue) {
+            (self.long, self.foreign, self.cap_then) = (0, 0, UNBOUNDED);
+            self.calm = self.calm.saturating_add(1);
+            if self.calm >= CALM && self.mode == Mode::Holding {
+                self.calm_down(now);
+            }
+            return;
+        }
+        self.calm = 0;
+        self.long = self.long.saturating_add(1);
+        if !self.on || self.mode != Mode::Holding || in_flight > self.cap {
+            return;
+        }
+        if self.trying && self.long >= FOREIGN {
+            return self.give_way(now);
+        }
+        if self.long <= PATIENCE {
+            return;
+        }
+        if self.cap_then == UNBOUNDED {
+            self.cap_then = self.cap;
+        }
+        self.foreign = if queue > 3 * self.aim() { self.foreign + 1 } else { 0 };
+        let yielded = self.long > YIELDED && self.cap < self.cap_then / 4 * 3;
+        if self.foreign >= FOREIGN || yielded {
+            self.give_way(now);
+        }
+    }
+
+    /// Whether a queue is longer than aimed at, and by more than chance.
+    fn is_long(&self, queue: u64) -> bool {
+        let aim = self.aim();
+        queue > aim + aim / 4
+    }
+
+    /// The queue was short for a while.
+    fn calm_down(&mut self, now: Instant) {
+        self.trying = false;
+        if self.width == 0 {
+            (self.aside_for, self.lowest) = (ASIDE, UNBOUNDED);
+        } else if now >= self.wide_until {
+            (self.width, self.calm, self.trying) = (self.width - 1, 0, true);
+            self.wide_until = now + self.aside_for / 2;
+        }
+    }
+
+    /// Somebody else keeps a queue here: a longer one is aimed at for a while, or none at all.
+    fn give_way(&mut self, now: Instant) {
+        (self.long, self.foreign, self.calm, self.cap_then) = (0, 0, 0, UNBOUNDED);
+        self.wide_until = now + self.aside_for / 2;
+        self.trying = false;
+        if self.width < WIDEST {
+            self.width += 1;
+        } else {
+            self.mode = Mode::Aside { until: now + self.aside_for };
+        }
+        self.aside_for = (2 * self.aside_for).min(LONGEST_ASIDE);
+    }
+
+    /// Looks for the least round trip if it has grown old, or to see whether the other sender has gone; goes on with
+    /// it, and takes what was found.
+    fn look(&mut self, now: Instant, started: bool) {
+        self.mode = match self.mode {
+            Mode::Looking { left: 0, least } => return self.found(now, least.min(self.least)),
+            Mode::Looking { left, .. } => Mode::Looking { left: left - 1, least: self.least },
+            Mode::Aside { until } if now >= until => Mode::Looking { left: LOOKING, least: UNBOUNDED },
+            Mode::Holding if started && self.on && now.saturating_since(self.base_at) > STALE => {
+                Mode::Looking { left: LOOKING, least: UNBOUNDED }
+            }
+            mode => mode,
+        };
+    }
+
+    /// A round trip that is much longer than known is a queue that is not ours. If that was so time after time, and never a
+    /// shorter one, the path has become longer.
+    fn found(&mut self, now: Instant, least: u64) {
+        self.lowest = self.lowest.min(least);
+        self.mode = Mode::Holding;
+        self.base_at = now;
+        let queue = least.saturating_sub(self.base);
+        if queue <= self.narrow() {
+            self.base = least;
+        } else if self.aside_for >= LONGEST_ASIDE {
+            self.base = self.lowest;
+        } else if self.width == 0 || self.is_long(queue) {
+            self.give_way(now);
+        }
+    }
+
+    /// The queue it aims at, ns.
+    fn aim(&self) -> u64 {
+        self.narrow() * WIDER.pow(self.width)
+    }
+
+    fn narrow(&self) -> u64 {
+        (self.base / 4).clamp(LEAST_QUEUE, MOST_QUEUE)
+    }
+
+    fn cap_for(&self, rate: u64) -> u64 {
+        let volume = |time: u64| {
+            let bytes = u128::from(rate) * u128::from(time) / 1_000_000_000;
+            u64::try_from(bytes).map_or(LARGEST, |bytes| bytes.min(LARGEST))
+        };
+        match self.mode {
+            Mode::Looking { .. } => volume(self.base - self.base / LESS),
+            _ => volume(self.base.saturating_add(self.aim())),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+use std::vec::Vec;
+
+use proptest::prelude::*;
+use tq_time::{Duration, Instant};
+
+use crate::testing::link::{Link, PACKET};
+use crate::testing::{MS, ack};
+use crate::{Ack, Algorithm, Controller, Flight, RateSample, Rtt};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// 50 Mbit/s.
+const RATE: u64 = 6_250_000;
+
+/// A link of 50 Mbit/s with a queue of so many milliseconds.
+fn link(delay: Duration, queue: u64) -> Link {
+    Link::new(RATE, delay, RATE * queue / 1000)
+}
+
+/// A sender with a governor.
+fn governed(link: &mut Link, algorithm: Algorithm) -> usize {
+    let flow = link.add(algorithm, 7);
+    link.flows[flow].controller.govern(true);
+    flow
+}
+
+/// Mean and longest queue, ms.
+fn queues(link: &Link) -> (f64, f64) {
+    let path = link.delay.as_secs_f64() * 1e3;
+    let (mean, longest) = link.queues();
+    (mean * path, longest * path)
+}
+
+#[test]
+fn alone_the_queue_is_short_and_the_link_is_full() {
+    for algorithm in Algorithm::LOSS_BASED {
+        for (ms, queue) in [(10, 300), (20, 300), (40, 300), (80, 300), (200, 300), (40, 40)] {
+            let mut link = link(ms * MS, queue);
+            governed(&mut link, algorithm);
+            link.run(5 * SECOND);
+            let share = link.shares(30 * SECOND)[0];
+            let (mean, longest) = queues(&link);
+            assert!(share > 0.98, "{algorithm}, {ms} ms: {share}");
+            assert!(mean <= 20.0 && longest <= 30.0, "{algorithm}, {ms} ms: {mean}, {longest}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_the_rate_is_followed_both_ways() {
+    for ms in [10, 40, 100] {
+        let mut link = link(ms * MS, 300);
+        governed(&mut link, Algorithm::Cubic);
+        link.run(10 * SECOND);
+        for rate in [RATE / 2, RATE / 10, RATE, 2 * RATE] {
+            link.rate = rate;
+            link.run(8 * SECOND);
+            let share = link.shares(5 * SECOND)[0];
+            let (mean, longest) = queues(&link);
+            assert!(share > 0.97, "{ms} ms, {rate}: {share}");
+            assert!(mean <= 25.0, "{ms} ms, {rate}: {mean} {longest}");
+        }
+    }
+}
+
+#[test]
+fn a_longer_round_trip_is_found_out() {
+    for (ms, later) in [(20, 30), (20, 60), (50, 60), (50, 200)] {
+        let mut link = link(ms * MS, 300);
+        governed(&mut link, Algorithm::Cubic);
+        link.run(10 * SECOND);
+        link.delay = later * MS;
+        link.run(100 * SECOND);
+        let share = link.shares(60 * SECOND)[0];
+        let (mean, _) = queues(&link);
+        assert!(share > 0.95, "{ms} to {later} ms: {share}");
+        assert!(mean <= 40.0, "{ms} to {later} ms: {mean}");
+    }
+}
+
+#[test]
+fn beside_a_sender_without_one_it_gets_its_share() {
+    for (ms, queue) in [(20, 20), (20, 100), (40, 20), (40, 40), (40, 200), (100, 50), (100, 200)] {
+        let mut link = link(ms * MS, queue);
+        governed(&mut link, Algorithm::Cubic);
+        link.run(10 * SECOND);
+        link.add(Algorithm::Cubic, 9);
+        link.run(10 * SECOND);
+        let shares = link.shares(120 * SECOND);
+        assert!(shares[0] > 0.3, "{ms} ms, {queue}: {shares:?}");
+        assert!(shares[0] + shares[1] > 0.95);
+    }
+}
+
+#[test]
+fn two_of_them_share_a_link() {
+    for ms in [20, 40, 100] {
+        let mut link = link(ms * MS, 300);
+        governed(&mut link, Algorithm::Cubic);
+        link.run(5 * SECOND);
+        governed(&mut link, Algorithm::Cubic);
+        link.run(20 * SECOND);
+        let shares = link.shares(60 * SECOND);
+        assert!(shares[0] + shares[1] > 0.97, "{ms} ms: {shares:?}");
+        assert!(shares[0].min(shares[1]) > 0.25, "{ms} ms: {shares:?}");
+    }
+}
+
+#[test]
+fn lost_packets_and_late_acknowledgements_do_not_make_it_starve() {
+    for (loss, clump) in [(0, 5), (1000, 1), (1000, 10), (0, 20)] {
+        let run = |on: bool| {
+            let mut link = link(40 * MS, 100);
+            link.loss = loss;
+            link.clump = clump * MS;
+            let flow = link.add(Algorithm::Cubic, 3);
+            link.flows[flow].controller.govern(on);
+            link.run(5 * SECOND);
+            link.shares(60 * SECOND)[0]
+        };
+        let (with, without) = (run(true), run(false));
+        assert!(with > 0.95 * without, "{loss} {clump}: {with} {without}");
+    }
+}
+
+/// Acknowledges without a network.
+struct Teller {
+    controller: Controller,
+    now: Instant,
+    rtt: Rtt,
+    delivered: u64,
+    before: Vec<u64>,
+}
+
+/// Wait before an acknowledgement and round trip, µs, packets, and what else: limited by the application (1), lost (2).
+type Told = (u64, u64, u64, u8);
+
+impl Teller {
+    fn new() -> Self {
+        let now = Instant::ZERO + SECOND;
+        let mut controller = Controller::new(Algorithm::Cubic, now, PACKET as u16);
+        controller.govern(true);
+        Self { controller, now, rtt: Rtt::new(333 * MS), delivered: 0, before: Vec::new() }
+    }
+
+    fn tell(&mut self, (wait, micros, packets, what): Told) {
+        self.now += Duration::from_micros(wait);
+        let (bytes, interval) = (packets * PACKET, Duration::from_micros(micros));
+        self.rtt.update(interval, Duration::ZERO);
+        let delivered_before = self.before.get(self.before.len().saturating_sub(3)).copied().unwrap_or(0);
+        self.before.push(self.delivered);
+        self.delivered += bytes;
+        let app_limited = what == 1;
+        let flight =
+            Flight { delivered_before, delivered: self.delivered, in_flight: 0, lost: 0, app_limited };
+        let rate = bytes * 1_000_000 / micros;
+        let sample = RateSample { delivered: bytes, interval, rate, app_limited };
+        let report = Ack {
+            flight: Some(flight),
+            delivered: Some(sample),
+            app_limited,
+            ..ack(&self.rtt, bytes, self.now, 0)
+        };
+        self.controller.on_ack(self.now, &report);
+        if what == 2 {
+            self.controller.on_congestion(self.now, self.now, PACKET, 0, false, false);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_was_acknowledged_it_leaves_two_packets_and_finds_an_even_path_again(
+        steps in proptest::collection::vec((0u64..200_000, 1u64..500_000, 1u64..100, 0u8..3), 1..400),
+    ) {
+        let mut teller = Teller::new();
+        for each in steps {
+            teller.tell(each);
+            prop_assert!(teller.controller.window() >= 2 * PACKET);
+        }
+        // 1.2 MB/s, 40 ms.
+        let mut windows = 0;
+        for _ in 0..36_000 {
+            teller.tell((5_000, 40_000, 4, 0));
+        }
+        for _ in 0..4000 {
+            teller.tell((5_000, 40_000, 4, 0));
+            windows += teller.controller.window().min(48_000);
+        }
+        prop_assert!(windows / 4000 >= 40_000, "{}", windows / 4000);
+    }
+}
