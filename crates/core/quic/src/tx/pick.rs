@@ -305,7 +305,6 @@ impl Connection {
                 Some(id) if id == path.id.0 && path.health() == Health::Good => Health::Held,
                 _ => path.health(),
             },
-            weight: ways.and_then(|ways| ways.together.weights.of(path.id.0)).unwrap_or(1),
             validated: true,
             min_rtt: if sampled { nanos(min) } else { 0 },
             srtt: nanos(srtt),
@@ -325,7 +324,7 @@ impl Connection {
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
             cost: path.policy.cost,
-            weight: path.policy.weight,
+            weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
         }
     }
