@@ -7,6 +7,7 @@ mod cids;
 mod close;
 mod coupling;
 mod early;
+mod guard;
 pub(crate) mod handshaking;
 mod health;
 mod log;
@@ -215,6 +216,9 @@ pub struct Connection {
     pub(crate) scheduler: Scheduler,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
+    /// Credit is to go on this path as well, and when that was decided last.
+    pub(crate) credit_on: Option<PathId>,
+    pub(crate) credit_copied: Option<Instant>,
     /// Copies it asked for.
     pub(crate) copies: Option<Copies>,
     /// Links over which the handshake is raced, until one answers.
@@ -290,6 +294,8 @@ impl Connection {
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
+            credit_on: None,
+            credit_copied: None,
             copies: None,
             race: None,
             full: SmallVec::new(),
