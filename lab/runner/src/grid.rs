@@ -7,12 +7,14 @@ use tq_time::Duration;
 use crate::fluid;
 
 mod classes;
+mod play;
 mod published;
 mod space;
 #[cfg(test)]
 mod tests;
 
 pub use classes::{Class, ClassRange, today};
+pub use play::{scenario, warm};
 pub use published::{Literature, Order, Queues, SOURCE, Set, literature, published};
 pub use space::{Design, MOST_POINTS, SplitMix, fill, least_distance, random};
 

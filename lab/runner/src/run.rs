@@ -44,6 +44,8 @@ pub struct Plan<'a> {
     pub scheduler: Option<Scheduler>,
     /// Without outages: what a link carries while it works.
     pub calm: bool,
+    /// Whether the handshake is raced over all links, or takes place on the first.
+    pub race: bool,
     /// Where packets are recorded as they are handed to each link; may be fewer than links.
     pub pcap: Vec<Box<dyn Write>>,
     /// Where the connections' logs go.
@@ -54,7 +56,17 @@ impl<'a> Plan<'a> {
     /// Of a scenario over one of its links with a seed, recording nothing.
     pub fn new(scenario: &'a Scenario, link: usize, seed: u64) -> Self {
         let links = vec![link];
-        Self { scenario, links, seed, cc: None, scheduler: None, calm: false, pcap: Vec::new(), qlog: None }
+        Self {
+            scenario,
+            links,
+            seed,
+            cc: None,
+            scheduler: None,
+            calm: false,
+            race: true,
+            pcap: Vec::new(),
+            qlog: None,
+        }
     }
 
     /// Of a scenario over all its links together.
@@ -72,6 +84,12 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn with_scheduler(self, scheduler: Option<Scheduler>) -> Self {
         Self { scheduler, ..self }
+    }
+
+    /// With the handshake raced over all links, or not.
+    #[must_use]
+    pub fn raced(self, race: bool) -> Self {
+        Self { race, ..self }
     }
 
     /// Without outages.

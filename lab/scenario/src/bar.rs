@@ -85,6 +85,8 @@ metrics! {
     Abandons = "abandons", Count;
     /// Times a path was declared out.
     Outs = "outs", Count;
+    /// Times a path was suspected of being silent that then spoke.
+    Suspects = "suspects", Count;
     /// Handshakes completed.
     Handshakes = "handshakes", Count;
     /// Runs that completed, per run.

@@ -92,6 +92,9 @@ pub enum Kind {
         outstanding: u32,
         /// From a page's last byte to the next page.
         think: Duration,
+        /// Whether numbers and sizes of documents and objects are those of pages of today, which the runner knows, instead of
+        /// `objects` and `size`.
+        mixed: bool,
     },
     /// Other connections on one link, each single-path, sending bulk.
     Competing {

@@ -20,7 +20,7 @@ async fn main() -> Result<()> {
 
     // Both ends must allow several paths. The end that sends most decides where most goes: here the server.
     let mut config = tq::ServerConfig::new(show)?;
-    config.max_paths(4).scheduler("minrtt")?;
+    config.max_paths(4).scheduler("aggregate")?;
     let server = Endpoint::server(config, "0.0.0.0:0".parse()?)?;
     let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), server.local_addr().port());
     let mut config = tq::ClientConfig::new(trust)?;

@@ -326,7 +326,7 @@ fn a_runtime_that_ends_takes_its_connections_along() {
 fn every_connection_can_have_a_subscriber() {
     run(async {
         let (mut client_config, server_config) = configs(|_| {});
-        client_config.transport(|transport| transport.congestion = Algorithm::NewReno);
+        client_config.transport(|transport| transport.congestion = Some(Algorithm::NewReno));
         let any = "127.0.0.1:0".parse().unwrap();
         let count = Arc::new(AtomicUsize::new(0));
         let counting = Arc::clone(&count);

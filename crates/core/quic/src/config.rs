@@ -27,8 +27,8 @@ pub struct TransportConfig {
     pub idle_timeout: Duration,
     /// Streams and flow control.
     pub stream: StreamConfig,
-    /// Congestion controller of new paths. Default CUBIC.
-    pub congestion: Algorithm,
+    /// Congestion controller of new paths. Default: CUBIC, and `auto` where `max_paths` allows several (decision 19).
+    pub congestion: Option<Algorithm>,
     /// Whether CUBIC and NewReno keep their own queue at 5 to 20 ms (a quarter of the least round trip), while nobody else
     /// fills it. Default: where a connection has several paths. There a queue delays what goes to other paths, and the
     /// failure of one is noticed and mended behind it; with one path it costs nobody else anything.
@@ -63,7 +63,8 @@ pub struct TransportConfig {
     /// Paths a peer may have at a time, 1 to 16; `None` for no multipath (draft-ietf-quic-multipath-21). In force if
     /// both ends set it. With 1, path 0 only for now; some peers take that for a refusal. Default `None`.
     pub max_paths: Option<u32>,
-    /// Which path data goes on if there are several. Default minrtt.
+    /// Which path data goes on if there are several. Default aggregate: the sum of the paths, and never slower than the
+    /// best of them.
     pub scheduler: tq_sched::Kind,
     /// Packets sealed with one key before we update it (decision 8). Default 2^22; at most the AEAD's limit.
     pub key_update_after: u64,
@@ -78,12 +79,20 @@ pub struct TransportConfig {
     pub allow_migration: bool,
 }
 
+impl TransportConfig {
+    /// The congestion controller of new paths.
+    pub fn congestion(&self) -> Algorithm {
+        let several = self.max_paths.is_some_and(|most| most > 1);
+        self.congestion.unwrap_or(if several { Algorithm::Auto } else { Algorithm::Cubic })
+    }
+}
+
 impl Default for TransportConfig {
     fn default() -> Self {
         Self {
             idle_timeout: Duration::from_secs(30),
             stream: StreamConfig::default(),
-            congestion: Algorithm::Cubic,
+            congestion: None,
             queue_governor: None,
             long_path_start: true,
             initial_rtt: Duration::from_millis(333),
@@ -99,7 +108,7 @@ impl Default for TransportConfig {
             pacing: true,
             grease: true,
             max_paths: None,
-            scheduler: tq_sched::Kind::MinRtt,
+            scheduler: tq_sched::Kind::Aggregate,
             key_update_after: 1 << 22,
             preferred_v4: None,
             preferred_v6: None,

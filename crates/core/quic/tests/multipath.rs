@@ -450,7 +450,10 @@ fn a_message_goes_on_the_path_it_is_for() {
 
 #[test]
 fn a_server_answers_on_the_address_each_path_leads_to() {
-    let mut pair = paths_pair(2);
+    let mut config = paths(2);
+    config.scheduler = Kind::RoundRobin;
+    let mut pair = Pair::new(config.clone(), config);
+    pair.client.others = vec![link(1)];
     let second: SocketAddr = "192.0.2.3:443".parse().expect("an address");
     pair.server.others = vec![second];
     let (client, server) = pair.connected();

@@ -4,6 +4,7 @@
 
 mod config;
 mod host;
+mod nap;
 mod report;
 mod slot;
 

@@ -19,6 +19,7 @@ mod control;
 mod cycle;
 mod loss;
 mod model;
+mod neighbours;
 mod noise;
 mod probe_rtt;
 mod startup;
@@ -27,7 +28,8 @@ mod tests;
 
 use cycle::Cycle;
 use loss::Losses;
-use model::Model;
+use model::{Model, scaled};
+use neighbours::Neighbours;
 use noise::Noise;
 use probe_rtt::{MinRtt, ProbeRtt};
 use startup::Pipe;
@@ -129,6 +131,19 @@ struct Sample {
     rtt: Option<u64>,
 }
 
+/// What another controller knew of the path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// Delivery rate, bytes per second.
+    pub(crate) rate: u64,
+    /// Least round-trip time, ns.
+    pub(crate) min_rtt: u64,
+    /// Window, bytes.
+    pub(crate) window: u64,
+    /// Bytes acknowledged, and lost without a queue.
+    pub(crate) counts: (u64, u64),
+}
+
 /// BBRv3 on one path.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bbr {
@@ -139,7 +154,6 @@ pub(crate) struct Bbr {
     prior_cwnd: u64,
     /// Bytes per second; zero until there is a round-trip time.
     pacing_rate: u64,
-    seed: u64,
     random: u64,
     round: Round,
     model: Model,
@@ -155,20 +169,19 @@ pub(crate) struct Bbr {
     /// Nothing was in flight when the last packets left.
     idle_restart: bool,
     delivered: u64,
+    neighbours: Neighbours,
 }
 
 impl Bbr {
     /// The controller of a fresh path with packets of `mtu` bytes.
     pub(crate) fn new(now: Instant, mtu: u16) -> Self {
-        let seed = now.as_nanos();
         Self {
             mtu: u64::from(mtu.max(1)),
             state: State::Startup,
             cwnd: initial_window(mtu),
             prior_cwnd: 0,
             pacing_rate: 0,
-            seed,
-            random: seed,
+            random: now.as_nanos(),
             round: Round::default(),
             model: Model::new(now),
             min_rtt: MinRtt::new(now),
@@ -181,12 +194,26 @@ impl Bbr {
             scaled: false,
             idle_restart: false,
             delivered: 0,
+            neighbours: Neighbours::default(),
         }
+    }
+
+    /// The same, going on from what another controller knew. That may be less than there is, since losses held it down:
+    /// Startup begins with it.
+    pub(crate) fn with_known(mut self, now: Instant, known: &Known) -> Self {
+        self.cwnd = known.window.max(minimum_window(u16::try_from(self.mtu).unwrap_or(u16::MAX)));
+        self.min_rtt.know(now, known.min_rtt);
+        self.model.know(known.rate);
+        self.noise.know(known.counts.0, known.counts.1, self.mtu);
+        self.start = Start::new(self.start.is_on());
+        self.scaled = true;
+        self.pacing_rate = scaled(scaled(known.rate, STARTUP_GAIN), 99);
+        self
     }
 
     /// The same, drawing what is random from `seed`.
     pub(crate) fn with_seed(self, seed: u64) -> Self {
-        Self { seed, random: seed, ..self }
+        Self { random: seed, ..self }
     }
 
     /// The same, with the faster start of long paths on or off.
@@ -312,9 +339,14 @@ impl Bbr {
         self.mtu
     }
 
-    /// What random numbers are drawn from.
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
+    /// Bytes the path carries in its least round trip.
+    pub(crate) fn volume(&self) -> u64 {
+        self.bdp(EVEN_GAIN)
+    }
+
+    /// Whether the path loses packets without a queue, as far as that was seen.
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.noise.rate(self.mtu) > 0
     }
 
     /// Whether long paths are started faster.

@@ -8,13 +8,15 @@ use core::str::FromStr;
 
 use tq_time::Instant;
 
-use crate::bbr::Bbr;
+use crate::auto::Chooser;
+use crate::bbr::{Bbr, Known};
 use crate::cubic::Cubic;
 use crate::governor::Governor;
 use crate::newreno::NewReno;
+use crate::olia::{Member, Olia};
 use crate::rate::{Flight, RateSample};
 use crate::recovery::Recovery;
-use crate::rtt::Rtt;
+use crate::rtt::{Rtt, nanos};
 
 #[cfg(test)]
 mod tests;
@@ -50,14 +52,18 @@ pub enum Algorithm {
     NewReno,
     /// BBRv3, draft-ietf-ccwg-bbr-06.
     Bbr,
+    /// BBR on paths with a round trip of 100 ms or more and on those that lose packets without a queue, else CUBIC.
+    Auto,
+    /// OLIA: the windows of a connection's paths are coupled, for links that share a bottleneck.
+    Olia,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 3] = [Self::Cubic, Self::NewReno, Self::Bbr];
+    pub const ALL: [Self; 5] = [Self::Cubic, Self::NewReno, Self::Bbr, Self::Auto, Self::Olia];
     /// Those whose window falls with each loss.
     #[cfg(test)]
-    pub(crate) const LOSS_BASED: [Self; 2] = [Self::Cubic, Self::NewReno];
+    pub(crate) const LOSS_BASED: [Self; 3] = [Self::Cubic, Self::NewReno, Self::Olia];
 
     /// The name [`FromStr`] takes.
     pub const fn name(self) -> &'static str {
@@ -65,6 +71,8 @@ impl Algorithm {
             Self::Cubic => "cubic",
             Self::NewReno => "newreno",
             Self::Bbr => "bbr",
+            Self::Auto => "auto",
+            Self::Olia => "olia",
         }
     }
 }
@@ -75,14 +83,14 @@ impl fmt::Display for Algorithm {
     }
 }
 
-/// A name that is no congestion controller's; the known ones are `cubic`, `newreno` with its short form `reno`, and
-/// `bbr`.
+/// A name that is no congestion controller's; the known ones are `cubic`, `newreno` with its short form `reno`,
+/// `bbr`, `auto` and `olia`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownAlgorithm;
 
 impl fmt::Display for UnknownAlgorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("unknown congestion controller, expected cubic, newreno or bbr")
+        f.write_str("unknown congestion controller, expected cubic, newreno, bbr, auto or olia")
     }
 }
 
@@ -96,6 +104,8 @@ impl FromStr for Algorithm {
             "cubic" => Ok(Self::Cubic),
             "reno" | "newreno" => Ok(Self::NewReno),
             "bbr" => Ok(Self::Bbr),
+            "auto" => Ok(Self::Auto),
+            "olia" => Ok(Self::Olia),
             _ => Err(UnknownAlgorithm),
         }
     }
@@ -137,11 +147,23 @@ pub struct Lost<'a> {
     pub rtt: &'a Rtt,
 }
 
+/// What paths of one connection had better not do at the same time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probing {
+    /// Filling the pipe and sending more than it carried, to see whether there is more.
+    pub more: bool,
+    /// Draining the queue to see the least round trip.
+    pub least: bool,
+}
+
 /// A congestion controller of one path.
 #[derive(Clone, Copy, Debug)]
 pub struct Controller {
     pub(crate) law: Law,
+    asked: Algorithm,
+    seed: u64,
     governor: Governor,
+    chooser: Chooser,
 }
 
 /// What a window follows.
@@ -150,26 +172,38 @@ pub(crate) enum Law {
     Cubic(Cubic),
     NewReno(NewReno),
     Bbr(Bbr),
+    Olia(Olia),
 }
 
 impl Controller {
     /// The controller of a fresh path whose packets have up to `mtu` bytes of UDP payload.
     pub fn new(algorithm: Algorithm, now: Instant, mtu: u16) -> Self {
         let law = match algorithm {
-            Algorithm::Cubic => Law::Cubic(Cubic::new(now, mtu)),
+            Algorithm::Cubic | Algorithm::Auto => Law::Cubic(Cubic::new(now, mtu)),
             Algorithm::NewReno => Law::NewReno(NewReno::new(mtu)),
             Algorithm::Bbr => Law::Bbr(Bbr::new(now, mtu)),
+            Algorithm::Olia => Law::Olia(Olia::new(mtu)),
         };
-        Self { law, governor: Governor::new(now) }
+        let (mut governor, chooser) = (Governor::new(now), Chooser::new(now));
+        if algorithm == Algorithm::Olia {
+            governor.share();
+        }
+        Self { law, asked: algorithm, seed: now.as_nanos(), governor, chooser }
     }
 
     /// The same, drawing what is random from `seed`. Without this, from the time it was made.
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
         if let Law::Bbr(bbr) = &mut self.law {
             *bbr = bbr.with_seed(seed);
         }
         self
+    }
+
+    /// What random is drawn from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The same, with the faster start of long paths on or off; it is off in a fresh one.
@@ -183,6 +217,7 @@ impl Controller {
             Law::Cubic(cubic) => Law::Cubic(cubic.with_long_start(on)),
             Law::NewReno(reno) => Law::NewReno(reno.with_long_start(on)),
             Law::Bbr(bbr) => Law::Bbr(bbr.with_long_start(on)),
+            Law::Olia(olia) => Law::Olia(olia.with_long_start(on)),
         };
         self
     }
@@ -214,6 +249,7 @@ impl Controller {
             Law::Cubic(cubic) => cubic.on_sent(now, in_flight_before, pn),
             Law::NewReno(reno) => reno.on_sent(pn),
             Law::Bbr(bbr) => bbr.on_sent(now, bytes, in_flight_before),
+            Law::Olia(olia) => olia.on_sent(pn),
         }
     }
 
@@ -226,17 +262,97 @@ impl Controller {
         match &mut self.law {
             Law::Cubic(cubic) => cubic.on_ack(now, ack),
             Law::NewReno(reno) => reno.on_ack(now, ack),
-            Law::Bbr(bbr) => return bbr.on_ack(now, ack),
+            Law::Olia(olia) => olia.on_ack(now, ack),
+            Law::Bbr(bbr) => bbr.on_ack(now, ack),
         }
         let window = (!self.in_slow_start()).then(|| self.law_window());
         self.governor.on_ack(now, ack, window, self.mtu().into());
+        if self.asked == Algorithm::Auto {
+            self.choose(now, ack);
+        }
     }
 
     /// Packets were declared lost; [`Controller::on_congestion`] is told of the same ones next. Nothing to those whose
     /// window falls with each loss.
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
+        let started = !self.in_slow_start();
+        let standing = (!self.in_recovery()).then(|| self.governor.standing());
+        match &mut self.law {
+            Law::Bbr(bbr) => bbr.on_lost(now, lost),
+            _ if started && self.asked == Algorithm::Auto => {
+                self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed());
+            }
+            _ => {}
+        }
+    }
+
+    /// Auto: another controller, if that suits the path better, with what was learnt so far.
+    fn choose(&mut self, now: Instant, ack: &Ack<'_>) {
+        let mtu = self.mtu();
+        let min_rtt = nanos(ack.rtt.min());
+        match &self.law {
+            Law::Bbr(bbr) => {
+                if self.chooser.from_bbr(now, min_rtt, bbr.is_lossy()).is_some() {
+                    let long = bbr.long_start();
+                    self.law = Law::Cubic(Cubic::with_window(now, mtu, bbr.volume()).with_long_start(long));
+                }
+            }
+            law => {
+                self.chooser.on_acked(
+                    now,
+                    ack.bytes,
+                    self.governor.standing(),
+                    ack.in_flight > 0,
+                    mtu.into(),
+                );
+                let counts = self.chooser.counts();
+                if !ack.rtt.has_sample() || self.chooser.from_cubic(now, min_rtt, mtu.into()).is_none() {
+                    return;
+                }
+                let known = Known { rate: self.governor.rate(), min_rtt, window: self.window(), counts };
+                let long = matches!(law, Law::Cubic(cubic) if cubic.state().long_start());
+                let fresh = Bbr::new(now, mtu).with_seed(self.seed).with_long_start(long);
+                self.law = Law::Bbr(match self.in_first_start() {
+                    true => fresh,
+                    false => fresh.with_known(now, &known),
+                });
+            }
+        }
+    }
+
+    /// Nothing ended the initial slow start yet.
+    fn in_first_start(&self) -> bool {
+        self.ssthresh() == u64::MAX
+    }
+
+    /// What this path is doing that its neighbours of the same connection had better not do at the same time: probing for
+    /// more, and draining the queue to see the least round trip.
+    pub fn probing(&self) -> Probing {
+        match &self.law {
+            Law::Bbr(bbr) => bbr.probing(),
+            _ => Probing::default(),
+        }
+    }
+
+    /// What any of the other paths is doing: this one waits with the same for up to a second.
+    pub fn on_neighbours(&mut self, probing: Probing) {
         if let Law::Bbr(bbr) = &mut self.law {
-            bbr.on_lost(now, lost);
+            bbr.on_neighbours(probing);
+        }
+    }
+
+    /// What the other paths of a coupled group have to know of this one; `None` if it is not coupled.
+    pub fn member(&self, rtt: &Rtt) -> Option<Member> {
+        match &self.law {
+            Law::Olia(olia) if rtt.has_sample() => Some(olia.member(rtt.smoothed())),
+            _ => None,
+        }
+    }
+
+    /// A coupled window grows by so many millionths of what Reno would ([`factor`](crate::factor)).
+    pub fn couple(&mut self, factor: i64) {
+        if let Law::Olia(olia) = &mut self.law {
+            olia.couple(factor);
         }
     }
 
@@ -264,6 +380,7 @@ impl Controller {
         match &mut self.law {
             Law::Cubic(cubic) => cubic.on_congestion(now, sent_at, used, persistent, ecn),
             Law::NewReno(reno) => reno.on_congestion(now, sent_at, used, persistent, ecn),
+            Law::Olia(olia) => olia.on_congestion(now, sent_at, used, persistent, ecn),
             Law::Bbr(bbr) => return bbr.on_congestion(now, sent_at, in_flight, persistent, ecn),
         }
         self.law_window() < before
@@ -275,6 +392,7 @@ impl Controller {
         match &mut self.law {
             Law::Cubic(cubic) => cubic.on_spurious(),
             Law::NewReno(reno) => reno.on_spurious(),
+            Law::Olia(olia) => olia.on_spurious(),
             Law::Bbr(bbr) => bbr.on_spurious(now),
         }
     }
@@ -284,6 +402,7 @@ impl Controller {
         match &mut self.law {
             Law::Cubic(cubic) => cubic.on_mtu(mtu),
             Law::NewReno(reno) => reno.on_mtu(mtu),
+            Law::Olia(olia) => olia.on_mtu(mtu),
             Law::Bbr(bbr) => bbr.on_mtu(mtu),
         }
     }
@@ -349,12 +468,18 @@ impl Controller {
         self.algorithm().name()
     }
 
-    /// Which algorithm this is.
+    /// Which algorithm was asked for.
     pub fn algorithm(&self) -> Algorithm {
+        self.asked
+    }
+
+    /// Which one is at work: the same, or what [`Algorithm::Auto`] chose.
+    pub fn at_work(&self) -> Algorithm {
         match self.law {
             Law::Cubic(_) => Algorithm::Cubic,
             Law::NewReno(_) => Algorithm::NewReno,
             Law::Bbr(_) => Algorithm::Bbr,
+            Law::Olia(_) => Algorithm::Olia,
         }
     }
 
@@ -362,10 +487,8 @@ impl Controller {
     pub fn reset(&mut self, now: Instant) {
         let mut fresh = Self::new(self.algorithm(), now, self.mtu());
         fresh.govern(self.governor.is_on());
-        *self = match self.loss_based() {
-            Ok(state) => fresh.with_long_start(state.long_start()),
-            Err(bbr) => fresh.with_seed(bbr.seed()).with_long_start(bbr.long_start()),
-        };
+        let long = self.loss_based().map_or_else(Bbr::long_start, Recovery::long_start);
+        *self = fresh.with_seed(self.seed).with_long_start(long);
     }
 
     fn mtu(&self) -> u16 {
@@ -378,6 +501,7 @@ impl Controller {
         match &self.law {
             Law::Cubic(cubic) => Ok(cubic.state()),
             Law::NewReno(reno) => Ok(reno.state()),
+            Law::Olia(olia) => Ok(olia.state()),
             Law::Bbr(bbr) => Err(bbr),
         }
     }

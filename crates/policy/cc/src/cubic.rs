@@ -66,6 +66,13 @@ impl Cubic {
         Self { state, ticked: now, undo: None }
     }
 
+    /// One that goes on in congestion avoidance with `window` bytes, from another controller.
+    pub(crate) fn with_window(now: Instant, mtu: u16, window: u64) -> Self {
+        let mut fresh = Self::new(now, mtu);
+        fresh.state.recovery.resume(window);
+        fresh
+    }
+
     /// The same, with the faster start of long paths on or off.
     pub(crate) fn with_long_start(mut self, on: bool) -> Self {
         self.state.recovery = self.state.recovery.with_long_start(on);

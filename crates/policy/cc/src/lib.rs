@@ -2,7 +2,8 @@
 //!
 //! Round-trip estimation ([`Rtt`], RFC 9002 §5), congestion windows ([`Controller`]: CUBIC of RFC 9438 and
 //! NewReno of RFC 9002 §7, both starting with HyStart++ of RFC 9406, a test after SEARCH, and faster on long
-//! paths; BBRv3 of draft-ietf-ccwg-bbr-06), departure times ([`Pacer`]) and delivery rate samples ([`RateSampler`]). One set of these belongs to one
+//! paths; BBRv3 of draft-ietf-ccwg-bbr-06; one that chooses between them; OLIA for paths that share a
+//! link; a governor that keeps queues short), departure times ([`Pacer`]) and delivery rate samples ([`RateSampler`]). One set of these belongs to one
 //! path.
 //!
 //! Nothing here keeps packets, decides what is lost, reads a clock or allocates. Every call is O(1); the
@@ -13,6 +14,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod auto;
 mod bbr;
 mod controller;
 mod cubic;
@@ -20,6 +22,7 @@ mod fixed;
 mod governor;
 mod hystart;
 mod newreno;
+mod olia;
 mod pacer;
 mod rate;
 mod recovery;
@@ -28,7 +31,10 @@ mod start;
 #[cfg(test)]
 mod testing;
 
-pub use controller::{Ack, Algorithm, Controller, Lost, UnknownAlgorithm, initial_window, minimum_window};
+pub use controller::{
+    Ack, Algorithm, Controller, Lost, Probing, UnknownAlgorithm, initial_window, minimum_window,
+};
+pub use olia::{Member, factor};
 pub use pacer::Pacer;
 pub use rate::{Flight, RateSample, RateSampler, SentState};
 pub use rtt::Rtt;

@@ -66,6 +66,13 @@ impl Recovery {
         }
     }
 
+    /// Slow start is over with this window.
+    pub(crate) fn resume(&mut self, window: u64) {
+        self.cwnd = Bytes::new(window).max(self.floor());
+        self.ssthresh = self.window();
+        self.hystart.stop();
+    }
+
     /// The same, with the faster start of long paths on or off.
     pub(crate) fn with_long_start(mut self, on: bool) -> Self {
         self.start = Start::new(on);

@@ -13,10 +13,12 @@
 extern crate std;
 
 mod acks;
+mod bond;
 mod capacity;
 mod demand;
 mod eta;
 mod field;
+mod guard;
 mod health;
 mod math;
 mod matrix;
@@ -31,11 +33,14 @@ mod silence;
 #[cfg(test)]
 mod testing;
 mod view;
+mod weights;
 
 pub use acks::{AckPath, AckRouting, Pace, Routes};
+pub use bond::{Bond, BondChange, BondState, Member};
 pub use capacity::{Capacity, Estimate, Window};
 pub use demand::{Class, Demand, MAX_COPIES, Outstanding, PathSet, Pick};
 pub use eta::{eta_optimistic, eta_pessimistic};
+pub use guard::{Account, Guard, Loaded, Order, Period, Reason, Train};
 pub use health::{Cause, Change, Health, Refused};
 pub use matrix::{COLUMNS, Cell, ColumnChange, RttMatrix};
 pub use memory::Memory;
@@ -47,3 +52,4 @@ pub use reinject::Budget;
 pub use scheduler::{Feedback, Kind, Scheduler, UnknownScheduler};
 pub use silence::{Load, Silence, Witness};
 pub use view::{CapacityState, MAX_PATHS, PathView, Status};
+pub use weights::Weights;

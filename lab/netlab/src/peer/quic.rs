@@ -44,9 +44,12 @@ pub fn tuning(
     scheduler: Option<Scheduler>,
     links: usize,
 ) -> Result<(impl Fn(&mut TransportConfig) + Clone + Send + use<>, Vec<String>)> {
-    let algorithm: Algorithm = cc
-        .parse()
-        .map_err(|_| anyhow!("our QUIC has no congestion control {cc:?}; it has cubic, newreno and bbr"))?;
+    let algorithm: Algorithm = cc.parse().map_err(|_| {
+        anyhow!(
+            "our QUIC has no congestion control {cc:?}; it has {}",
+            Algorithm::ALL.map(Algorithm::name).join(", ")
+        )
+    })?;
     let mut without = Vec::new();
     for (name, given) in [
         ("stream_window", options.stream_window.is_some()),
@@ -67,8 +70,8 @@ pub fn tuning(
     let several = links > 1 && options.multipath != Some(false);
     let own = options.clone();
     let edit = move |transport: &mut TransportConfig| {
-        transport.congestion = algorithm;
-        transport.scheduler = scheduler.unwrap_or(Scheduler::MinRtt);
+        transport.congestion = Some(algorithm);
+        transport.scheduler = scheduler.unwrap_or_default();
         transport.max_paths = several.then_some(links as u32);
         let keep = |value: &mut _, wanted: Option<_>| *value = wanted.unwrap_or(*value);
         keep(&mut transport.ack_frequency, own.ack_frequency);

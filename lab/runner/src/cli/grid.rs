@@ -4,17 +4,14 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use tq_linkmodel::Jitter;
 use tq_quic::sched::Kind as Scheduler;
 use tq_runner::fluid;
-use tq_runner::grid::{self, GridCase, GridLink, Order, Queues, Set};
+use tq_runner::grid::{self, GridCase, Order, Queues, Set};
 use tq_runner::report::{Report, Scenario as Entry, Verdict, mbps};
 use tq_runner::run::tell::Runs;
 use tq_runner::run::{self as runner, Plan, stream_share, tell};
 use tq_runner::stats::{self, Gain};
 use tq_runner::svg::{Plot, Series};
-use tq_scenario::{Host, Hosts, Kind, Link, Measure, QueueSize, Scenario, Traffic, Way};
-use tq_time::Duration;
 
 use super::{Control, jobs};
 
@@ -55,9 +52,6 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 2)]
     jobs: usize,
 }
-
-/// Virtual time after which a transfer is given up.
-const PATIENCE: Duration = Duration::from_secs(7200);
 
 pub(super) fn run(args: &Args) -> Result<bool> {
     let cases = cases(args)?;
@@ -102,7 +96,7 @@ fn cases(args: &Args) -> Result<Vec<GridCase>> {
 }
 
 fn one(case: &GridCase, args: &Args) -> Result<Entry> {
-    let scenario = scenario(case);
+    let scenario = grid::scenario(case);
     let play = |plan: Plan<'_>| {
         let plan = plan.with_cc(Some(args.cc.cc())).with_scheduler(args.scheduler);
         runner::run(plan).with_context(|| case.id.clone())
@@ -119,54 +113,6 @@ fn one(case: &GridCase, args: &Args) -> Result<Entry> {
         entry.verdict = Verdict::Report;
     }
     Ok(entry)
-}
-
-/// A case of the grid in the language of scenarios.
-fn scenario(case: &GridCase) -> Scenario {
-    let links: Vec<Link> = case.links.iter().enumerate().map(link).collect();
-    let traffic = Traffic {
-        name: "bulk".into(),
-        kind: Kind::Bulk { bytes: Some(case.load.bytes), streams: 1, sequential: false },
-        direction: tq_scenario::Flow::Down,
-        start: Duration::ZERO,
-        stop: None,
-        over: (0..links.len()).collect(),
-        class: None,
-    };
-    Scenario {
-        name: case.id.clone(),
-        about: String::new(),
-        source: None,
-        seed: 1,
-        time: PATIENCE,
-        links,
-        bottlenecks: Vec::new(),
-        events: Vec::new(),
-        traffic: vec![traffic],
-        hosts: Hosts { client: Host::default(), server: Host::default() },
-        measure: Measure::default(),
-        bars: Vec::new(),
-    }
-}
-
-fn link((at, link): (usize, &GridLink)) -> Link {
-    let way = |rate, delay, queue| Way {
-        rate: Some(rate),
-        delay,
-        queue: QueueSize::Bytes(queue),
-        loss_ppm: link.loss_ppm,
-        jitter: Jitter::Uniform(link.jitter),
-        ..Way::default()
-    };
-    Link {
-        name: format!("{}-{}", link.name, at + 1),
-        preset: None,
-        up: way(link.rate_up, link.delay_up, link.queue_up),
-        down: way(link.rate_down, link.delay_down, link.queue_down),
-        nat: None,
-        cost: tq_scenario::Cost::Flat,
-        standby: false,
-    }
 }
 
 /// A line for each link.

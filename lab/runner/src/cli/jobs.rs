@@ -3,6 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::{Context, Result};
+use tq_quic::sched::Kind as Scheduler;
+use tq_runner::paired::{self, Case, Item, Seen};
+
 /// Does `work` on each item, `threads` at a time; results in the order of the items, whoever was done first. What is
 /// done is named on standard error.
 pub(crate) fn each<T: Sync, R: Send>(
@@ -29,4 +33,23 @@ pub(crate) fn each<T: Sync, R: Send>(
     });
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.into_iter().flatten().collect()
+}
+
+/// Plays all items of comparisons, in their order.
+pub(crate) fn paired(
+    cases: &[Case],
+    items: &[Item],
+    scheduler: Option<Scheduler>,
+    threads: usize,
+) -> Result<Vec<Seen>> {
+    let name = |item: &Item| {
+        let scenario = &cases[item.case].scenario;
+        let over = item.over.map_or("all", |link| &scenario.links[link].name);
+        format!("{} {} over {over}, seed {}", scenario.name, item.cc.name(), item.seed)
+    };
+    let play = |item: &Item| {
+        let case = &cases[item.case];
+        paired::play(case, item, scheduler).with_context(|| case.scenario.name.clone())
+    };
+    each(items, threads, name, play).into_iter().collect()
 }

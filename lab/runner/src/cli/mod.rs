@@ -10,11 +10,15 @@ use tq_scenario::Cc;
 mod failover;
 mod fair;
 mod grid;
+mod guard;
 mod jobs;
 mod list;
+mod n;
 mod plots;
 mod run;
+mod sets;
 mod suite;
+mod table;
 
 /// Runs scenarios in a simulated network and reports them beside what is physically possible.
 ///
@@ -29,6 +33,10 @@ mod suite;
   tq-scenarios run lab/scenarios/single/leo.toml --svg leo.svg --pcap /tmp --qlog /tmp
   tq-scenarios run lab/scenarios/bonding/fibre300-lte80.toml --scheduler aggregate --runs 3
   tq-scenarios suite --filter pq-sat
+  tq-scenarios table --seeds 3 --cc auto --filter dsl50
+  tq-scenarios guard --report guard.json
+  tq-scenarios sets --set low-bdp-raced --count 40
+  tq-scenarios n 7 8 9 --runs 5
   tq-scenarios failover --seeds 200
   tq-scenarios grid --count 20 --seed 1 --set wsp-lowbdp-loss"
 )]
@@ -45,6 +53,14 @@ enum Command {
     Suite(suite::Args),
     /// Many pairs of links that fill the literature's ranges, or today's: alone and together, against their ceilings.
     Grid(grid::Args),
+    /// The table of bonding: links of today together over what they carry alone, with bars.
+    Table(table::Args),
+    /// Never slower than the best link: random links, every one of them in the report.
+    Guard(guard::Args),
+    /// Published pairs of links against the bars of their benefit.
+    Sets(sets::Args),
+    /// What breaks a naive design, by number: n1 to n32, each with its bars.
+    N(n::Args),
     /// The longest pause in delivery when one of two links goes silent, over many seeds.
     Failover(failover::Args),
     /// Two CUBIC connections on each link of `single`, beside what theory makes of an ideal pair.
@@ -64,6 +80,10 @@ enum Control {
     Reno,
     /// BBRv3, draft-ietf-ccwg-bbr-06.
     Bbr,
+    /// BBR on long paths and on those that lose packets without a queue, else CUBIC.
+    Auto,
+    /// Coupled windows.
+    Olia,
 }
 
 impl Control {
@@ -72,6 +92,8 @@ impl Control {
             Self::Cubic => Cc::Cubic,
             Self::Reno => Cc::Reno,
             Self::Bbr => Cc::Bbr,
+            Self::Auto => Cc::Auto,
+            Self::Olia => Cc::Olia,
         }
     }
 }
@@ -82,6 +104,10 @@ pub(crate) fn run() -> Result<bool> {
         Command::Run(args) => run::run(args),
         Command::Suite(args) => suite::run(&args),
         Command::Grid(args) => grid::run(&args),
+        Command::Table(args) => table::run(&args),
+        Command::Guard(args) => guard::run(&args),
+        Command::Sets(args) => sets::run(&args),
+        Command::N(args) => n::run(&args),
         Command::Failover(args) => failover::run(&args),
         Command::Fair(args) => fair::run(&args),
         Command::List(args) => list::run(&args),
@@ -92,6 +118,23 @@ pub(crate) fn run() -> Result<bool> {
 /// A scheduler by name; the error lists the names there are.
 fn scheduler(name: &str) -> Result<Scheduler, String> {
     name.parse().map_err(|error: tq_quic::sched::UnknownScheduler| error.to_string())
+}
+
+/// A congestion control by the name that scenario files use; the error lists the names there are.
+fn controller(name: &str) -> Result<Cc, String> {
+    let names = Cc::ALL.map(Cc::name).join(", ");
+    let found = Cc::ALL.into_iter().find(|cc| cc.name() == name);
+    found.ok_or_else(|| format!("no congestion control \"{name}\"; there are {names}"))
+}
+
+/// Prints a document or a page, and writes the document where that is asked for.
+fn tell(document: &impl serde::Serialize, page: &str, json: bool, report: Option<&Path>) -> Result<()> {
+    let text = serde_json::to_string_pretty(document)? + "\n";
+    if let Some(path) = report {
+        write(path, &text)?;
+    }
+    print!("{}", if json { &text } else { page });
+    Ok(())
 }
 
 /// The folder of scenarios: that given, else `lab/scenarios` here, else that of the source tree.

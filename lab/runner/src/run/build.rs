@@ -14,8 +14,10 @@ use std::sync::Arc;
 use anyhow::Result;
 use tq_linkmodel::{Change, LinkConfig};
 use tq_quic::TransportConfig;
-use tq_scenario::{Act, Action, Kind, Scenario};
-use tq_sim::app::{App, Bond, BondSpec, Many, PathLog, PathOrder, PathWatch, Serve, Shared as Report, Way};
+use tq_scenario::{Act, Action, Flow, Kind, Scenario, Side};
+use tq_sim::app::{
+    App, AppContext, Bond, BondSpec, Many, PathLog, PathOrder, PathWatch, Serve, Shared as Report, Way,
+};
 use tq_sim::entropy::derive;
 use tq_sim::ledger::Ledger;
 use tq_sim::qlog::Qlog;
@@ -62,6 +64,8 @@ pub(super) struct Net {
     pub(super) outs: u64,
     pub(super) silent: [Vec<u32>; 2],
     pub(super) left_out: Vec<String>,
+    /// The same of what was to be done during the run.
+    pub(super) said: Report<Vec<String>>,
 }
 
 /// Addresses of the client's interface on the lane at `place`, of its translator's outside, of the server's interface.
@@ -110,11 +114,11 @@ fn front(world: &mut World, server_node: NodeId, links: usize) -> Option<NodeId>
 }
 
 /// What the two ends of a pair are made of.
-type Transports = [(Arc<TransportConfig>, usize); 2];
+type Transports = [(Arc<TransportConfig>, host::Grain); 2];
 
 impl Net {
     pub(super) fn build(plan: Plan<'_>) -> Result<Self> {
-        let Plan { scenario, links, seed, cc, scheduler, calm, pcap, qlog } = plan;
+        let Plan { scenario, links, seed, cc, scheduler, calm, race, pcap, qlog } = plan;
         let mut world = World::new(derive(seed, 1));
         world.udp_checksum(true);
         for (id, config) in scenario.bottleneck_configs() {
@@ -163,6 +167,7 @@ impl Net {
             outs: 0,
             silent: Default::default(),
             left_out: Vec::new(),
+            said: Report::default(),
         };
         let orders = net.time_line(scenario, nodes[0], calm);
         let mut transports = [&scenario.hosts.client, &scenario.hosts.server]
@@ -174,8 +179,9 @@ impl Net {
                 host::several(transport, end, net.lanes.len(), scheduler, &mut net.left_out);
             }
         }
-        net.programs(scenario, nodes, transports, orders, qlog.as_ref());
+        net.programs(scenario, nodes, transports, (orders, race), qlog.as_ref());
         net.moves(scenario);
+        net.orders(scenario);
         net.left_out.sort();
         net.left_out.dedup();
         Ok(net)
@@ -191,7 +197,7 @@ impl Net {
         scenario: &Scenario,
         nodes: [NodeId; 2],
         transports: Transports,
-        orders: Vec<(Instant, usize, PathOrder)>,
+        (orders, race): (Vec<(Instant, usize, PathOrder)>, bool),
         qlog: Option<&Qlog>,
     ) {
         let bin = load::grain(scenario.time);
@@ -203,7 +209,13 @@ impl Net {
                 self.left_out.push(format!("traffic {}: it is for other links", traffic.name));
                 continue;
             };
-            let made = load::programs(traffic, at, bin, self.seed, &self.ledger);
+            let rests = rests(scenario, at, self.seed);
+            if !rests.is_empty()
+                && !matches!((&traffic.kind, traffic.direction), (Kind::Bulk { .. }, Flow::Down))
+            {
+                self.left_out.push(format!("pause-reader: {} always reads", traffic.name));
+            }
+            let made = load::programs(traffic, at, bin, self.seed, &self.ledger, rests);
             let start = Instant::ZERO + traffic.start;
             let competes = matches!(traffic.kind, Kind::Competing { .. });
             if on.len() < self.lanes.len() && !competes {
@@ -225,7 +237,7 @@ impl Net {
                 remote: SocketAddr::new(server(*place), 443),
                 standby: scenario.links[self.lanes[*place].index].standby,
             });
-            let spec = BondSpec { ways: ways.collect(), orders, race: true, ..BondSpec::default() };
+            let spec = BondSpec { ways: ways.collect(), orders, race, ..BondSpec::default() };
             let (bond, log) = Bond::new(spec);
             self.logs[0] = log;
             own = own.and(bond);
@@ -236,10 +248,10 @@ impl Net {
             self.left_out.extend(why);
             let other = |transport: &Arc<TransportConfig>| {
                 let mut transport = TransportConfig::clone(transport);
-                (transport.congestion, transport.max_paths) = (instead, None);
+                (transport.congestion, transport.max_paths) = (Some(instead), None);
                 Arc::new(transport)
             };
-            let transports = transports.each_ref().map(|(transport, segments)| (other(transport), *segments));
+            let transports = transports.each_ref().map(|(transport, grain)| (other(transport), *grain));
             self.pair(nodes, number, &transports, app, start, &[place], qlog);
         }
     }
@@ -255,7 +267,7 @@ impl Net {
         places: &[usize],
         qlog: Option<&Qlog>,
     ) {
-        let [(up, up_segments), (down, down_segments)] = transports;
+        let [(up, near_grain), (down, far_grain)] = transports;
         let label = 16 * (u64::from(number) + 1);
         let seed = |part: u64| derive(self.seed, label + part);
         let tls = |part| Arc::new(SeededTls::new(seed(part), TlsConfig::default()));
@@ -270,11 +282,11 @@ impl Net {
             _ => SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), remote.port()),
         };
         let mut config = HostConfig::server(seed(2), listens, setup);
-        (config.segments, config.qlog) = (*down_segments, qlog.cloned());
+        (config.segments, config.tick, config.qlog) = (far_grain.segments, far_grain.tick, qlog.cloned());
         let far = Rc::new(RefCell::new(QuicHost::new(config)));
         let sockets = places.iter().map(|place| SocketAddr::new(client(*place), 4000 + number)).collect();
         let mut config = HostConfig::client_on(seed(3), sockets);
-        (config.segments, config.qlog) = (*up_segments, qlog.cloned());
+        (config.segments, config.tick, config.qlog) = (near_grain.segments, near_grain.tick, qlog.cloned());
         let mut near = QuicHost::new(config);
         let mut connect = Connect::new(start, remote, tls(4), Arc::clone(up), Nothing);
         connect.app = app;
@@ -343,9 +355,8 @@ impl Net {
             (Action::Open, _) => return Ok(Some(PathOrder::Open)),
             (Action::Standby, _) => return Ok(Some(PathOrder::Standby)),
             (Action::Available, _) => return Ok(Some(PathOrder::Available)),
-            (Action::KeyUpdate(_), _) => return Err("key-update: the core decides itself when"),
-            (Action::Stall(..), _) => return Err("stall: simulated programs always run"),
-            (Action::Reader { .. }, _) => return Err("pause-reader: simulated programs always read"),
+            // what is about a host is done when there is one, a reader's when it is made
+            (Action::KeyUpdate(_) | Action::Stall(..) | Action::Reader { .. }, _) => {}
             (Action::Unreachable(_), _) => return Err("unreachable: the simulated link cannot answer"),
             (Action::DropPackets { .. }, _) => return Err("drop-packets: the simulated link cannot count"),
         }
@@ -371,6 +382,33 @@ impl Net {
         }
     }
 
+    /// Hosts that do not run for a while, or update their keys.
+    fn orders(&mut self, scenario: &Scenario) {
+        let Some(pair) = self.pairs.first() else { return };
+        let host = |side: &Side| match side {
+            Side::Client => Rc::clone(&pair.client),
+            Side::Server => Rc::clone(&pair.server),
+        };
+        for act in scenario.acts_with(self.seed) {
+            match &act.action {
+                Action::Stall(side, lasts) => host(side).borrow_mut().stall(act.at, *lasts),
+                Action::KeyUpdate(side) => {
+                    let (host, said) = (host(side), Rc::clone(&self.said));
+                    self.world.at(act.at, move |world| {
+                        let (now, first) = (world.now(), host.borrow().handles().next());
+                        let update = |cx: &mut AppContext<'_>| cx.connection().update_keys(now);
+                        let done =
+                            first.and_then(|first| host.borrow_mut().with_connection(now, first, update));
+                        if done != Some(true) {
+                            said.borrow_mut().push("key-update: not allowed then".to_owned());
+                        }
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Whether nothing more is to be waited for.
     pub(super) fn is_done(&self) -> bool {
         let own = &self.running;
@@ -389,9 +427,23 @@ fn fresh(number: u8, place: usize, nat: bool) -> IpAddr {
     }
 }
 
+/// From when to when nobody reads a traffic.
+fn rests(scenario: &Scenario, traffic: usize, seed: u64) -> Vec<(Instant, Instant)> {
+    let mut rests: Vec<(Instant, Instant)> = Vec::new();
+    for act in scenario.acts_with(seed) {
+        match (act.action, rests.last_mut()) {
+            (Action::Reader { traffic: of, .. }, _) if of != traffic => {}
+            (Action::Reader { reads: true, .. }, Some((_, to))) => *to = act.at,
+            (Action::Reader { reads: false, .. }, _) => rests.push((act.at, Instant::from_nanos(u64::MAX))),
+            _ => {}
+        }
+    }
+    rests
+}
+
 /// A program that does nothing.
 struct Nothing;
 
 impl App for Nothing {
-    fn on_event(&mut self, _: &mut tq_sim::app::AppContext<'_>, _: &tq_quic::Event) {}
+    fn on_event(&mut self, _: &mut AppContext<'_>, _: &tq_quic::Event) {}
 }

@@ -122,6 +122,12 @@ pub fn loss(outcome: &Outcome, target: Option<Target>) -> f64 {
     dropped as f64 / (offered as f64).max(1.0)
 }
 
+/// Payload that went again on another path though it was not lost, per payload that came out.
+pub fn twice(outcome: &Outcome) -> f64 {
+    let payload: u64 = outcome.own().map(|flow| flow.up.bytes + flow.down.bytes).sum();
+    outcome.paths.twice as f64 / (payload as f64).max(1.0)
+}
+
 /// The links played, or the one named.
 fn lanes(outcome: &Outcome, target: Option<Target>) -> impl Iterator<Item = &Lane> {
     outcome.lanes.iter().filter(move |lane| match target {
@@ -187,9 +193,14 @@ fn first_byte(scenario: &Scenario, outcome: &Outcome, target: Option<Target>) ->
     let states: Vec<_> = scenario.changes_with(outcome.seed).iter().filter_map(state).collect();
     let healed = states.iter().rev().find(|(_, state)| *state == tq_linkmodel::State::Up).map(|(at, _)| *at);
     let ways = || flows(outcome, target).flat_map(|flow| [&flow.up, &flow.down]);
+    let asked = Instant::ZERO
+        + match target {
+            Some(Target::Traffic(at)) => scenario.traffic[at].start,
+            _ => Duration::ZERO,
+        };
     match healed {
         Some(at) => ways().filter_map(|way| way.next_after(at)).min().map(|next| next.saturating_since(at)),
-        None => ways().filter_map(|way| way.first).min().map(|first| first.saturating_since(Instant::ZERO)),
+        None => ways().filter_map(|way| way.first).min().map(|first| first.saturating_since(asked)),
     }
 }
 
@@ -248,7 +259,9 @@ fn single(
         Metric::Paths => bond.then_some(outcome.paths.open as f64),
         Metric::Abandons => bond.then_some(outcome.paths.abandons as f64),
         Metric::Outs => bond.then_some(outcome.paths.outs as f64),
-        Metric::Latency | Metric::QueueDelay | Metric::Spread | Metric::Duplicates => None,
+        Metric::Suspects => bond.then_some(outcome.paths.false_suspects as f64),
+        Metric::Duplicates => bond.then(|| twice(outcome)),
+        Metric::Latency | Metric::QueueDelay | Metric::Spread => None,
     }
 }
 

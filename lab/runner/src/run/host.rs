@@ -6,17 +6,29 @@ use tq_cc::Algorithm;
 use tq_quic::TransportConfig;
 use tq_quic::sched::Kind as Scheduler;
 use tq_scenario::{Cc, Host};
+use tq_time::Duration;
 
 /// Datagrams in a train at most unless a scenario says otherwise: what fits into one buffer of 64 KiB, as on a kernel's
 /// socket.
 const SEGMENTS: usize = 45;
 
+/// What a host is like beside its transport.
+#[derive(Clone, Copy)]
+pub(super) struct Grain {
+    /// Datagrams in a train.
+    pub(super) segments: usize,
+    /// Grain of its timers; 0 is exact.
+    pub(super) tick: Duration,
+}
+
 /// The core's algorithm for a name, or what it does instead and why.
 pub fn algorithm(cc: Cc) -> (Algorithm, Option<String>) {
     match cc {
-        Cc::Auto | Cc::Cubic => (Algorithm::Cubic, None),
+        Cc::Auto => (Algorithm::Auto, None),
+        Cc::Cubic => (Algorithm::Cubic, None),
         Cc::Reno => (Algorithm::NewReno, None),
         Cc::Bbr => (Algorithm::Bbr, None),
+        Cc::Olia => (Algorithm::Olia, None),
         other => {
             (Algorithm::Cubic, Some(format!("congestion control {} is not there yet: cubic", other.name())))
         }
@@ -29,15 +41,15 @@ pub fn stream_share(datagram: u16) -> f64 {
     f64::from(datagram.saturating_sub(33)) / f64::from(datagram.max(1) + 28)
 }
 
-/// The transport of one end and its datagrams in a train; tells `left_out` what it cannot do.
+/// The transport of one end and the grain of its host; tells `left_out` what it cannot do.
 pub(super) fn transport(
     host: &Host,
     cc: Option<Cc>,
     left_out: &mut Vec<String>,
-) -> (Arc<TransportConfig>, usize) {
+) -> (Arc<TransportConfig>, Grain) {
     let mut config = TransportConfig::default();
     let (congestion, instead) = algorithm(cc.unwrap_or(host.cc));
-    config.congestion = congestion;
+    config.congestion = Some(congestion);
     left_out.extend(instead);
     if let Some(window) = host.stream_window {
         (config.stream.stream_window, config.stream.max_stream_window) = (window, window);
@@ -53,17 +65,14 @@ pub(super) fn transport(
     config.max_ack_delay = host.ack_delay.unwrap_or(config.max_ack_delay);
     config.ack_frequency = host.ack_frequency.unwrap_or(config.ack_frequency);
     config.ecn = host.ecn.unwrap_or(config.ecn);
+    config.queue_governor = host.governor.or(config.queue_governor);
     config.pacing = host.pacing.unwrap_or(config.pacing);
     config.mtu_discovery = host.mtu_discovery.unwrap_or(config.mtu_discovery);
-    for (asked, what) in [
-        (host.initial_window.is_some(), "initial_window: the core has no such option"),
-        (host.timer_tick.is_some(), "timer_tick: simulated timers are exact"),
-    ] {
-        if asked {
-            left_out.push(what.to_owned());
-        }
+    if host.initial_window.is_some() {
+        left_out.push("initial_window: the core has no such option".to_owned());
     }
-    (Arc::new(config), host.max_segments.map_or(SEGMENTS, |segments| segments as usize))
+    let segments = host.max_segments.map_or(SEGMENTS, |segments| segments as usize);
+    (Arc::new(config), Grain { segments, tick: host.timer_tick.unwrap_or_default() })
 }
 
 /// Makes a transport one of several links: paths for all and one to spare, the scheduler asked for.

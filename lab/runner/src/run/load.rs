@@ -56,6 +56,7 @@ pub(super) fn programs(
     bin: Duration,
     seed: u64,
     ledger: &Ledger,
+    rests: Vec<(Instant, Instant)>,
 ) -> Vec<(Box<dyn App>, Running)> {
     let start = Instant::ZERO + traffic.start;
     let stop = traffic.stop.map(|stop| Instant::ZERO + stop);
@@ -70,7 +71,7 @@ pub(super) fn programs(
     match &traffic.kind {
         Kind::Bulk { bytes, streams, sequential } => {
             let order = if *sequential { Order::Serial } else { Order::Parallel };
-            let spec = BulkSpec { direction, bytes: *bytes, streams: *streams, order, when, bin };
+            let spec = BulkSpec { direction, bytes: *bytes, streams: *streams, order, when, bin, rests };
             let (app, report) = Bulk::new(spec, ledger);
             vec![(Box::new(app), running(name, bytes.is_some(), Watch::Bulk(report, *streams)))]
         }
@@ -103,8 +104,8 @@ pub(super) fn programs(
             let (app, report) = Requests::new(spec, ledger);
             vec![(Box::new(app), running(name, count.is_some(), Watch::Requests(report)))]
         }
-        Kind::Web { pages, objects, size, outstanding, think } => {
-            let mix = WebMix {
+        Kind::Web { pages, objects, size, outstanding, think, mixed } => {
+            let even = || WebMix {
                 document: spread(*size),
                 objects: Quantiles::constant(u64::from(objects.saturating_sub(1))),
                 object: spread(*size),
@@ -113,6 +114,7 @@ pub(super) fn programs(
                 object_service: Quantiles::constant(0),
                 think: micros(*think),
             };
+            let mix = if *mixed { WebMix { think: micros(*think), ..WebMix::default() } } else { even() };
             let spec = WebSpec { mix, parallel: *outstanding as usize, pages: *pages, when, bin, seed };
             let (app, report) = Web::new(spec, ledger);
             vec![(Box::new(app), running(name, pages.is_some(), Watch::Web(report)))]

@@ -60,7 +60,7 @@ impl Net {
     }
 
     /// All that was seen.
-    pub(super) fn finish(mut self) -> Outcome {
+    pub(super) fn finish(self) -> Outcome {
         let counters =
             |lane: &build::Lane| Direction::BOTH.map(|direction| self.world.counters(lane.link, direction));
         let lanes: Vec<Lane> = self
@@ -74,12 +74,22 @@ impl Net {
             end: self.world.now(),
             flows: self.running.iter().map(super::load::Running::flow).collect(),
             violations: load::violations(&self.ledger, self.world.now()),
-            left_out: std::mem::take(&mut self.left_out),
+            left_out: self.left_out.iter().chain(self.said.borrow().iter()).cloned().collect(),
             paths: self.paths(),
             ..Outcome::default()
         };
         if let Err(imbalance) = self.world.check() {
             outcome.violations.push(format!("the network lost count: {imbalance}"));
+        }
+        if let Some(pair) = self.pairs.first() {
+            let updates = |host: &Host| {
+                host.borrow()
+                    .report()
+                    .connections
+                    .first()
+                    .map_or(0, |connection| connection.stats.key_generation)
+            };
+            outcome.key_updates = [updates(&pair.client), updates(&pair.server)];
         }
         for pair in &self.pairs {
             let reports = [pair.client.borrow().report(), pair.server.borrow().report()];
@@ -107,6 +117,11 @@ impl Net {
         });
         ends.refused.extend(refused);
         if let Some(pair) = self.pairs.first() {
+            for report in [pair.client.borrow().report(), pair.server.borrow().report()] {
+                let paths = || report.connections.iter().flat_map(|connection| &connection.stats.paths);
+                ends.twice += paths().map(|path| path.bytes_resent).sum::<u64>();
+                ends.false_suspects += paths().map(|path| u64::from(path.false_suspects)).sum::<u64>();
+            }
             let host = pair.client.borrow();
             if let Some(connection) = host.handles().next().and_then(|first| host.connection(first)) {
                 ends.open = connection.paths().filter(|path| path.state.is_live()).count() as u64;

@@ -29,6 +29,8 @@ pub struct Outcome {
     pub packets: u64,
     /// Of these, how many their senders took for lost.
     pub packets_lost: u64,
+    /// Key updates of the scenario's own connection, as client and server count them.
+    pub key_updates: [u64; 2],
 }
 
 /// A link in a run.
@@ -51,6 +53,10 @@ pub struct PathEnds {
     pub abandons: u64,
     /// Times either end found one out; looked at every 10 ms.
     pub outs: u64,
+    /// Times either end suspected one that then spoke.
+    pub false_suspects: u64,
+    /// Payload that went again on another path though it was not lost, from both ends.
+    pub twice: u64,
     /// Orders of the time line that the connection refused, in words.
     pub refused: Vec<String>,
 }

@@ -56,8 +56,13 @@ pub fn mode() -> fluid::Mode {
 
 /// The scenario's ceiling; `None` where the fluid model has no say.
 pub fn ceiling(scenario: &Scenario) -> Option<report::Ceiling> {
+    ceiling_of(scenario, mode())
+}
+
+/// The same of an ideal that is allowed something else.
+pub fn ceiling_of(scenario: &Scenario, mode: fluid::Mode) -> Option<report::Ceiling> {
     let (links, load) = (fluid_links(scenario)?, fluid_load(scenario)?);
-    let found = fluid::ceiling(&links, load, mode())?;
+    let found = fluid::ceiling(&links, load, mode)?;
     let first = (links.first()?, scenario.links.first()?.way(main_direction(scenario)));
     let p = f64::from(first.1.loss_ppm) / 1e6;
     let bound = fluid::loss_bound(first.0.rate * fluid::PAYLOAD_SHARE, first.0.rtt(), p, 1416.0);

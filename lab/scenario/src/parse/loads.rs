@@ -31,6 +31,7 @@ pub(super) const TRAFFIC: &[&str] = &[
     "interval",
     "pages",
     "objects",
+    "mix",
     "cc",
     "connections",
 ];
@@ -53,6 +54,7 @@ const OWN: &[(&str, &[&str])] = &[
     ("interval", &["datagrams"]),
     ("pages", &["web"]),
     ("objects", &["web"]),
+    ("mix", &["web"]),
     ("cc", &["competing"]),
     ("connections", &["competing"]),
 ];
@@ -184,14 +186,20 @@ fn datagrams(table: &Reader<'_>) -> Option<Kind> {
 }
 
 fn web(table: &Reader<'_>) -> Option<Kind> {
-    let objects = table.small("objects", 1..=100_000);
-    if !table.has("objects") {
-        table.missing("objects", "write how many objects a page has");
-    }
+    let mixed = table.choice("mix", &["even", "today"]) == Some(1);
+    let (objects, size) = if mixed {
+        table.out_of_place(&["objects", "size"], "mix = \"today\" brings its own");
+        (Some(1), Some(Sizes { low: 1, high: 1 }))
+    } else {
+        if !table.has("objects") {
+            table.missing("objects", "write how many objects a page has");
+        }
+        (table.small("objects", 1..=100_000), needed(table, "size"))
+    };
     let outstanding = if table.has("outstanding") { table.small("outstanding", 1..=1_000_000)? } else { 6 };
     let think = table.time("think").unwrap_or_default();
-    let size = needed(table, "size");
-    Some(Kind::Web { pages: count(table, "pages")?, objects: objects?, size: size?, outstanding, think })
+    let pages = count(table, "pages")?;
+    Some(Kind::Web { pages, objects: objects?, size: size?, outstanding, think, mixed })
 }
 
 fn competing(table: &Reader<'_>, links: &[&str]) -> Option<Kind> {

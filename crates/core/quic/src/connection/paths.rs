@@ -5,7 +5,8 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use tq_sched::{Cause as HealthCause, Feedback, Health, Monitor};
+use tq_event::GuardAction;
+use tq_sched::{BondState, Cause as HealthCause, Feedback, Health, Monitor};
 use tq_time::Instant;
 use tq_wire::{Code, PathId, VARINT_MAX};
 
@@ -17,6 +18,9 @@ use crate::path::{Cause, Path, PathPolicy, PathState, Status, Tuple};
 const NEW_PATH_RTT: Duration = Duration::from_millis(100);
 /// Datagrams after the first that open a path: with them a server may send a whole first window (decision 11).
 const FIRST_FLIGHT: u8 = 3;
+
+/// Datagrams with copies a server sends on a new path before its address is proven: what is left of a first window.
+const FIRST_COPIES: u8 = 9;
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,15 @@ pub enum PathEvent {
         /// Why it changed.
         cause: HealthCause,
     },
+    /// The guard of the bond did something with it.
+    Guard {
+        /// Path.
+        path: PathId,
+        /// What.
+        action: GuardAction,
+    },
+    /// What the paths of the connection are together changed. Only the newest is told.
+    Bond(BondState),
     /// Its address changed; what was known of it holds no longer.
     Rebound(PathId),
     /// Its address did not answer; it is abandoned.
@@ -288,6 +301,7 @@ impl Connection {
             self.paths[ix].validation.set_validated();
             self.on_path_validated(now, ix);
         } else {
+            self.paths[ix].flight = FIRST_COPIES;
             self.challenge_path(now, ix);
         }
     }
@@ -330,6 +344,7 @@ impl Connection {
             Err(crate::path::Refused) => self.multipath.refused += 1,
         }
         self.log_path_state(now, ix);
+        self.look_at_bond(now);
     }
 
     /// Whether `id` is the only path left to speak on.
@@ -354,6 +369,7 @@ impl Connection {
             self.move_path(now, ix, Cause::Abandon);
             self.silence_path(ix);
             self.scheduler.on_feedback(Feedback::Closed(id.0));
+            self.forget_guarded(id);
         }
         self.multipath.told_may_open = false;
         self.tell_path(PathEvent::Abandoned { path: id, code, local });
@@ -416,6 +432,10 @@ impl Connection {
             (Event::Path(PathEvent::Status { path: of, .. }), PathEvent::Status { path, .. })
             | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => {
                 *of == path
+            }
+            (Event::Path(PathEvent::Bond(_)), PathEvent::Bond(_)) => true,
+            (Event::Path(PathEvent::Guard { path: of, action: old }), PathEvent::Guard { path, action }) => {
+                *of == path && *old == action
             }
             _ => false,
         };

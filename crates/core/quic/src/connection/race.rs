@@ -17,7 +17,7 @@ use super::{Connection, Local, RecvMeta, Transmit};
 use crate::path::Tuple;
 
 /// How much later than the link before it the next one begins.
-const SPACING: Duration = Duration::from_millis(10);
+const SPACING: Duration = Duration::from_millis(1);
 /// Links besides the first.
 const MOST_LINKS: usize = 7;
 /// Datagrams kept to be copied; more of a flight are not.
@@ -109,7 +109,7 @@ impl fmt::Display for RaceError {
 impl core::error::Error for RaceError {}
 
 impl Connection {
-    /// Has one more link take part in the handshake: copies of the first datagrams leave there as well, 10 ms after the link
+    /// Has one more link take part in the handshake: copies of the first datagrams leave there as well, 1 ms after the link
     /// added before it. The first link on which the server answers becomes path 0; [`Connection::paths`] says which.
     /// To be called before the first [`Connection::transmit`], in the order of expected round trips, and only towards
     /// servers that take it well.

@@ -85,7 +85,7 @@ impl Connection {
             path.rates.on_acked(now, acked.bytes, at, &state);
         }
         self.judge_marks(now, id, ix, ack, acked);
-        let governed = self.config.queue_governor.unwrap_or(self.paths.len() > 1);
+        self.mind_neighbours(ix);
         let path = &mut self.paths[ix];
         if let Some((largest_pn, largest_sent_at)) = acked.largest {
             let delivered = path.rates.sample();
@@ -93,7 +93,6 @@ impl Connection {
                 path.gauge.on_rate(now, &sample);
             }
             let app_limited = path.app_limited;
-            path.cc.govern(governed);
             path.cc.on_ack(
                 now,
                 &CcAck {

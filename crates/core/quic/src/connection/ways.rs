@@ -13,6 +13,7 @@ use tq_time::Instant;
 use tq_wire::PathId;
 
 use super::Connection;
+use super::guard::Together;
 use crate::path::Path;
 
 /// Age at which what was worked out is worked out again.
@@ -28,8 +29,12 @@ pub(crate) struct Ways {
     refreshed: Option<Instant>,
     /// When the host called last.
     called: Option<Instant>,
+    /// When writers were told last how much to have ready.
+    watered: Option<Instant>,
     /// Bytes that may be sent twice.
     pub(crate) budget: Budget,
+    /// The bond, its guard and its books.
+    pub(crate) together: Together,
 }
 
 /// An RTT sample that counts for congestion control.
@@ -47,6 +52,15 @@ impl Ways {
     /// The host calls; says when it did before.
     pub(crate) fn on_call(&mut self, now: Instant) -> Option<Instant> {
         self.called.replace(now)
+    }
+
+    /// Whether it is time to tell writers how much to have ready.
+    pub(crate) fn low_water_due(&mut self, now: Instant) -> bool {
+        let due = self.watered.is_none_or(|at| now.saturating_since(at) >= REFRESH);
+        if due {
+            self.watered = Some(now);
+        }
+        due
     }
 
     /// Takes a sample of `data` by an acknowledgement on `ack`.

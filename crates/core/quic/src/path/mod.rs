@@ -81,8 +81,8 @@ impl Tuple {
 pub struct PathPolicy {
     /// 0 is flat rate. The aggregate scheduler fills cheaper paths first, among those it would use at all.
     pub cost: u8,
-    /// Share for the weighted scheduler; zero counts as one.
-    pub weight: u16,
+    /// Share for the weighted scheduler; zero counts as one. `None`: by what the path is measured to carry.
+    pub weight: Option<u16>,
     /// Bytes per second that may be sent at most, in the long run; less than [`PathPolicy::LEAST_RATE`] counts as that.
     /// `None` is what congestion control finds. Without pacing it is not kept.
     pub max_rate: Option<u64>,
@@ -90,7 +90,7 @@ pub struct PathPolicy {
 
 impl Default for PathPolicy {
     fn default() -> Self {
-        Self { cost: 0, weight: 1, max_rate: None }
+        Self { cost: 0, weight: None, max_rate: None }
     }
 }
 
@@ -153,6 +153,8 @@ pub(crate) struct Path {
     pub(crate) free_resends: u8,
     /// Bytes of this path that went again on others though they were not lost.
     pub(crate) bytes_resent: u64,
+    /// Bytes acknowledged in its application space.
+    pub(crate) bytes_acked: u64,
     /// Not before this may the pacer let the next batch go.
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
@@ -198,10 +200,8 @@ impl Path {
             space,
             rtt: Rtt::new(config.initial_rtt),
             rtt_slow: None,
-            cc: Controller::new(config.congestion, now, mtu.current())
-                .with_long_start(config.long_path_start)
-                // Half of it: when a path probes must not tell which numbers are left out.
-                .with_seed(skip_seed >> 32),
+            // Half of it: when a path probes must not tell which numbers are left out.
+            cc: controller(config, now, mtu.current(), skip_seed >> 32),
             pacer: Pacer::new(),
             rates: RateSampler::new(),
             mtu,
@@ -214,6 +214,7 @@ impl Path {
             resend: None,
             free_resends: 0,
             bytes_resent: 0,
+            bytes_acked: 0,
             messages: VecDeque::new(),
             paced_until: None,
             phase_start: None,
@@ -311,7 +312,7 @@ impl Path {
         mtu.limit(self.mtu.max().into());
         let fresh = Learnt {
             rtt: Rtt::new(config.initial_rtt),
-            cc: Controller::new(config.congestion, now, mtu.current()),
+            cc: controller(config, now, mtu.current(), self.cc.seed()),
             mtu,
             ecn: EcnPath::new(config.ecn),
         };
@@ -346,6 +347,11 @@ impl Path {
             ecn,
         }
     }
+}
+
+/// The controller of a fresh path.
+fn controller(config: &TransportConfig, now: Instant, mtu: u16, seed: u64) -> Controller {
+    Controller::new(config.congestion(), now, mtu).with_long_start(config.long_path_start).with_seed(seed)
 }
 
 /// The address before the last change and what was known of it, kept until the new one is validated.

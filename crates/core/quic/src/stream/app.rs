@@ -103,7 +103,8 @@ impl Streams {
     /// Bytes the send buffer may hold now: less than it could while little is in flight.
     fn buffer_size(&self) -> u64 {
         let in_flight = self.held.unacked.saturating_sub(self.held.unsent);
-        self.config.send_buffer.min(in_flight.saturating_mul(2).saturating_add(AT_LEAST))
+        let ahead = self.low_water.saturating_add(self.low_water / 4).max(AT_LEAST);
+        self.config.send_buffer.min(in_flight.saturating_mul(2).saturating_add(ahead))
     }
 
     /// Tells writers that were refused for want of room, once there is some.

@@ -22,6 +22,7 @@ mod transmit;
 pub use budget::WindowBudget;
 pub use config::StreamConfig;
 pub use events::{ClosedStream, ReadError, StreamEvent, WriteError};
+pub(crate) use transmit::Share;
 
 use count::{Local, Remote};
 use flow::{Clock, Inbound, Outbound};
@@ -33,6 +34,9 @@ use table::{Found, Stream, Table};
 use tq_buf::mem::{Arc, VecDeque};
 use tq_time::{Duration, Instant};
 use tq_wire::{Dir, Side, StreamId, TransportParameters};
+
+/// Streams looked at for one that has enough for a slower path.
+const IN_TURN: usize = 16;
 
 /// All streams of a connection and the flow control between them.
 #[derive(Debug)]
@@ -50,6 +54,8 @@ pub(crate) struct Streams {
     outbound: Outbound,
     clock: Clock,
     held: Held,
+    /// Bytes that are to wait so that slower paths are used.
+    low_water: u64,
     /// Control frames of the connection.
     owes: Owes,
     /// Streams that owe control frames.
@@ -92,6 +98,7 @@ impl Streams {
             outbound: Outbound::default(),
             clock: Clock::default(),
             held: Held::default(),
+            low_water: 0,
             owes: Owes::default(),
             control: Ready::default(),
             fresh: Ready::default(),
@@ -174,6 +181,42 @@ impl Streams {
     /// Bytes waiting to be sent for the first time or again, allowed by flow control or not.
     pub(crate) const fn backlog(&self) -> u64 {
         self.held.unsent + self.held.lost
+    }
+
+    /// Of those, what the connection's credit allows.
+    pub(crate) fn sendable(&self) -> u64 {
+        self.held.unsent.min(self.outbound.credit()) + self.held.lost
+    }
+
+    /// Of those, the most that one stream has; only the next streams in turn are asked.
+    pub(crate) fn longest_backlog(&mut self) -> u64 {
+        let (table, most) = (&self.table, core::cell::Cell::new(0));
+        self.fresh.among(
+            IN_TURN,
+            |entry| table.has_fresh(entry),
+            |entry| {
+                most.set(most.get().max(table.fresh_bytes(entry)));
+                false
+            },
+        );
+        most.get().min(self.outbound.credit()).max(self.held.lost)
+    }
+
+    /// Whether credit is to be told.
+    pub(crate) fn owes_credit(&mut self) -> bool {
+        let table = &self.table;
+        let stream = self.control.front(|entry| table.has_control(entry));
+        let owes = |entry: priority::Entry| table.get(entry.key).is_some_and(|s| s.owes.has(Owes::MAX_DATA));
+        self.owes.has(Owes::MAX_DATA) || stream.is_some_and(|(_, entry)| owes(entry))
+    }
+
+    /// Bytes a writer may have ahead so that every path that is worth it finds something to send.
+    pub(crate) fn set_low_water(&mut self, bytes: u64) {
+        let more = bytes > self.low_water;
+        self.low_water = bytes;
+        if more {
+            self.wake_writers();
+        }
     }
 
     /// Bytes waiting to be sent again.

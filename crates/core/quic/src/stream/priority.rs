@@ -112,6 +112,25 @@ impl Ready {
         None
     }
 
+    /// The first of the next `most` streams of the highest priority that `chosen` takes; others keep their places.
+    pub(super) fn among(
+        &mut self,
+        most: usize,
+        valid: impl Fn(Entry) -> bool,
+        chosen: impl Fn(Entry) -> bool,
+    ) -> Option<(i32, Entry)> {
+        let (priority, _) = self.front(&valid)?;
+        let level = self.levels.iter().find(|level| level.priority == priority)?;
+        let next = level.queue.iter().take(most).find(|entry| valid(**entry) && chosen(**entry))?;
+        Some((priority, *next))
+    }
+
+    /// Whether `entry` is the front of `priority`.
+    pub(super) fn is_front(&self, priority: i32, entry: Entry) -> bool {
+        let level = self.levels.iter().find(|level| level.priority == priority);
+        level.and_then(|level| level.queue.front()).is_some_and(|front| front.ticket == entry.ticket)
+    }
+
     /// The front entry of `priority` had `bytes` of its turn; with `fair`, the next one follows when it is used up.
     pub(super) fn served(&mut self, priority: i32, bytes: usize, fair: bool) {
         let Ok(at) = self.levels.binary_search_by(|level| priority.cmp(&level.priority)) else { return };

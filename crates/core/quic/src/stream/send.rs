@@ -183,6 +183,11 @@ impl SendPart {
         self.charged < self.limit.min(self.buffer.end()) && !matches!(self.phase, Phase::Reset { .. })
     }
 
+    /// Bytes that may go for the first time, but for the connection's credit.
+    pub(super) fn fresh_bytes(&self) -> u64 {
+        self.limit.min(self.buffer.end()).saturating_sub(self.charged)
+    }
+
     /// Whether something may go that does not.
     pub(super) fn wants_free(&self) -> bool {
         self.resend || (self.phase == Phase::Finished(Fin::Owed) && self.charged == self.buffer.end())

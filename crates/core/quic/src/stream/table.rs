@@ -202,6 +202,11 @@ impl Table {
         self.send(entry).is_some_and(|send| send.places.fresh == entry.ticket)
     }
 
+    /// Bytes that may go for the first time on the stream of an entry, but for the connection's credit.
+    pub(super) fn fresh_bytes(&self, entry: Entry) -> u64 {
+        self.send(entry).map_or(0, SendPart::fresh_bytes)
+    }
+
     /// Whether the entry is the stream's place among those that need no credit.
     pub(super) fn has_free(&self, entry: Entry) -> bool {
         self.send(entry).is_some_and(|send| send.places.free == entry.ticket)

@@ -68,7 +68,7 @@ fn packet(from: &mut Streams, size: usize) -> Option<Packet> {
     let mut payload = Payload::new(&mut room);
     let wanted = from.wants_control() || from.wants_data();
     from.write_control(&mut payload);
-    from.write_data(&mut payload);
+    from.write_data(super::Share::All, &mut payload);
     let (len, tokens) = (payload.out.len(), core::mem::take(&mut payload.tokens));
     assert_eq!(payload.eliciting, len > 0);
     assert!(wanted || len == 0, "wrote without wanting to");

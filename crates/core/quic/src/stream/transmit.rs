@@ -15,6 +15,21 @@ const LEAST: usize = 16;
 /// Type, id and one more byte: with less room there is no frame.
 const SMALLEST: usize = 2;
 
+/// Which of what any path may carry goes into a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Share {
+    /// None of it.
+    Nothing,
+    /// Small frames of the connection and of streams.
+    Control,
+    /// Stream data that was sent before.
+    Copies,
+    /// Data of streams and messages of which more than this waits: the path is a slower one.
+    Over(u64),
+    /// All.
+    All,
+}
+
 /// Whose turn it is.
 struct Turn {
     entry: Entry,
@@ -81,15 +96,17 @@ impl Streams {
         }
     }
 
-    /// Writes STREAM frames by priority until the packet is full or nothing is left that may go. A last frame that
-    /// fills the packet has no length, so nothing may be written behind it; then no room is left either.
-    pub(crate) fn write_data(&mut self, p: &mut Payload<'_>) {
+    /// Writes STREAM frames by priority until the packet is full or nothing is left that `share` lets go. A last frame
+    /// that fills the packet has no length, so nothing may be written behind it; then no room is left either.
+    pub(crate) fn write_data(&mut self, share: Share, p: &mut Payload<'_>) {
         while p.room() > SMALLEST
-            && let Some(turn) = self.turn()
+            && let Some(turn) = self.turn(share)
         {
             let Some(bytes) = self.write_frame(&turn, p) else { break };
             let list = if turn.free { &mut self.free } else { &mut self.fresh };
-            list.served(turn.priority, bytes, self.config.fair);
+            if list.is_front(turn.priority, turn.entry) {
+                list.served(turn.priority, bytes, self.config.fair);
+            }
         }
         self.complain();
         self.wake_writers();
@@ -105,9 +122,34 @@ impl Streams {
         }
     }
 
+    /// Whether [`Streams::write_data`] has something of this share.
+    pub(crate) fn wants_share(&mut self, share: Share) -> bool {
+        match share {
+            Share::Nothing | Share::Control => false,
+            Share::All => self.wants_data(),
+            Share::Copies | Share::Over(_) => self.turn(share).is_some(),
+        }
+    }
+
     /// The stream to send next: by priority, and what needs no credit before what does.
-    fn turn(&mut self) -> Option<Turn> {
+    fn turn(&mut self, share: Share) -> Option<Turn> {
         let table = &self.table;
+        match share {
+            Share::Nothing | Share::Control => return None,
+            Share::Copies => {
+                let (priority, entry) = self.free.front(|entry| table.has_free(entry))?;
+                return Some(Turn { entry, priority, free: true });
+            }
+            // What was lost holds others up: it goes where it arrives first.
+            Share::Over(least) if self.held.lost <= least => {
+                let credit = self.outbound.credit();
+                let valid = |entry| table.has_fresh(entry);
+                let long = |entry| table.fresh_bytes(entry).min(credit) > least;
+                let (priority, entry) = self.fresh.among(super::IN_TURN, valid, long)?;
+                return Some(Turn { entry, priority, free: false });
+            }
+            Share::Over(_) | Share::All => {}
+        }
         let free = self.free.front(|entry| table.has_free(entry));
         let fresh = match self.outbound.credit() {
             0 => None,

@@ -11,6 +11,7 @@ use tq_wire::Frame;
 use super::packet::Draft;
 use crate::config::MIN_MTU;
 use crate::connection::{Connection, SpaceId, Transmit};
+use crate::stream::Share;
 
 /// A packet that falls short of the others by no more than this is padded to go on with the batch.
 const PAD_TO_GO_ON: usize = 64;
@@ -22,16 +23,18 @@ const SMALL_ANSWERS: u64 = 64;
 const SMALLEST_ANSWER: u64 = 64;
 
 impl Connection {
-    /// Whether path `ix` has 1-RTT frames to send; `data` if more than acknowledgements may go, `shared` if also what any
+    /// Whether path `ix` has 1-RTT frames to send; `data` if more than acknowledgements may go, with so much of what any
     /// path may carry.
-    pub(super) fn app_wants(&self, now: Instant, ix: usize, data: bool, shared: bool) -> bool {
+    pub(super) fn app_wants(&mut self, now: Instant, ix: usize, data: bool, share: Share) -> bool {
         let path = &self.paths[ix];
         self.ack_due(now, ix)
             || data
                 && (path.probes[2] > 0
-                    || shared && self.wants_shared()
                     || path.ping
-                    || !path.messages.is_empty())
+                    || !path.messages.is_empty()
+                    || self.messages_share(share)
+                    || matches!(share, Share::All | Share::Control) && self.wants_control()
+                    || self.streams.wants_share(share))
     }
 
     /// Whether an acknowledgement is due that path `ix` carries.
@@ -50,20 +53,20 @@ impl Connection {
     }
 
     /// As many full packets as the budget allows.
-    pub(super) fn transmit_batch(
+    pub(crate) fn transmit_batch(
         &mut self,
         now: Instant,
         ix: usize,
         buf: &mut [u8],
         max_segments: usize,
-        shared: bool,
+        share: Share,
     ) -> Option<Transmit> {
         if !self.may_send_app() || self.paths[ix].is_blocked() || !self.paths[ix].state.is_live() {
             return None;
         }
         let mut budget = self.budget(now, ix)?;
         let data = budget.allows_data();
-        if !self.app_wants(now, ix, data, shared) {
+        if !self.app_wants(now, ix, data, share) {
             self.note_idle(ix, data);
             return None;
         }
@@ -74,16 +77,17 @@ impl Connection {
         let mut at = 0;
         while seals.len() < max_segments && at + segment <= buf.len() && segment <= budget.total {
             let data = budget.allows_data();
-            if !self.app_wants(now, ix, data, shared) {
+            if !self.app_wants(now, ix, data, share) {
                 break;
             }
             let limit = at + segment;
             let fill = |c: &mut Self, payload: &mut crate::payload::Payload<'_>| {
-                c.fill_app(now, ix, (data, shared), payload);
+                c.fill_app(now, ix, (data, share), payload);
             };
             let Some(mut draft) = self.draft(SpaceId::App(ix), ix, buf, at, limit, fill) else { break };
             let short = limit - draft.seal.packet.end;
-            if short > 0 && short <= PAD_TO_GO_ON && self.streams.wants_data() && data && shared {
+            if short > 0 && short <= PAD_TO_GO_ON && self.streams.wants_data() && data && share == Share::All
+            {
                 self.pad(buf, &mut draft, segment);
             }
             let (end, len) = (draft.seal.packet.end, draft.seal.packet.len());
@@ -213,7 +217,7 @@ impl Connection {
     pub(super) fn transmit_flight(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
         let path = &self.paths[ix];
         let size = usize::from(MIN_MTU);
-        if path.flight == 0 || path.cc.window() < self.in_flight(ix) + size as u64 {
+        if path.flight == 0 || self.side.is_server() || path.cc.window() < self.in_flight(ix) + size as u64 {
             return None;
         }
         let fill = |_: &mut Self, payload: &mut crate::payload::Payload<'_>| {

@@ -8,6 +8,7 @@ use super::packet::Draft;
 use crate::config::MIN_MTU;
 use crate::connection::{Connection, SpaceId, Transmit};
 use crate::handshake::Level;
+use crate::stream::Share;
 
 impl Connection {
     /// One datagram while Initial or Handshake keys are in use; `None` if neither they nor 0-RTT have something to send.
@@ -46,10 +47,10 @@ impl Connection {
         }
         if early || self.may_send_app() {
             let data = budget.allows_data();
-            let wants = self.app_wants(now, 0, data, true);
+            let wants = self.app_wants(now, 0, data, Share::All);
             if wants
                 && let Some(draft) = self.draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| {
-                    c.fill_app(now, 0, (data, true), payload)
+                    c.fill_app(now, 0, (data, Share::All), payload)
                 })
             {
                 at = draft.seal.packet.end;

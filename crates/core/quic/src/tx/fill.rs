@@ -6,6 +6,7 @@ use crate::connection::{Connection, SpaceId};
 use crate::endpoint::token::Token as AddressToken;
 use crate::handshake::Level;
 use crate::payload::Payload;
+use crate::stream::Share;
 use crate::token::Token;
 use tq_time::Instant;
 
@@ -42,7 +43,7 @@ impl Connection {
         &mut self,
         now: Instant,
         ix: usize,
-        (data, shared): (bool, bool),
+        (data, share): (bool, Share),
         payload: &mut Payload<'_>,
     ) {
         self.fill_acks(now, ix, payload);
@@ -50,16 +51,25 @@ impl Connection {
             return self.fill_ack_only_ping(ix, payload);
         }
         self.fill_own(ix, payload);
-        if shared {
-            if self.wants_control() {
-                self.fill_control(now, payload);
-            }
-            if self.datagrams.wants() {
-                self.counters.messages_sent += self.datagrams.write(payload);
-            }
-            self.streams.write_data(payload);
+        if matches!(share, Share::All | Share::Control) && self.wants_control() {
+            self.fill_control(now, payload);
+        }
+        if self.messages_share(share) {
+            self.counters.messages_sent += self.datagrams.write(payload);
+        }
+        if !matches!(share, Share::Nothing | Share::Control) {
+            self.streams.write_data(share, payload);
         }
         self.fill_probe(SpaceId::App(ix), ix, payload);
+    }
+
+    /// Whether messages go with a share.
+    pub(super) fn messages_share(&self, share: Share) -> bool {
+        match share {
+            Share::Nothing | Share::Control | Share::Copies => false,
+            Share::Over(least) => self.datagrams.backlog() > least,
+            Share::All => self.datagrams.wants(),
+        }
     }
 
     /// Acknowledgements that path `ix` carries: its own, and those of paths that cannot.

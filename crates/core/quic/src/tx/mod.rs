@@ -18,6 +18,7 @@ use tq_wire::Code;
 use crate::connection::{Connection, End, Transmit};
 use crate::error::TransportError;
 use crate::space::Space;
+use crate::stream::Share;
 
 /// Smallest buffer for [`Connection::transmit`].
 pub const TRANSMIT_BUFFER: usize = 65_536;
@@ -67,13 +68,15 @@ impl Connection {
         }
         self.keys.one_rtt.as_ref()?;
         self.transmit_bound(now, ix, buf)
-            .or_else(|| self.transmit_batch(now, ix, buf, max_segments, true))
+            .or_else(|| self.transmit_batch(now, ix, buf, max_segments, Share::All))
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))
     }
 
     /// What no other path can carry and what comes first: challenges, responses, the first flight of a new path.
     fn transmit_bound(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
-        self.transmit_probing(now, ix, buf).or_else(|| self.transmit_flight(now, ix, buf))
+        self.transmit_probing(now, ix, buf)
+            .or_else(|| self.transmit_first(now, ix, buf))
+            .or_else(|| self.transmit_flight(now, ix, buf))
     }
 
     /// A probe of an address beside the one in use, or an answer to one. For that one datagram it takes the place of the

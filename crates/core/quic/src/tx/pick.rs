@@ -4,19 +4,29 @@
 //! here. Health is `connection/health.rs`, the routes of acknowledgements `connection/ways.rs`.
 
 use smallvec::SmallVec;
-use tq_sched::{Demand, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic};
+use tq_sched::{
+    Demand, Health, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic,
+};
 use tq_time::{Duration, Instant};
 use tq_wire::{Code, PathId};
 
 use crate::connection::{Connection, Transmit, nanos};
 use crate::error::TransportError;
 use crate::path::{Path, PathState};
+use crate::stream::Share;
+use crate::token::Token;
 
 /// Bytes of a path that go again on a faster one at a time.
 const REINJECTION: u64 = 16 << 10;
 
 /// A copy that arrives no earlier than this before the original is not worth it.
 const LEAST_GAIN: Duration = Duration::from_millis(5);
+
+/// One-way delays further apart than this make it worth telling credit twice.
+const APART: Duration = Duration::from_millis(50);
+
+/// Bytes writers may have ahead for the sake of slower paths.
+const MOST_AHEAD: u64 = 24 << 20;
 
 /// Views of all paths that may carry data.
 type Views = SmallVec<[PathView; MAX_PATHS]>;
@@ -68,10 +78,15 @@ impl Connection {
         if let Some(transmit) = self.transmit_shared(now, buf, max_segments) {
             return Some(transmit);
         }
+        if let Some(transmit) = self.transmit_loaded(now, buf, max_segments) {
+            return Some(transmit);
+        }
+        self.keep_books(now);
         (0..self.paths.len()).find_map(|ix| {
             // A probe takes data with it only if no other path can: on this one it may be lost.
-            let shared = self.paths[ix].probes[2] > 0 && !self.has_other_usable(ix);
-            self.transmit_batch(now, ix, buf, max_segments, shared)
+            let alone = self.paths[ix].probes[2] > 0 && !self.has_other_usable(ix);
+            let share = if alone { Share::All } else { Share::Nothing };
+            self.transmit_batch(now, ix, buf, max_segments, share)
                 .or_else(|| self.transmit_mtu_probe(now, ix, buf))
         })
     }
@@ -81,8 +96,13 @@ impl Connection {
         if let Some(transmit) = self.transmit_copy(now, buf, max_segments) {
             return Some(transmit);
         }
+        if let Some(ix) = self.credit_on.take().and_then(|id| self.path_index(id))
+            && let Some(transmit) = self.transmit_batch(now, ix, buf, 1, Share::Control)
+        {
+            return Some(transmit);
+        }
         self.pick_again = None;
-        let (pick, since) = self.pick(now)?;
+        let Picked { pick, since, share } = self.pick(now)?;
         let on = match pick {
             Pick::Send(id) => id,
             Pick::Reinject { on, from } => {
@@ -104,19 +124,29 @@ impl Connection {
             }
             Pick::Nothing => return None,
         };
-        let transmit = self.transmit_picked(now, on, buf, max_segments);
-        if transmit.is_none() {
-            self.copies = None;
+        let credit = self.twice(now, on);
+        let transmit = self.transmit_picked(now, on, share, buf, max_segments);
+        match (&transmit, credit) {
+            (None, _) => self.copies = None,
+            (Some(_), Some((from, other))) => self.owe_credit_again(now, on, from, other),
+            (Some(_), None) => {}
         }
         transmit
     }
 
-    fn transmit_picked(&mut self, now: Instant, id: u32, buf: &mut [u8], max: usize) -> Option<Transmit> {
+    fn transmit_picked(
+        &mut self,
+        now: Instant,
+        id: u32,
+        share: Share,
+        buf: &mut [u8],
+        max: usize,
+    ) -> Option<Transmit> {
         let ix = self.paths.iter().position(|path| path.id.0 == id)?;
         if !self.wants_shared() {
             return None;
         }
-        let transmit = self.transmit_batch(now, ix, buf, max, true)?;
+        let transmit = self.transmit_batch(now, ix, buf, max, share)?;
         self.scheduler.on_sent(id, transmit.len as u64);
         Some(transmit)
     }
@@ -132,12 +162,46 @@ impl Connection {
         }
         let from = self.paths.iter().position(|path| path.id.0 == copies.of)?;
         self.copy_since(from, copies.from);
-        self.transmit_picked(now, on, buf, max)
+        self.transmit_picked(now, on, Share::All, buf, max)
     }
 
-    /// The scheduler's answer; `None` if there is nothing to ask. With it, when what is to be sent again left, at the
-    /// earliest.
-    fn pick(&mut self, now: Instant) -> Option<(Pick, Instant)> {
+    /// Whether credit that goes on the path `on` now should go on another one as well: a lost credit frame is a gap in
+    /// delivery that nobody looks for. Where one is suspect, or round trips are far apart, it takes too long to notice.
+    /// With the first packet it may be in, and the other path.
+    fn twice(&mut self, now: Instant, on: u32) -> Option<(u64, PathId)> {
+        if self.credit_copied == Some(now) || !self.streams.owes_credit() {
+            return None;
+        }
+        let usable = || self.paths.iter().filter(|path| path.state.is_usable());
+        let trips = || usable().map(|path| path.rtt.smoothed());
+        let apart = trips().max()?.saturating_sub(trips().min()?) > 2 * APART;
+        if !apart && !usable().any(|path| path.health() == Health::Suspect) {
+            return None;
+        }
+        let other = usable().filter(|path| path.id.0 != on && path.health() == Health::Good);
+        let other = other.min_by_key(|path| path.rtt.smoothed())?.id;
+        let ix = self.path_index(PathId(on))?;
+        Some((self.paths[ix].space.numbers.peek(), other))
+    }
+
+    /// Credit in packets numbered `from` and up of the path `on` is owed once more, to go on `other`.
+    fn owe_credit_again(&mut self, now: Instant, on: u32, from: u64, other: PathId) {
+        let (Some(ix), Some(at)) = (self.path_index(PathId(on)), self.path_index(other)) else { return };
+        if !self.may_load(now, at) {
+            return;
+        }
+        let is_credit = |token: &Token| matches!(token, Token::MaxData(_) | Token::MaxStreamData(..));
+        let mut tokens = core::mem::take(&mut self.lost.tokens);
+        self.paths[ix].space.sent.tokens_from(from, is_credit, &mut tokens);
+        if !tokens.is_empty() {
+            (self.credit_copied, self.credit_on) = (Some(now), Some(other));
+        }
+        tokens.drain(..).for_each(|token| self.on_token_lost(&token));
+        self.lost.tokens = tokens;
+    }
+
+    /// The scheduler's answer; `None` if there is nothing to ask.
+    fn pick(&mut self, now: Instant) -> Option<Picked> {
         let wanted = self.wants_shared();
         let tail = self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0;
         if !(wanted || tail) {
@@ -145,15 +209,37 @@ impl Connection {
         }
         let views = self.views(now);
         let held = self.late_data(now, &views);
-        let backlog = self.streams.backlog() + self.datagrams.backlog();
+        let backlog = self.streams.sendable() + self.datagrams.backlog();
         let demand = Demand {
             backlog: if wanted { backlog.max(1) } else { 0 },
+            stream_backlog: self.streams.longest_backlog().max(self.datagrams.backlog()).max(1),
             blocking: held.map(|(held, _)| held),
             resend_budget: self.multipath.ways.as_ref().map_or(0, |ways| ways.budget.available()),
             ..Demand::default()
         };
         let since = held.map_or(now, |(_, since)| since);
-        Some((self.scheduler.pick(now, &views, &demand), since))
+        self.refresh_low_water(now, &views, &demand);
+        let pick = self.scheduler.pick(now, &views, &demand);
+        let share = match pick {
+            Pick::Send(id) => match self.scheduler.threshold(now, &views, &demand, id) {
+                0 => Share::All,
+                least => Share::Over(least),
+            },
+            _ => Share::All,
+        };
+        Some(Picked { pick, since, share })
+    }
+
+    /// Tells streams how much their writers should have ready, now and then.
+    fn refresh_low_water(&mut self, now: Instant, views: &Views, demand: &Demand) {
+        let Some(ways) = &mut self.multipath.ways else { return };
+        if ways.together.weights.is_due(now) {
+            ways.together.weights.refresh(now, views);
+        }
+        if ways.low_water_due(now) {
+            let bytes = self.scheduler.low_water(now, views, demand);
+            self.streams.set_low_water(bytes.min(MOST_AHEAD));
+        }
     }
 
     /// The data under way that would gain most from a copy on the fastest path with room: the newest on the path that is
@@ -215,7 +301,10 @@ impl Connection {
             link: path.tuple.socket,
             blocked: self.full.contains(&path.tuple.socket),
             status: if path.state == PathState::Standby { Status::Backup } else { Status::Available },
-            health: path.health(),
+            health: match ways.and_then(|ways| ways.together.without()) {
+                Some(id) if id == path.id.0 && path.health() == Health::Good => Health::Held,
+                _ => path.health(),
+            },
             validated: true,
             min_rtt: if sampled { nanos(min) } else { 0 },
             srtt: nanos(srtt),
@@ -235,7 +324,7 @@ impl Connection {
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
             cost: path.policy.cost,
-            weight: path.policy.weight,
+            weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
         }
     }
@@ -247,6 +336,16 @@ impl Connection {
         };
         self.paths.iter().enumerate().any(usable)
     }
+}
+
+/// What the scheduler said.
+#[derive(Clone, Copy, Debug)]
+struct Picked {
+    pick: Pick,
+    /// When what is to be sent again left, at the earliest.
+    since: Instant,
+    /// What may go on the path picked.
+    share: Share,
 }
 
 /// Copies that are still to be sent of what left last.

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tq_quic::Event;
+use tq_quic::{Event, StreamEvent};
+use tq_time::Instant;
 
 use super::exchange::Exchange;
 use super::flow::Progress;
@@ -38,6 +39,8 @@ pub struct BulkSpec {
     pub when: When,
     /// Of the time series. Default 100 ms.
     pub bin: Duration,
+    /// From when to when the client does not read what comes down, in order. Default never.
+    pub rests: Vec<(Instant, Instant)>,
 }
 
 impl Default for BulkSpec {
@@ -49,6 +52,7 @@ impl Default for BulkSpec {
             order: Order::Parallel,
             when: When::default(),
             bin: Duration::from_millis(100),
+            rests: Vec::new(),
         }
     }
 }
@@ -138,7 +142,23 @@ impl Bulk {
         if self.begun && self.left == 0 && self.open.is_empty() {
             self.gate.done(cx, &mut self.report.borrow_mut().life);
         }
-        cx.wake_at(self.gate.next());
+        let now = cx.now();
+        let resumes = self.spec.rests.iter().map(|(_, to)| *to).find(|to| *to > now);
+        cx.wake_at(self.gate.next().into_iter().chain(resumes.filter(|_| self.begun)).min());
+    }
+
+    /// Tells the exchanges of an event, and counts those that are over.
+    fn tell(&mut self, cx: &mut AppContext<'_>, event: impl Fn(&Exchange) -> StreamEvent) {
+        let (ledger, report) = (&self.ledger, &self.report);
+        self.open.retain_mut(|exchange| {
+            let progress = exchange.on_event(cx, ledger, event(exchange));
+            report.borrow_mut().complete += u32::from(progress == Progress::Done);
+            progress == Progress::More
+        });
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.spec.rests.iter().any(|(from, to)| (*from..*to).contains(&now))
     }
 }
 
@@ -150,18 +170,18 @@ impl App for Bulk {
     fn on_event(&mut self, cx: &mut AppContext<'_>, event: &Event) {
         self.gate.note(event);
         self.report.borrow_mut().life.note(cx.now(), event);
-        if let Event::Stream(event) = event {
-            let (ledger, report) = (&self.ledger, &self.report);
-            self.open.retain_mut(|exchange| {
-                let progress = exchange.on_event(cx, ledger, *event);
-                report.borrow_mut().complete += u32::from(progress == Progress::Done);
-                progress == Progress::More
-            });
+        if let Event::Stream(event) = event
+            && !(matches!(event, StreamEvent::Readable(_)) && self.rests(cx.now()))
+        {
+            self.tell(cx, |_| *event);
         }
         self.work(cx);
     }
 
     fn on_wake(&mut self, cx: &mut AppContext<'_>) {
+        if self.spec.rests.iter().any(|(_, to)| *to == cx.now()) {
+            self.tell(cx, |exchange| StreamEvent::Readable(exchange.id));
+        }
         self.work(cx);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tq_quic::handshake::{ClientTls, ServerTls};
 use tq_quic::{ClientConfig, EndpointConfig, Handle, Incoming, TransportConfig};
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 
 use crate::app::App;
 use crate::qlog::Qlog;
@@ -24,6 +24,8 @@ pub struct HostConfig {
     pub server: Option<ServerSetup>,
     /// Where the qlogs of its connections go.
     pub qlog: Option<Qlog>,
+    /// The grain of its timers: they fire at the next whole multiple of it. Default 0, which means exactly.
+    pub tick: Duration,
 }
 
 impl HostConfig {
@@ -34,7 +36,15 @@ impl HostConfig {
 
     /// A client with a socket on each of these addresses, one for each interface.
     pub fn client_on(seed: u64, sockets: Vec<SocketAddr>) -> Self {
-        Self { seed, sockets, endpoint: EndpointConfig::default(), segments: 10, server: None, qlog: None }
+        Self {
+            seed,
+            sockets,
+            endpoint: EndpointConfig::default(),
+            segments: 10,
+            server: None,
+            qlog: None,
+            tick: Duration::ZERO,
+        }
     }
 
     /// A server with one socket.

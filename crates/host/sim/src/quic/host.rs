@@ -7,10 +7,11 @@ use std::sync::Arc;
 use tq_quic::{
     Connection, Endpoint, Handle, Incoming, RecvMeta, Route, ServerConfig, TRANSMIT_BUFFER, Transmit,
 };
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 use tq_tls::AwsLc;
 
 use super::config::{Accepted, AppFactory, Connect, HostConfig, Policy, ServerSetup, Verdict};
+use super::nap::Nap;
 use super::report::{ConnectionReport, HostReport};
 use super::slot::Slot;
 use crate::app::{App, AppContext};
@@ -41,6 +42,7 @@ fn tell_link(now: Instant, sockets: &[SocketAddr], connection: &mut Connection, 
 enum Plan {
     Connect(Box<Connect>),
     Bind(u32, SocketAddr),
+    Nap(Instant),
 }
 
 /// A host of the simulated network that speaks QUIC.
@@ -62,6 +64,8 @@ pub struct QuicHost {
     timer: Option<Instant>,
     /// For those who reach in from outside.
     waker: Waker,
+    nap: Nap,
+    tick: Duration,
     reply: Vec<u8>,
     buf: Vec<u8>,
     report: HostReport,
@@ -70,7 +74,7 @@ pub struct QuicHost {
 impl QuicHost {
     /// A host that has not booted yet.
     pub fn new(config: HostConfig) -> Self {
-        let HostConfig { seed, sockets, endpoint, segments, server, qlog } = config;
+        let HostConfig { seed, sockets, endpoint, segments, server, qlog, tick } = config;
         let mut endpoint = Endpoint::new(endpoint, Arc::new(AwsLc), Arc::new(Seeded::new(seed)));
         let server = server.map(|ServerSetup { tls, transport, policy, app }| {
             endpoint.set_server(Some(Arc::new(ServerConfig { tls, transport })));
@@ -90,6 +94,8 @@ impl QuicHost {
             accepted: 0,
             timer: None,
             waker: Waker::default(),
+            nap: Nap::default(),
+            tick,
             reply: Vec::new(),
             buf: vec![0; TRANSMIT_BUFFER],
             report: HostReport::default(),
@@ -105,6 +111,12 @@ impl QuicHost {
     /// woken.
     pub fn rebind(&mut self, at: Instant, socket: u32, address: SocketAddr) {
         self.plan(at, Plan::Bind(socket, address));
+    }
+
+    /// The host's process does not run from `at` on, for so long: datagrams wait in its sockets, 4096 of them at most, timers
+    /// are late. What it handed to the network before leaves when it was to leave.
+    pub fn stall(&mut self, at: Instant, lasts: Duration) {
+        self.plan(at, Plan::Nap(at + lasts));
     }
 
     fn plan(&mut self, at: Instant, plan: Plan) {
@@ -189,6 +201,7 @@ impl QuicHost {
                     }
                 }
                 Plan::Connect(connect) => self.begin(now, *connect),
+                Plan::Nap(until) => self.nap.begin(until),
             }
         }
     }
@@ -292,10 +305,20 @@ impl QuicHost {
         }
     }
 
+    /// When a timer for `at` fires.
+    fn grain(&self, at: Instant) -> Instant {
+        let tick = u64::try_from(self.tick.as_nanos()).unwrap_or(u64::MAX);
+        if tick == 0 {
+            return at;
+        }
+        Instant::from_nanos(at.as_nanos().div_ceil(tick).saturating_mul(tick))
+    }
+
     fn arm(&mut self, cx: &mut Context<'_>) {
         let due = self.due.first().map(|(at, _)| *at);
         let planned = self.plans.first_key_value().map(|((at, _), _)| *at);
-        let next = due.into_iter().chain(planned).min();
+        let next = due.into_iter().chain(planned).min().map(|at| self.grain(at));
+        let next = self.nap.ends(cx.now()).or(next);
         // A timer that has come due is gone, so the same moment may have to be asked for again.
         if next != self.timer || next.is_some_and(|at| at <= cx.now()) {
             cx.set_timer(next);
@@ -313,29 +336,9 @@ impl Process for QuicHost {
     }
 
     fn on_datagram(&mut self, cx: &mut Context<'_>, meta: &Meta, bytes: &mut [u8]) {
-        self.report.datagrams_received += 1;
-        let now = cx.now();
-        let meta = RecvMeta {
-            remote: meta.remote,
-            local_ip: Some(meta.local.ip()),
-            socket: meta.socket,
-            ecn: meta.ecn,
-        };
-        let mut reply = std::mem::take(&mut self.reply);
-        let route = self.endpoint.receive(now, &meta, bytes, &mut reply);
-        match &route {
-            Route::Reply(transmit) => self.send(cx, transmit, &reply[..transmit.len.min(reply.len())]),
-            Route::Connection(handle) => {
-                if let Some(Some(slot)) = self.slots.get_mut(handle.0 as usize) {
-                    slot.connection.receive(now, &meta, bytes);
-                    self.touch(*handle);
-                }
-            }
-            _ => {}
-        }
-        self.reply = reply;
-        if let Route::Incoming(incoming) = route {
-            self.on_stranger(cx, incoming);
+        match self.nap.ends(cx.now()) {
+            Some(_) => self.nap.keep(meta, bytes),
+            None => self.take_in(cx, meta, bytes),
         }
     }
 
@@ -367,7 +370,15 @@ impl Process for QuicHost {
 
     fn settle(&mut self, cx: &mut Context<'_>) {
         let now = cx.now();
-        self.run_plans(cx);
+        if self.nap.ends(now).is_none() {
+            self.run_plans(cx);
+        }
+        if self.nap.ends(now).is_some() {
+            return self.arm(cx);
+        }
+        while let Some((meta, mut bytes)) = self.nap.next() {
+            self.take_in(cx, &meta, &mut bytes);
+        }
         while let Some((_, ix)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
             self.due.pop_first();
             if let Some(Some(slot)) = self.slots.get_mut(ix as usize) {
@@ -381,6 +392,36 @@ impl Process for QuicHost {
         }
         self.touched = touched;
         self.arm(cx);
+    }
+}
+
+impl QuicHost {
+    /// Takes a datagram to its connection.
+    fn take_in(&mut self, cx: &mut Context<'_>, meta: &Meta, bytes: &mut [u8]) {
+        self.report.datagrams_received += 1;
+        let now = cx.now();
+        let meta = RecvMeta {
+            remote: meta.remote,
+            local_ip: Some(meta.local.ip()),
+            socket: meta.socket,
+            ecn: meta.ecn,
+        };
+        let mut reply = std::mem::take(&mut self.reply);
+        let route = self.endpoint.receive(now, &meta, bytes, &mut reply);
+        match &route {
+            Route::Reply(transmit) => self.send(cx, transmit, &reply[..transmit.len.min(reply.len())]),
+            Route::Connection(handle) => {
+                if let Some(Some(slot)) = self.slots.get_mut(handle.0 as usize) {
+                    slot.connection.receive(now, &meta, bytes);
+                    self.touch(*handle);
+                }
+            }
+            _ => {}
+        }
+        self.reply = reply;
+        if let Route::Incoming(incoming) = route {
+            self.on_stranger(cx, incoming);
+        }
     }
 }
 

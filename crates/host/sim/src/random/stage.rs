@@ -238,7 +238,7 @@ fn transport(plan: &Plan, who: Who) -> TransportConfig {
         let stream = &mut config.stream;
         match item.verb {
             Verb::Scheduler => config.scheduler = Kinds::ALL[item.size(0) as usize % Kinds::ALL.len()],
-            Verb::Cc => config.congestion = Algorithm::ALL[usize::from(on)],
+            Verb::Cc => config.congestion = Some(Algorithm::ALL[usize::from(on)]),
             Verb::Idle => config.idle_timeout = millis(item),
             Verb::Streams => (stream.max_bidi, stream.max_uni) = (size, item.size(1)),
             Verb::Window => (stream.stream_window, stream.connection_window) = (size, item.size(1)),

@@ -117,10 +117,11 @@ impl Bbr {
         if !self.pipe.reached || self.adapt_long_term(sample) {
             return;
         }
+        if matches!(self.state, State::Down | State::Cruise) && self.begins_to_probe(sample.now) {
+            return self.start_refill();
+        }
         match self.state {
-            State::Down if self.is_time_to_probe(sample.now) => self.start_refill(),
             State::Down if self.is_time_to_cruise(sample) => self.start_cruise(),
-            State::Cruise if self.is_time_to_probe(sample.now) => self.start_refill(),
             State::Refill if self.round.began => self.start_up(sample),
             State::Up => self.update_up(sample),
             _ => {}
@@ -132,6 +133,11 @@ impl Bbr {
             self.cycle.too_high = false;
             self.start_down(sample.now);
         }
+    }
+
+    /// It is time to probe, and no other path does.
+    fn begins_to_probe(&mut self, now: Instant) -> bool {
+        self.is_time_to_probe(now) && self.neighbours.let_up(now)
     }
 
     fn is_time_to_probe(&self, now: Instant) -> bool {

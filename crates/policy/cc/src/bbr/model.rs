@@ -40,6 +40,11 @@ impl Model {
         }
     }
 
+    /// The path delivered so much per second.
+    pub(super) fn know(&mut self, rate: u64) {
+        self.max[1] = self.max[1].max(rate.min(LARGEST));
+    }
+
     /// Highest rate of two cycles, bytes per second; zero if unknown.
     pub(super) fn max_bw(&self) -> u64 {
         self.max[0].max(self.max[1])

@@ -44,6 +44,13 @@ impl Noise {
         self.deepest = [self.deepest[1], 0];
     }
 
+    /// So much arrived and was lost before, at most what is remembered.
+    pub(super) fn know(&mut self, acked: u64, lost: u64, mtu: u64) {
+        let most = (MEMORY / 2 * mtu).max(1);
+        let parts = (acked.saturating_add(lost) / most).max(1);
+        (self.acked, self.lost) = (acked / parts, lost / parts);
+    }
+
     fn learn(&mut self, acked: u64, lost: u64, mtu: u64) {
         self.acked += acked;
         self.lost += lost;

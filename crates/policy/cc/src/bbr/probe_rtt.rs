@@ -53,6 +53,11 @@ impl MinRtt {
         }
     }
 
+    /// The least time is known.
+    pub(super) fn know(&mut self, now: Instant, rtt: u64) {
+        *self = Self { min: rtt, recent: rtt, ..Self::new(now) };
+    }
+
     fn update(&mut self, now: Instant, rtt: u64, confirms: bool) {
         let near = rtt <= self.min.saturating_add(self.min / NEAR);
         if near && (confirms || now < self.confirmed_until) {
@@ -100,7 +105,9 @@ impl Bbr {
     }
 
     pub(super) fn check_probe_rtt(&mut self, sample: &Sample) {
-        if self.state != State::ProbeRtt && self.min_rtt.expired && !self.idle_restart {
+        let due = self.min_rtt.expired || self.neighbours.rest_is_due();
+        if due && self.state != State::ProbeRtt && !self.idle_restart && self.neighbours.let_rest(sample.now)
+        {
             self.save_cwnd();
             self.state = State::ProbeRtt;
             self.probe_rtt = ProbeRtt { limited: (sample.delivered, 0), ..ProbeRtt::default() };

@@ -291,5 +291,5 @@ proptest! {
 #[test]
 fn everything_a_path_holds_is_small() {
     let sizes: Vec<usize> = [size_of::<Controller>(), size_of::<RateSampler>(), size_of::<Rtt>()].into();
-    assert!(sizes.iter().sum::<usize>() <= 1150, "{sizes:?}");
+    assert!(sizes.iter().sum::<usize>() <= 1250, "{sizes:?}");
 }

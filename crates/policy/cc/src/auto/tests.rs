@@ -1,0 +1,137 @@
+use proptest::prelude::*;
+use tq_time::{Duration, Instant};
+
+use super::Chooser;
+use crate::testing::MS;
+use crate::testing::link::{Link, PACKET};
+use crate::{Algorithm, Controller};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// 40 Mbit/s.
+const RATE: u64 = 5_000_000;
+const MTU: u64 = 1500;
+
+fn link(delay: Duration, queue: u64, loss: u64) -> Link {
+    let mut link = Link::new(RATE, delay, RATE * queue / 1000);
+    link.loss = loss;
+    link
+}
+
+fn works(link: &Link) -> Algorithm {
+    link.flows[0].controller.at_work()
+}
+
+#[test]
+fn a_long_path_begins_with_bbr_and_a_short_one_stays_with_cubic() {
+    for (ms, expected) in
+        [(20, Algorithm::Cubic), (80, Algorithm::Cubic), (110, Algorithm::Bbr), (600, Algorithm::Bbr)]
+    {
+        let mut link = link(ms * MS, 100, 0);
+        link.add(Algorithm::Auto, 1);
+        link.run(2 * SECOND);
+        assert_eq!(works(&link), expected, "{ms} ms");
+        let share = link.shares(60 * SECOND)[0];
+        assert_eq!(works(&link), expected, "{ms} ms");
+        assert!(share > 0.9, "{ms} ms: {share}");
+    }
+}
+
+#[test]
+fn loss_without_a_queue_makes_it_change_once() {
+    for loss in [2000, 5000, 20_000] {
+        for governed in [false, true] {
+            let mut link = link(40 * MS, 300, loss);
+            link.add(Algorithm::Auto, 1);
+            link.flows[0].controller.govern(governed);
+            link.run(8 * SECOND);
+            assert_eq!(works(&link), Algorithm::Bbr, "{loss}");
+            let share = link.shares(30 * SECOND)[0];
+            assert_eq!(works(&link), Algorithm::Bbr, "{loss}");
+            assert!(share > 0.85, "{loss} {governed}: {share}");
+        }
+    }
+}
+
+#[test]
+fn queues_that_overflow_do_not() {
+    for queue in [20, 40, 100, 300] {
+        for flows in [1, 2] {
+            for ms in [20, 40] {
+                let mut link = link(ms * MS, queue, 0);
+                link.add(Algorithm::Auto, 1);
+                link.run(SECOND);
+                if flows == 2 {
+                    link.add(Algorithm::Cubic, 2);
+                }
+                link.run(60 * SECOND);
+                assert_eq!(works(&link), Algorithm::Cubic, "{ms} ms, {queue} ms, {flows}");
+            }
+        }
+    }
+}
+
+#[test]
+fn it_goes_back_when_the_loss_has_gone_and_keeps_the_rate() {
+    let mut link = link(40 * MS, 300, 5000);
+    link.add(Algorithm::Auto, 1);
+    link.run(20 * SECOND);
+    assert_eq!(works(&link), Algorithm::Bbr);
+    link.loss = 0;
+    link.run(100 * SECOND);
+    assert_eq!(works(&link), Algorithm::Cubic);
+    assert!(link.shares(20 * SECOND)[0] > 0.95);
+}
+
+#[test]
+fn changes_are_a_minute_apart_at_least_and_further_each_time() {
+    let mut now = Instant::ZERO + SECOND;
+    let mut chooser = Chooser::new(now);
+    let mut changes = std::vec::Vec::new();
+    let mut bbr = false;
+    // Two paths in turns, one long, one short: the worst there is.
+    for second in 0..3600_u64 {
+        now += SECOND;
+        let min_rtt = if second % 2 == 0 { 150_000_000 } else { 10_000_000 };
+        let change = match bbr {
+            true => chooser.from_bbr(now, min_rtt, false),
+            false => chooser.from_cubic(now, min_rtt, MTU),
+        };
+        if change.is_some() {
+            bbr = !bbr;
+            changes.push(now);
+        }
+    }
+    let apart: std::vec::Vec<u64> = changes.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+    assert!(apart.iter().all(|seconds| *seconds >= 60), "{apart:?}");
+    assert!(apart.iter().rev().take(2).all(|seconds| *seconds >= 600), "{apart:?}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_path_does_it_never_falls_below_two_packets_nor_stays_stuck(
+        phases in proptest::collection::vec((1u64..200, 1u64..400, 0u64..100_000, 1u64..50, any::<bool>()), 1..4),
+    ) {
+        let mut link = link(40 * MS, 100, 0);
+        link.add(Algorithm::Auto, 1);
+        for (ms, queue, loss, rate, governed) in phases {
+            link.flows[0].controller.govern(governed);
+            (link.delay, link.loss, link.rate) = (ms as u32 * MS, loss, rate * 200_000);
+            link.queue = link.rate * queue / 1000;
+            for _ in 0..20 {
+                link.run(200 * MS);
+                prop_assert!(link.flows[0].controller.window() >= 2 * PACKET);
+            }
+        }
+        (link.delay, link.loss, link.rate, link.queue) = (40 * MS, 0, 1_000_000, 100_000);
+        link.run(60 * SECOND);
+        let share = link.shares(20 * SECOND)[0];
+        prop_assert!(share > 0.6, "{share} with {}", works(&link));
+    }
+}
+
+#[test]
+fn asked_for_by_name_it_keeps_its_name() {
+    let controller = Controller::new(Algorithm::Auto, Instant::ZERO, 1200);
+    assert_eq!((controller.algorithm(), controller.at_work()), (Algorithm::Auto, Algorithm::Cubic));
+    assert_eq!(controller.name(), "auto");
+}

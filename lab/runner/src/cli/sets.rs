@@ -1,0 +1,96 @@
+//! `sets`: published pairs of links against the bars of their benefit.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::Serialize;
+use tq_quic::sched::Kind as Scheduler;
+use tq_runner::grid::Queues;
+use tq_runner::paired::{self, Case};
+use tq_runner::sets::{self, Held, Kind, Line};
+use tq_scenario::Cc;
+
+use super::jobs;
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// as-published, low-bdp-raced, high-bdp-raced, warm, lossy; all of them if left out.
+    #[arg(long, value_delimiter = ',', value_parser = kind)]
+    set: Vec<Kind>,
+    /// So many pairs of each list and order, evenly over it; all 253 if left out.
+    #[arg(long)]
+    count: Option<usize>,
+    /// Seeds of each.
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Queues as the released script makes them (about one bandwidth-delay product) instead of as the paper says.
+    #[arg(long)]
+    released: bool,
+    /// Congestion control; that of the set (auto, cubic for lossy) if left out.
+    #[arg(long, value_parser = super::controller)]
+    cc: Option<Cc>,
+    /// Scheduler of both ends; the stack's own if left out.
+    #[arg(long, value_parser = super::scheduler)]
+    scheduler: Option<Scheduler>,
+    /// Every pair in the table, not only those furthest below their ceilings.
+    #[arg(long)]
+    all: bool,
+    /// A JSON document, which always has every pair, instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// The JSON document, beside what is printed.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Runs at a time.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    let names = Kind::ALL.map(Kind::name).join(", ");
+    Kind::named(name).ok_or_else(|| format!("no set \"{name}\"; there are {names}"))
+}
+
+#[derive(Serialize)]
+struct Document {
+    schema: u32,
+    kind: &'static str,
+    seed: u64,
+    seeds: u64,
+    sets: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    set: &'static str,
+    cc: &'static str,
+    bars: Vec<Held>,
+    lines: Vec<Line>,
+}
+
+pub(super) fn run(args: &Args) -> Result<bool> {
+    let kinds = if args.set.is_empty() { Kind::ALL.to_vec() } else { args.set.clone() };
+    let queues = if args.released { Queues::AsReleased } else { Queues::Published };
+    let (mut page, mut told) = (String::new(), Vec::new());
+    for kind in kinds {
+        let cc = args.cc.unwrap_or(kind.cc());
+        let cases: Vec<Case> =
+            kind.pairs(queues, args.count)?.iter().map(|pair| kind.compared(pair, cc)).collect();
+        let items = paired::items(&cases, args.seeds.max(1), args.seed);
+        let seen = jobs::paired(&cases, &items, args.scheduler, args.jobs)?;
+        let all = paired::gather(&cases, &items, seen);
+        let lines: Vec<Line> =
+            cases.iter().zip(&all).map(|(case, pairs)| sets::line(kind, case, pairs)).collect();
+        page += &sets::markdown(kind, &lines, args.all);
+        page.push('\n');
+        told.push(Told { set: kind.name(), cc: cc.name(), bars: sets::verdict(kind, &lines), lines });
+    }
+    let holds = told.iter().flat_map(|set| &set.bars).all(|held| held.holds);
+    let (schema, seeds) = (tq_runner::report::SCHEMA, args.seeds.max(1));
+    let document = Document { schema, kind: "sets", seed: args.seed, seeds, sets: told };
+    super::tell(&document, &page, args.json, args.report.as_deref())?;
+    Ok(holds)
+}
