@@ -99,7 +99,7 @@ pub use tq_quic::event::GuardAction;
 pub use tq_quic::handshake::PeerIdentity;
 pub use tq_quic::sched::{BondState, Cause as HealthCause, Health as PathHealth};
 pub use tq_quic::{
-    ClosePathError, EarlyData, EndpointConfig, PathEvent, PathInfo, PathState, PathStats,
+    ClosePathError, EarlyData, EndpointConfig, PathEvent, PathInfo, PathPolicy, PathState, PathStats,
     Status as PathStatus, StreamConfig, WindowBudget,
 };
 pub use tq_tls as tls;

@@ -224,7 +224,7 @@ impl Connection {
             rttvar: path.rtt.var(),
             ssthresh: path.cc.ssthresh(),
             pto_count: path.pto_count,
-            pacing_rate: path.cc.pacing_rate(&path.rtt),
+            pacing_rate: path.pacing_rate(),
         };
         self.emitter.emit(now.as_nanos(), || event.into());
     }

@@ -234,7 +234,7 @@ pub struct Connection {
     /// A server's address that was left, and until when it is still listened to.
     pub(crate) former: Option<(SocketAddr, Instant)>,
     /// Where a server would rather be.
-    pub(crate) preferred: Option<PreferredAddress>,
+    pub(crate) preferred: Option<Box<PreferredAddress>>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
     pub(crate) peer: TransportParameters,
@@ -312,8 +312,9 @@ impl Connection {
             idle: Some(config.idle_timeout).filter(|idle| !idle.is_zero()),
             idle_armed_by_send: false,
             last_activity: now,
-            events: VecDeque::new(),
-            endpoint_events: VecDeque::new(),
+            // what a half-open handshake has to say, and no more
+            events: VecDeque::with_capacity(1),
+            endpoint_events: VecDeque::with_capacity(2),
             counters: Counters::default(),
             emitter: Emitter::none(),
             acked: Acked::default(),

@@ -12,7 +12,7 @@ use tq_wire::{Code, PathId, VARINT_MAX};
 
 use super::{Connection, EndpointEvent, Event, PathStats, RecvMeta};
 use crate::cid::PeerCids;
-use crate::path::{Cause, Path, PathState, Status, Tuple};
+use crate::path::{Cause, Path, PathPolicy, PathState, Status, Tuple};
 
 /// Round trip assumed of a new path until it has answered (decision 11).
 const NEW_PATH_RTT: Duration = Duration::from_millis(100);
@@ -151,6 +151,8 @@ pub struct PathInfo {
     pub peer_status: Status,
     /// How it does in our sending direction.
     pub health: Health,
+    /// What this end thinks of sending on it.
+    pub policy: PathPolicy,
     /// Whether it has not answered for so long that others take its data: it is suspect or out.
     pub silent: bool,
 }
@@ -486,6 +488,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Says what this end thinks of sending on a path; either end may, for its own direction. It takes effect with the next
+    /// packet and stays for as long as the path does.
+    ///
+    /// # Errors
+    /// The path is unknown or abandoned.
+    pub fn set_path_policy(&mut self, id: PathId, policy: PathPolicy) -> Result<(), ClosePathError> {
+        let ix = self.live_path(id)?;
+        self.paths[ix].policy = policy;
+        Ok(())
+    }
+
     /// Sends a PING on a path soon.
     ///
     /// # Errors
@@ -516,6 +529,7 @@ impl Connection {
                 local_status: status.local(),
                 peer_status: status.remote(),
                 health: path.health(),
+                policy: path.policy,
                 silent: !path.is_healthy(),
             }
         })

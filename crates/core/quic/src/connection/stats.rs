@@ -155,7 +155,7 @@ impl Connection {
             cwnd: path.cc.window(),
             ssthresh: path.cc.ssthresh(),
             in_flight: self.in_flight(ix),
-            pacing_rate: path.cc.pacing_rate(&path.rtt),
+            pacing_rate: path.pacing_rate(),
             mtu: path.mtu.current(),
             pto_count: path.pto_count,
             packets_lost: path.packets_lost,

@@ -146,7 +146,7 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.validation.on_sent(len);
         path.bytes_sent += len as u64;
-        let rate = path.cc.pacing_rate(&path.rtt);
+        let rate = path.pacing_rate();
         path.pacer.on_sent(now, len, rate);
         Transmit {
             remote: path.tuple.remote,

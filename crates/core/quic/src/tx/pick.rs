@@ -54,7 +54,11 @@ impl Connection {
             return Some(transmit);
         }
         if self.paths.len() == 1 {
-            let transmit = self.transmit_on(now, 0, buf, max_segments)?;
+            let mut transmit = self.transmit_on(now, 0, buf, max_segments);
+            while transmit.is_none() && self.turn_to_copy(now) {
+                transmit = self.transmit_on(now, 0, buf, max_segments);
+            }
+            let transmit = transmit?;
             self.note_race(now, &transmit, buf);
             return Some(transmit);
         }
@@ -276,7 +280,7 @@ impl Connection {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
         let path = &mut self.paths[ix];
-        let rate = path.cc.pacing_rate(&path.rtt);
+        let rate = path.pacing_rate();
         let departure = if pacing { path.pacer.departure(now, rate) } else { now };
         let path = &self.paths[ix];
         let sampled = path.rtt.has_sample();
@@ -292,6 +296,9 @@ impl Connection {
             profile: 0,
         };
         let capacity = path.gauge.estimate(now, &window);
+        // What the application wants of one path only means something beside what it wants of the others.
+        let chosen = self.paths.iter().any(|path| path.policy.weight > 1);
+        let share = ways.filter(|_| !chosen).and_then(|ways| ways.together.weights.of(path.id.0));
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
@@ -301,7 +308,6 @@ impl Connection {
                 Some(id) if id == path.id.0 && path.health() == Health::Good => Health::Held,
                 _ => path.health(),
             },
-            weight: ways.and_then(|ways| ways.together.weights.of(path.id.0)).unwrap_or(1),
             validated: true,
             min_rtt: if sampled { nanos(min) } else { 0 },
             srtt: nanos(srtt),
@@ -320,6 +326,8 @@ impl Connection {
             ack_silence: nanos(path.monitor.ack_silence(now)),
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
+            cost: path.policy.cost,
+            weight: share.unwrap_or(path.policy.weight),
             ..PathView::default()
         }
     }
