@@ -81,8 +81,8 @@ impl Tuple {
 pub struct PathPolicy {
     /// 0 is flat rate. The aggregate scheduler fills cheaper paths first, among those it would use at all.
     pub cost: u8,
-    /// Share for the weighted scheduler; zero counts as one. Where no path has more than one, what they deliver counts.
-    pub weight: u16,
+    /// Share for the weighted scheduler; zero counts as one. `None`: by what the path is measured to carry.
+    pub weight: Option<u16>,
     /// Bytes per second that may be sent at most, in the long run; less than [`PathPolicy::LEAST_RATE`] counts as that.
     /// `None` is what congestion control finds. Without pacing it is not kept.
     pub max_rate: Option<u64>,
@@ -90,7 +90,7 @@ pub struct PathPolicy {
 
 impl Default for PathPolicy {
     fn default() -> Self {
-        Self { cost: 0, weight: 1, max_rate: None }
+        Self { cost: 0, weight: None, max_rate: None }
     }
 }
 

@@ -296,9 +296,6 @@ impl Connection {
             profile: 0,
         };
         let capacity = path.gauge.estimate(now, &window);
-        // What the application wants of one path only means something beside what it wants of the others.
-        let chosen = self.paths.iter().any(|path| path.policy.weight > 1);
-        let share = ways.filter(|_| !chosen).and_then(|ways| ways.together.weights.of(path.id.0));
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
@@ -327,7 +324,7 @@ impl Connection {
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
             cost: path.policy.cost,
-            weight: share.unwrap_or(path.policy.weight),
+            weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
         }
     }
