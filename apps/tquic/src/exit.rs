@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tq::ConnectionError;
+use tq_control::ClientError;
 
+/// The command line makes no sense, as clap says it.
+const USAGE: u8 = 2;
 /// The other side was not reached, or was lost on the way.
 const UNREACHABLE: u8 = 3;
 
@@ -20,6 +23,18 @@ impl fmt::Display for Unreachable {
 }
 
 impl std::error::Error for Unreachable {}
+
+/// Marks an error as: the command line makes no sense.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// Prints a line to stdout. Whoever reads it may have seen enough: a broken pipe is success and the end.
 ///
@@ -37,6 +52,9 @@ pub(crate) fn say(line: &str) -> anyhow::Result<()> {
 pub(crate) fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     eprintln!("tquic: {error:#}");
+    if error.chain().any(|error| error.is::<Usage>()) {
+        return USAGE.into();
+    }
     if error.chain().any(is_unreachable) { UNREACHABLE.into() } else { ExitCode::FAILURE }
 }
 
@@ -48,7 +66,10 @@ fn is_unreachable(error: &(dyn std::error::Error + 'static)) -> bool {
             ConnectionError::HandshakeTimeout | ConnectionError::IdleTimeout | ConnectionError::Reset
         )
     });
-    lost || error.is::<Unreachable>()
+    let silent = error
+        .downcast_ref::<ClientError>()
+        .is_some_and(|error| matches!(error, ClientError::Unreachable(..)));
+    lost || silent || error.is::<Unreachable>()
 }
 
 #[cfg(test)]

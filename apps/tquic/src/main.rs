@@ -1,9 +1,10 @@
-//! `tquic`: measure, serve and fetch over TQUIC.
+//! `tquic`: look at and steer a bond; measure, serve and fetch over TQUIC.
 //!
 //! Exit codes: 0 done; 1 the other side said no, or nothing matched; 2 usage; 3 the other side was not reached
 //! or was lost.
 #![forbid(unsafe_code)]
 
+mod bond;
 mod cpu;
 mod exit;
 mod files;
@@ -21,9 +22,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Builder;
 
-/// Measure, serve and fetch over TQUIC.
+/// Look at and steer a bond; measure, serve and fetch over TQUIC.
 #[derive(Parser)]
-#[command(name = "tquic", version)]
+#[command(name = "tquic", version, infer_subcommands = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +39,8 @@ enum Command {
     Serve(serve::Options),
     /// Fetch a file from `tquic serve`.
     Get(get::Options),
+    #[command(flatten)]
+    Bond(bond::Command),
 }
 
 fn main() -> ExitCode {
@@ -61,5 +64,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Perf(command) => perf::run(command).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Get(options) => get::run(options).await,
+        Command::Bond(command) => bond::run(command).await,
     }
 }

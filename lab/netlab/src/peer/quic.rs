@@ -45,7 +45,10 @@ pub fn tuning(
     links: usize,
 ) -> Result<(impl Fn(&mut TransportConfig) + Clone + Send + use<>, Vec<String>)> {
     let algorithm: Algorithm = cc.parse().map_err(|_| {
-        anyhow!("our QUIC has no congestion control {cc:?}; it has cubic, newreno, bbr, auto and olia")
+        anyhow!(
+            "our QUIC has no congestion control {cc:?}; it has {}",
+            Algorithm::ALL.map(Algorithm::name).join(", ")
+        )
     })?;
     let mut without = Vec::new();
     for (name, given) in [

@@ -167,9 +167,9 @@ fn explanation(item: &Item, entry: &Entry) -> String {
     } else if entry.verdict == Verdict::Fail {
         let bound = ceiling.and_then(|ceiling| match item.control {
             Control::Cubic => ceiling.cubic_mbps,
-            Control::Reno | Control::Olia => ceiling.reno_mbps,
-            // It does not answer each loss: there is no formula.
-            Control::Bbr | Control::Auto => None,
+            Control::Reno => ceiling.reno_mbps,
+            // These do not answer each loss, or not alone: there is no formula.
+            Control::Bbr | Control::Auto | Control::Olia => None,
         });
         let bytes = item.case.load.and_then(suite::Load::bytes);
         if let (Some(bound), Some(bytes)) = (bound, bytes) {

@@ -1,0 +1,318 @@
+//! From what was typed to what is meant.
+//!
+//! [`raw`] is the file as TOML; here it becomes a [`Config`], with every default filled in. Decides what a configuration may
+//! say, and names file, line and key of what it may not.
+
+mod error;
+mod raw;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+pub use error::ConfigError;
+use tq_identity::{Name, Token};
+use tq_tunnel::{Egress, Rule};
+
+#[cfg(test)]
+mod tests;
+
+/// What a daemon is to do.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The daemon's name: the file's, without `.toml`.
+    pub name: Name,
+    /// The file.
+    pub file: PathBuf,
+    /// Which end of the bond.
+    pub role: Role,
+    /// Folder of what is kept.
+    pub state: PathBuf,
+    /// Where tools ask.
+    pub control: PathBuf,
+    /// Where scrapers ask.
+    pub metrics: Option<SocketAddr>,
+    /// Name of the scheduler for what this end sends; none: the library's default.
+    pub scheduler: Option<String>,
+}
+
+/// Which end of the bond.
+#[derive(Clone, Debug)]
+pub enum Role {
+    /// Lets devices in and connects for them.
+    Server(Server),
+    /// Brings programs' connections to a server.
+    Router(Router),
+}
+
+/// A server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// UDP addresses, at least one.
+    pub listen: Vec<SocketAddr>,
+    /// Where routers find it: goes into tokens.
+    pub addresses: Vec<IpAddr>,
+    /// At which port.
+    pub port: u16,
+    /// What tenants may reach.
+    pub egress: Egress,
+    /// Sessions at a time.
+    pub max_sessions: usize,
+}
+
+/// A router.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// Holds the join token; needed until it has joined.
+    pub token_file: Option<PathBuf>,
+    /// Its links, at least one.
+    pub links: Vec<Link>,
+    /// SOCKS5 listeners.
+    pub socks5: Vec<SocketAddr>,
+    /// HTTP CONNECT listeners.
+    pub http: Vec<SocketAddr>,
+    /// Listeners of TPROXY rules.
+    pub tproxy: Vec<SocketAddr>,
+    /// Programs' connections at a time, each listener.
+    pub max_connections: usize,
+}
+
+/// A link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: Name,
+    /// Where it begins.
+    pub begins: Begins,
+    /// What its bytes cost.
+    pub cost: Cost,
+    /// Whether it is used only if no other can be.
+    pub backup: bool,
+}
+
+/// Where a link begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// At a network device.
+    Device(String),
+    /// At an address of this host.
+    Address(IpAddr),
+}
+
+/// What a link's bytes cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Nothing.
+    Flat,
+    /// Something.
+    Metered,
+}
+
+impl Cost {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flat => "flat",
+            Self::Metered => "metered",
+        }
+    }
+}
+
+impl std::str::FromStr for Cost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Flat, Self::Metered]
+            .into_iter()
+            .find(|cost| cost.as_str() == text)
+            .ok_or_else(|| format!("{text:?} is no cost, expected `flat` or `metered`"))
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or says what cannot be: see [`ConfigError`].
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| ConfigError::unreadable(file, &error))?;
+        Self::parse(file, &text)
+    }
+
+    /// As [`Config::load`], of a text that stands for the file.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let raw: raw::File = toml::from_str(text).map_err(|error| ConfigError::of(file, text, &error))?;
+        let whole = |why: String| ConfigError::whole(file, why);
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        let name: Name =
+            stem.parse().map_err(|why| whole(format!("the file's name is the daemon's, but {why}")))?;
+        let state = raw.state.clone().unwrap_or_else(|| "/var/lib/tquic".into());
+        let control = raw.control.clone().unwrap_or_default().socket;
+        Ok(Self {
+            file: file.into(),
+            state,
+            control: control.unwrap_or_else(|| tq_control::socket_path(name.as_str())),
+            metrics: raw.metrics.clone().and_then(|metrics| metrics.listen).map(|listen| listen.0),
+            scheduler: raw
+                .transport
+                .clone()
+                .unwrap_or_default()
+                .scheduler
+                .map(|kind| kind.0.name().to_owned()),
+            role: role(raw).map_err(whole)?,
+            name,
+        })
+    }
+}
+
+fn role(raw: raw::File) -> Result<Role, String> {
+    match (raw.server, raw.router) {
+        (Some(_), Some(_)) => {
+            Err("has [server] and [router]: a daemon is one of them, write two files".into())
+        }
+        (None, None) => Err("has neither [server] nor [router]: add one".into()),
+        (Some(server), None) => {
+            if raw.link.is_some() || raw.tcp.is_some() {
+                return Err("[[link]] and [tcp] are for routers, this has [server]".into());
+            }
+            self::server(server, raw.egress.unwrap_or_default()).map(Role::Server)
+        }
+        (None, Some(router)) => {
+            if raw.egress.is_some() {
+                return Err("[egress] is for servers, this has [router]".into());
+            }
+            self::router(router, raw.link.unwrap_or_default(), raw.tcp.unwrap_or_default()).map(Role::Router)
+        }
+    }
+}
+
+fn server(server: raw::Server, egress: raw::Egress) -> Result<Server, String> {
+    let listen: Vec<SocketAddr> = match server.listen {
+        Some(listen) => listen.into_iter().map(|addr| addr.0).collect(),
+        None => vec![(Ipv6Addr::UNSPECIFIED, 443).into()],
+    };
+    let first = *listen.first().ok_or("[server] listen is empty: name an address")?;
+    let addresses: Vec<IpAddr> = server.addresses.into_iter().map(|addr| addr.0).collect();
+    if addresses.is_empty() || addresses.len() > Token::MAX_ADDRESSES {
+        return Err(format!(
+            "[server] addresses: 1 to {} of this server's, for its tokens",
+            Token::MAX_ADDRESSES
+        ));
+    }
+    if let Some(addr) = addresses.iter().find(|addr| addr.is_unspecified() || addr.is_multicast()) {
+        return Err(format!("[server] addresses: routers cannot find {addr}"));
+    }
+    let rules = |rules: Vec<raw::Text<Rule>>| rules.into_iter().map(|rule| rule.0).collect();
+    Ok(Server {
+        port: server.port.unwrap_or(first.port()),
+        egress: Egress { allow: rules(egress.allow), deny: rules(egress.deny), own: addresses.clone() },
+        max_sessions: server.max_sessions.unwrap_or(1024),
+        listen,
+        addresses,
+    })
+}
+
+fn router(router: raw::Router, links: Vec<raw::Link>, tcp: raw::Tcp) -> Result<Router, String> {
+    let links: Vec<Link> = links.into_iter().map(link).collect::<Result<_, _>>()?;
+    if links.is_empty() {
+        return Err("has no [[link]]: name at least one".into());
+    }
+    for (i, link) in links.iter().enumerate() {
+        if links[..i].iter().any(|other| other.name == link.name || other.begins == link.begins) {
+            return Err(format!("[[link]] {}: another has the same name, device or address", link.name));
+        }
+    }
+    let addrs = |addrs: Vec<raw::Text<SocketAddr>>| addrs.into_iter().map(|addr| addr.0).collect();
+    Ok(Router {
+        token_file: router.token_file,
+        links,
+        socks5: addrs(tcp.socks5),
+        http: addrs(tcp.http),
+        tproxy: addrs(tcp.tproxy),
+        max_connections: tcp.max_connections.unwrap_or(1024),
+    })
+}
+
+fn link(link: raw::Link) -> Result<Link, String> {
+    let begins = match (link.device, link.address) {
+        (Some(device), None) => Begins::Device(device),
+        (None, Some(address)) => Begins::Address(address.0),
+        _ => return Err("[[link]]: say either device or address".into()),
+    };
+    let name = match (&link.name, &begins) {
+        (Some(name), _) => name.0.clone(),
+        (None, Begins::Device(device)) => {
+            device.parse().map_err(|why| format!("[[link]]: {why}; add a name"))?
+        }
+        (None, Begins::Address(address)) => {
+            return Err(format!("[[link]] address {address}: add a name"));
+        }
+    };
+    Ok(Link { name, begins, cost: link.cost.map_or(Cost::Flat, |cost| cost.0), backup: link.backup })
+}
+
+impl fmt::Display for Begins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(device) => write!(f, "device {device}"),
+            Self::Address(address) => write!(f, "address {address}"),
+        }
+    }
+}
+
+impl Begins {
+    /// Where a socket on it is bound: a device's carries both families, if this host has both.
+    pub(crate) fn bound(&self) -> (Option<&str>, Vec<SocketAddr>) {
+        match self {
+            Self::Device(device) => {
+                let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
+                (Some(device), any.map(|ip| (ip, 0).into()).to_vec())
+            }
+            Self::Address(address) => (None, vec![(*address, 0).into()]),
+        }
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: right", self.file.display())?;
+        writeln!(
+            f,
+            "  name {}, state in {}, control at {}",
+            self.name,
+            self.state.display(),
+            self.control.display()
+        )?;
+        if let Some(metrics) = self.metrics {
+            writeln!(f, "  metrics at http://{metrics}/metrics")?;
+        }
+        match &self.role {
+            Role::Server(server) => {
+                let list =
+                    |addrs: &[IpAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                writeln!(f, "  server on {:?}", server.listen)?;
+                writeln!(f, "  tokens say {} port {}", list(&server.addresses), server.port)?;
+                let rules = [("allow", &server.egress.allow), ("deny", &server.egress.deny)];
+                for (word, rules) in rules {
+                    rules.iter().try_for_each(|rule| writeln!(f, "  {word} {rule}"))?;
+                }
+                Ok(())
+            }
+            Role::Router(router) => {
+                for link in &router.links {
+                    let backup = if link.backup { ", backup" } else { "" };
+                    writeln!(f, "  link {}: {}, {}{backup}", link.name, link.begins, link.cost.as_str())?;
+                }
+                for (word, addrs) in
+                    [("socks5", &router.socks5), ("http", &router.http), ("tproxy", &router.tproxy)]
+                {
+                    addrs.iter().try_for_each(|addr| writeln!(f, "  {word} on {addr}"))?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Configurations that mean something, and those that say where they are wrong.
+
+use std::path::Path;
+
+use super::{Begins, Config, Cost, Role};
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(Path::new("/etc/tquic/home.toml"), text).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_server_says_where_it_is() {
+    let config = parse("[server]\naddresses = [\"203.0.113.7\", \"2001:db8::7\"]\n").unwrap();
+    assert_eq!((config.name.as_str(), config.control.to_str()), ("home", Some("/run/tquic/home.sock")));
+    let Role::Server(server) = config.role else { panic!("a server") };
+    assert_eq!(server.listen, ["[::]:443".parse().unwrap()]);
+    assert_eq!((server.port, server.egress.own.len()), (443, 2));
+}
+
+#[test]
+fn a_router_has_links_and_listeners() {
+    let text = r#"
+        [router]
+        token_file = "/etc/tquic/home.token"
+        [[link]]
+        device = "eth0"
+        [[link]]
+        name = "lte"
+        address = "127.0.0.3"
+        cost = "metered"
+        backup = true
+        [tcp]
+        socks5 = ["127.0.0.1:1080"]
+        [transport]
+        scheduler = "minrtt"
+    "#;
+    let config = parse(text).unwrap();
+    assert_eq!(config.scheduler.as_deref(), Some("minrtt"));
+    let Role::Router(router) = config.role else { panic!("a router") };
+    assert_eq!(router.links[0].name.as_str(), "eth0");
+    assert_eq!(router.links[1].begins, Begins::Address("127.0.0.3".parse().unwrap()));
+    assert_eq!((router.links[1].cost, router.links[1].backup), (Cost::Metered, true));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_line_and_key() {
+    let link = "[router]\n[[link]]\ndevice = \"eth0\"\n";
+    for (text, says) in [
+        ("[server]\naddresses = [\"203.0.113.7\"]\nlisen = [\"[::]:1\"]\n", &[":3: lisen: ", "`listen`"][..]),
+        ("[server]\naddresses = [\n  \"203.0.113.7\",\n  \"x\"\n]\n", &[":2: addresses: ", "\"x\""]),
+        ("[server]\naddresses = []\n", &["[server] addresses: 1 to 8"]),
+        ("[server]\naddresses = [\"0.0.0.0\"]\n", &["0.0.0.0"]),
+        ("[server]\nport = 70000\n", &[":2: port: "]),
+        ("[server]\n", &[":1: [server]: ", "addresses"]),
+        ("[sever]\n", &[":1: ", "`sever`", "`server`"]),
+        ("", &["neither [server] nor [router]"]),
+        ("[router]\n", &["no [[link]]"]),
+        (&format!("{link}cost = \"free\"\n"), &[":4: cost: ", "`flat` or `metered`"]),
+        (&format!("{link}address = \"127.0.0.1\"\n"), &["either device or address"]),
+        (&format!("{link}[[link]]\ndevice = \"eth0\"\n"), &["[[link]] eth0", "same name"]),
+        (&format!("{link}[transport]\nscheduler = \"fast\"\n"), &[":5: scheduler: ", "minrtt"]),
+        (&format!("{link}[egress]\ndeny = []\n"), &["[egress] is for servers"]),
+        (&format!("{link}[egress]\ndeny = [\"x\"]\n"), &[":5: deny: ", "no rule"]),
+        ("[router\n", &[":1: "]),
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(error.starts_with("/etc/tquic/home.toml:"), "{error}");
+        for say in says {
+            assert!(error.contains(say), "{text:?} should say {say:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_files_name_is_the_daemons() {
+    let text = "[server]\naddresses = [\"203.0.113.7\"]\n";
+    let error = Config::parse(Path::new("/etc/tquic/my home.toml"), text).unwrap_err().to_string();
+    assert!(error.contains("\"my home\" is no name"), "{error}");
+}

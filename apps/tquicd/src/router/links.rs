@@ -1,0 +1,342 @@
+//! A socket and a path for each link.
+//!
+//! Decides what is opened, kept and taken away; never which path carries what. A link that is gone keeps its socket and its path
+//! until there is something better, because it may come back; the transport leaves it alone meanwhile.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tq::{Connection, Endpoint, Path, PathStatus, SocketId};
+use tq_control::model;
+
+use crate::clock;
+use crate::config::{Begins, Cost, Link};
+
+/// A link that failed is tried again after this, then after twice as long, up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+
+/// What a watcher of interfaces tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkEvent {
+    /// The network device.
+    pub device: String,
+    /// Its number: a new device of the same name has another.
+    pub index: u32,
+    /// Whether it carries anything.
+    pub up: bool,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// A link, and what there is of it.
+struct Entry {
+    link: Link,
+    /// In use, or off by command.
+    on: bool,
+    /// Made by command, not by the configuration.
+    added: bool,
+    socket: Option<SocketId>,
+    /// What the watcher said last; `None` if it never did.
+    seen: Option<LinkEvent>,
+    /// A path is being opened.
+    opening: bool,
+    error: Option<String>,
+    failures: u32,
+    again: Instant,
+}
+
+/// All of them.
+pub(crate) struct Links {
+    endpoint: Endpoint,
+    entries: Vec<Entry>,
+}
+
+/// Something a command asked for cannot be.
+pub(crate) struct Refused(pub(crate) u16, pub(crate) String);
+
+impl Links {
+    pub(crate) fn new(endpoint: Endpoint, links: &[Link]) -> Self {
+        let entries = links.iter().map(|link| Entry::new(link.clone(), false)).collect();
+        Self { endpoint, entries }
+    }
+
+    /// Keeps what stays the same; links made by command stay, too.
+    pub(crate) fn configure(&mut self, links: &[Link]) {
+        // Sockets go when their paths have gone.
+        self.entries.retain(|entry| entry.added || links.iter().any(|link| link.same(&entry.link)));
+        for link in links {
+            match self.entries.iter_mut().find(|entry| entry.link.name == link.name) {
+                Some(entry) => entry.link = link.clone(),
+                None => self.entries.push(Entry::new(link.clone(), false)),
+            }
+        }
+    }
+
+    /// A watcher's word. Down: the transport is told and nothing is closed. Another device of the same name, or none of the
+    /// addresses: the socket is of no use any more.
+    pub(crate) fn on_event(&mut self, event: &LinkEvent) {
+        let endpoint = &self.endpoint;
+        for entry in self.entries.iter_mut().filter(|entry| entry.concerns(event)) {
+            let stale = entry.seen.as_ref().is_some_and(|seen| seen.index != event.index && event.up);
+            match entry.socket {
+                Some(socket) if !event.up => endpoint.link_down(socket),
+                Some(socket) if stale => {
+                    endpoint.link_down(socket);
+                    // Its path rests where it is until another is there.
+                    entry.socket = None;
+                }
+                Some(socket) => endpoint.link_up(socket),
+                None => {}
+            }
+            entry.seen = Some(event.clone());
+            entry.again = clock::now();
+            entry.failures = 0;
+        }
+    }
+
+    /// Opens sockets for links that have none; returns those that may be used, the flat-rate ones and those that are no
+    /// backup first.
+    pub(crate) fn sockets(&mut self) -> Vec<SocketId> {
+        let now = clock::now();
+        for at in 0..self.entries.len() {
+            self.open_socket(at, now);
+        }
+        let mut usable: Vec<_> = self.entries.iter().filter(|entry| entry.is_usable()).collect();
+        usable.sort_by_key(|entry| (entry.link.backup, entry.link.cost == Cost::Metered));
+        usable.iter().filter_map(|entry| entry.socket).collect()
+    }
+
+    fn open_socket(&mut self, at: usize, now: Instant) {
+        let entry = &mut self.entries[at];
+        if entry.socket.is_some() || !entry.on || entry.again > now || entry.is_down() {
+            return;
+        }
+        let (device, addrs) = entry.link.begins.bound();
+        let mut opened = Err(std::io::Error::from(std::io::ErrorKind::AddrNotAvailable));
+        for addr in addrs {
+            opened = self.endpoint.add_socket(device, addr);
+            if opened.is_ok() {
+                break;
+            }
+        }
+        match opened {
+            Ok(socket) => {
+                entry.socket = Some(socket);
+                entry.error = None;
+            }
+            Err(error) => entry.failed(now, error.to_string()),
+        }
+    }
+
+    /// Links that want a path of `connection`, taken note of: each must be answered by [`Links::opened`].
+    pub(crate) fn wanted(&mut self, connection: &Connection) -> Vec<SocketId> {
+        let now = clock::now();
+        let used: Vec<_> = connection.paths().iter().filter_map(Path::socket).collect();
+        let mut wanted = Vec::new();
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_usable() && !entry.opening) {
+            let Some(socket) = entry.socket.filter(|socket| !used.contains(socket)) else { continue };
+            if entry.again <= now {
+                entry.opening = true;
+                wanted.push(socket);
+            }
+        }
+        wanted
+    }
+
+    /// What became of a path that was wanted.
+    pub(crate) fn opened(&mut self, socket: SocketId, result: Result<(), String>) {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.socket == Some(socket)) else { return };
+        entry.opening = false;
+        match result {
+            Ok(()) => {
+                entry.error = None;
+                entry.failures = 0;
+            }
+            Err(error) => entry.failed(clock::now(), error),
+        }
+    }
+
+    /// A session is over: what was being opened is not any more.
+    pub(crate) fn forget(&mut self) {
+        let now = clock::now();
+        for entry in &mut self.entries {
+            entry.opening = false;
+            entry.failures = 0;
+            entry.again = now;
+        }
+    }
+
+    /// Makes paths what their links should be: backups or not, and gone if the link is off or its socket was replaced.
+    pub(crate) fn settle(&mut self, connection: &Connection) {
+        let paths = connection.paths();
+        for path in &paths {
+            let Some(socket) = path.socket() else { continue };
+            let entry = self.entries.iter().find(|entry| entry.socket == Some(socket));
+            match entry {
+                Some(entry) if entry.on => {
+                    let wish = if entry.link.backup { PathStatus::Backup } else { PathStatus::Available };
+                    let usable = path.state().is_usable();
+                    if usable && path.status().is_some_and(|(local, _)| local != wish) {
+                        let _ = path.set_status(wish);
+                    }
+                }
+                // Only when another is there does it leave; the last one stays, for it may come back.
+                _ if paths.iter().any(|other| other.id() != path.id() && other.state().is_usable()) => {
+                    let _ = path.close(0);
+                }
+                _ => {}
+            }
+        }
+        self.sweep(&paths);
+    }
+
+    /// Closes sockets that no link and no path has any more.
+    fn sweep(&self, paths: &[Path]) {
+        let first = self.endpoint.sockets().first().map(|first| first.id);
+        for socket in self.endpoint.sockets() {
+            let linked = self.entries.iter().any(|entry| entry.socket == Some(socket.id));
+            let used = paths.iter().any(|path| path.socket() == Some(socket.id));
+            if !linked && !used && Some(socket.id) != first {
+                let _ = self.endpoint.remove_socket(socket.id);
+            }
+        }
+    }
+
+    /// The link of a path.
+    pub(crate) fn of(&self, path: &Path) -> Option<String> {
+        let socket = path.socket()?;
+        self.entries
+            .iter()
+            .find(|entry| entry.socket == Some(socket))
+            .map(|entry| entry.link.name.to_string())
+    }
+
+    /// Makes a link.
+    pub(crate) fn add(&mut self, link: Link) -> Result<(), Refused> {
+        if self.entries.iter().any(|entry| entry.link.same(&link) || entry.link.name == link.name) {
+            return Err(Refused(
+                409,
+                format!("there is a link {} already, or one that begins there", link.name),
+            ));
+        }
+        self.entries.push(Entry::new(link, true));
+        Ok(())
+    }
+
+    /// Takes a link away.
+    pub(crate) fn remove(&mut self, name: &str) -> Result<(), Refused> {
+        let at = self.entries.iter().position(|entry| entry.link.name.as_str() == name);
+        let at = at.ok_or_else(|| Refused(404, format!("there is no link {name}")))?;
+        if self.entries.len() == 1 {
+            return Err(Refused(409, format!("{name} is the last link: add another before, or stop tquicd")));
+        }
+        // Its socket goes when its path has gone.
+        self.entries.remove(at);
+        Ok(())
+    }
+
+    /// Changes a link.
+    pub(crate) fn set(&mut self, name: &str, change: &model::SetLink) -> Result<(), Refused> {
+        let entry = self.entries.iter_mut().find(|entry| entry.link.name.as_str() == name);
+        let entry = entry.ok_or_else(|| Refused(404, format!("there is no link {name}")))?;
+        if let Some(cost) = &change.cost {
+            entry.link.cost = cost.parse().map_err(|why| Refused(400, why))?;
+        }
+        entry.link.backup = change.backup.unwrap_or(entry.link.backup);
+        if let Some(up) = change.up.filter(|up| *up != entry.on) {
+            entry.on = up;
+            entry.again = clock::now();
+            match entry.socket {
+                Some(socket) if up => self.endpoint.link_up(socket),
+                Some(socket) => self.endpoint.link_down(socket),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// For status.
+    pub(crate) fn list(&self, connection: Option<&Connection>) -> Vec<model::Link> {
+        let paths = connection.map(Connection::paths).unwrap_or_default();
+        let link = |entry: &Entry| {
+            let path = paths.iter().find(|path| entry.socket.is_some() && path.socket() == entry.socket);
+            let works = path.is_some_and(|path| path.state().is_usable());
+            let silent = path.and_then(Path::info).is_some_and(|info| info.silent);
+            let state = match (entry.on, entry.is_down() || entry.socket.is_none()) {
+                (false, _) => "off",
+                (_, true) => "down",
+                _ if works && silent => "silent",
+                _ if works => "up",
+                _ => "opening",
+            };
+            let (device, address) = match &entry.link.begins {
+                Begins::Device(device) => (Some(device.clone()), None),
+                Begins::Address(address) => (None, Some(address.to_string())),
+            };
+            model::Link {
+                name: entry.link.name.to_string(),
+                device,
+                address,
+                state: state.into(),
+                cost: entry.link.cost.as_str().into(),
+                backup: entry.link.backup,
+                path: path.map(|path| path.id().0.into()),
+                error: entry.error.clone().filter(|_| !works),
+            }
+        };
+        self.entries.iter().map(link).collect()
+    }
+}
+
+impl Link {
+    /// Whether it is the same link, whatever it costs.
+    fn same(&self, other: &Self) -> bool {
+        self.name == other.name && self.begins == other.begins
+    }
+}
+
+impl Entry {
+    fn new(link: Link, added: bool) -> Self {
+        Self {
+            link,
+            on: true,
+            added,
+            socket: None,
+            seen: None,
+            opening: false,
+            error: None,
+            failures: 0,
+            again: clock::now(),
+        }
+    }
+
+    fn concerns(&self, event: &LinkEvent) -> bool {
+        match &self.link.begins {
+            Begins::Device(device) => *device == event.device,
+            Begins::Address(address) => {
+                let had = self.seen.as_ref().is_some_and(|seen| seen.device == event.device);
+                had || event.addresses.contains(address)
+            }
+        }
+    }
+
+    /// Whether the watcher said that it is not there.
+    fn is_down(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| match &self.link.begins {
+            Begins::Device(_) => !seen.up,
+            Begins::Address(address) => !seen.up || !seen.addresses.contains(address),
+        })
+    }
+
+    fn is_usable(&self) -> bool {
+        self.on && self.socket.is_some() && !self.is_down()
+    }
+
+    fn failed(&mut self, now: Instant, error: String) {
+        let wait = RETRY.0.saturating_mul(1 << self.failures.min(8)).min(RETRY.1);
+        self.failures = self.failures.saturating_add(1);
+        self.again = now + wait;
+        self.error = Some(error);
+    }
+}

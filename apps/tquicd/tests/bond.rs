@@ -1,0 +1,243 @@
+//! Programs through a bond, end to end.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Bond, comes_back, echo, run, socks, until};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tq_control::{Method, model};
+use tquicd::router::links::LinkEvent;
+
+#[test]
+fn a_program_reaches_its_target_over_all_links() {
+    run(async {
+        let target = echo("127.0.0.1:0").await;
+        let bond = Bond::new(3, &[target]).await;
+        let tcp = socks(bond.socks, &target.to_string()).await.unwrap();
+        assert!(comes_back(tcp, 24 << 20).await);
+        let paths: model::Paths = bond.at_router.get("paths").await.unwrap();
+        let mut links: Vec<_> = paths.paths.iter().map(|path| path.link.clone().unwrap()).collect();
+        links.sort();
+        assert_eq!(links, ["wan0", "wan1", "wan2"]);
+        let carried = paths.paths.iter().filter(|path| path.bytes_sent > 100_000).count();
+        assert!(carried >= 2, "a bond uses more than one link: {:?}", paths.paths);
+        let status: model::Status = bond.at_router.get("status").await.unwrap();
+        assert_eq!((status.traffic.bytes_up, status.traffic.bytes_down), (24 << 20, 24 << 20));
+        let status: model::Status = bond.at_server.get("status").await.unwrap();
+        let peer = &status.sessions[0];
+        assert_eq!((peer.tenant.as_str(), peer.device.as_str(), peer.paths), ("acme", "van", 3));
+    });
+}
+
+#[test]
+fn http_connect_and_names_that_the_far_side_resolves() {
+    run(async {
+        let target = echo("127.0.0.1:0").await;
+        let bond = Bond::new(1, &[target]).await;
+        let mut tcp = TcpStream::connect(bond.http).await.unwrap();
+        let ask = format!("CONNECT localhost:{} HTTP/1.1\r\nHost: x\r\n\r\n", target.port());
+        tcp.write_all(ask.as_bytes()).await.unwrap();
+        let mut told = [0; 39];
+        tcp.read_exact(&mut told).await.unwrap();
+        assert_eq!(&told, b"HTTP/1.1 200 Connection established\r\n\r\n");
+        assert!(comes_back(tcp, 100_000).await);
+        let code = socks(bond.socks, "no-such-name.invalid:80").await.unwrap_err();
+        assert_eq!(code, 4);
+    });
+}
+
+#[test]
+fn ipv6_targets() {
+    run(async {
+        if TcpListener::bind("[::1]:0").await.is_err() {
+            eprintln!("skipped: no IPv6 here");
+            return;
+        }
+        let target = echo("[::1]:0").await;
+        let bond = Bond::new(1, &[target]).await;
+        assert!(comes_back(socks(bond.socks, &target.to_string()).await.unwrap(), 100_000).await);
+    });
+}
+
+#[test]
+fn failures_arrive_as_what_they_are() {
+    run(async {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refused = closed.local_addr().unwrap();
+        drop(closed);
+        let forbidden = echo("127.0.0.1:0").await;
+        let bond = Bond::new(1, &[refused]).await;
+        assert_eq!(socks(bond.socks, &refused.to_string()).await.unwrap_err(), 5);
+        for target in [
+            forbidden.to_string(),
+            format!("localhost:{}", forbidden.port()),
+            format!("[::ffff:127.0.0.1]:{}", forbidden.port()),
+            format!("0x7f000001:{}", forbidden.port()),
+            "169.254.169.254:80".into(),
+        ] {
+            assert_eq!(socks(bond.socks, &target).await.unwrap_err(), 2, "{target}");
+        }
+        let stats: model::Stats = bond.at_server.get("stats").await.unwrap();
+        assert_eq!((stats.counters["flow_refused"], stats.counters["flow_denied"]), (1, 5));
+        assert!(stats.counters.len() >= 37, "{}", stats.counters.len());
+    });
+}
+
+#[test]
+fn a_reset_passes_through_both_ways() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bond = Bond::new(1, &[listener.local_addr().unwrap()]).await;
+        let target = listener.local_addr().unwrap().to_string();
+        // The target resets: so does the program's connection.
+        let mut near = socks(bond.socks, &target).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        near.write_all(b"hello").await.unwrap();
+        far.read_exact(&mut [0; 5]).await.unwrap();
+        far.set_zero_linger().unwrap();
+        drop(far);
+        let error = near.read(&mut [0; 1]).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        // The program resets: so does the target's connection.
+        let near = socks(bond.socks, &target).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        far.write_all(b"hello").await.unwrap();
+        near.set_zero_linger().unwrap();
+        drop(near);
+        let error = far.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    });
+}
+
+#[test]
+fn one_direction_may_end_before_the_other() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bond = Bond::new(2, &[listener.local_addr().unwrap()]).await;
+        let mut near = socks(bond.socks, &listener.local_addr().unwrap().to_string()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        far.shutdown().await.unwrap();
+        assert_eq!(near.read(&mut [0; 1]).await.unwrap(), 0);
+        near.write_all(&vec![7; 300_000]).await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, vec![7; 300_000]);
+        until("the flow is over", || async {
+            let status: model::Status = bond.at_router.get("status").await.unwrap();
+            (status.traffic.open == 0).then_some(())
+        })
+        .await;
+    });
+}
+
+#[test]
+fn who_does_not_read_holds_up_nobody_else() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);
+        let bond = Bond::new(2, &[target, fine]).await;
+        let stuck = socks(bond.socks, &target.to_string()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        // More than all the buffers between there and here hold.
+        let flood = tokio::spawn(async move {
+            let block = vec![1; 1 << 20];
+            while far.write_all(&block).await.is_ok() {}
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
+        drop(stuck);
+        flood.abort();
+    });
+}
+
+#[test]
+fn a_link_that_goes_and_comes_back_breaks_nothing() {
+    run(async {
+        let target = echo("127.0.0.1:0").await;
+        let bond = Bond::new(2, &[target]).await;
+        let mut tcp = socks(bond.socks, &target.to_string()).await.unwrap();
+        let event = |up| LinkEvent {
+            device: "lo".into(),
+            index: 1,
+            up,
+            addresses: vec!["127.0.0.2".parse().unwrap()],
+        };
+        let router = bond.router.router().unwrap();
+        for up in [false, true] {
+            router.on_link(&event(up));
+            bond.wait_for_paths(if up { 2 } else { 1 }).await;
+            tcp.write_all(b"still here").await.unwrap();
+            let mut back = [0; 10];
+            tcp.read_exact(&mut back).await.unwrap();
+            assert_eq!(&back, b"still here");
+        }
+    });
+}
+
+#[test]
+fn all_links_may_go_for_a_while() {
+    run(async {
+        let target = echo("127.0.0.1:0").await;
+        let bond = Bond::new(2, &[target]).await;
+        let mut tcp = socks(bond.socks, &target.to_string()).await.unwrap();
+        let set = async |up| {
+            for link in ["links/wan0", "links/wan1"] {
+                let change = model::SetLink { up: Some(up), ..Default::default() };
+                let _: model::Done = bond.at_router.ask(Method::Patch, link, &change).await.unwrap();
+            }
+        };
+        set(false).await;
+        tcp.write_all(b"wait for me").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        set(true).await;
+        let mut back = [0; 11];
+        tcp.read_exact(&mut back).await.unwrap();
+        assert_eq!(&back, b"wait for me");
+        let status: model::Status = bond.at_router.get("status").await.unwrap();
+        assert_eq!(status.session.unwrap().sessions, 1, "it is the same session");
+    });
+}
+
+#[test]
+fn links_and_paths_change_by_command() {
+    run(async {
+        let bond = Bond::new(2, &[]).await;
+        let mut events = bond.at_router.events().await.unwrap();
+        let add =
+            model::AddLink { device: None, address: Some("127.0.0.9".into()), cost: None, backup: true };
+        let _: model::Done = bond.at_router.ask(Method::Post, "links/extra", &add).await.unwrap();
+        bond.wait_for_paths(3).await;
+        let standby = || async {
+            let paths: model::Paths = bond.at_router.get("paths").await.unwrap();
+            let extra = paths.paths.into_iter().find(|path| path.link.as_deref() == Some("extra"));
+            extra.filter(|path| path.status == "standby").map(|path| path.id)
+        };
+        let id = until("a backup", standby).await;
+        let change = model::SetPath { status: "available".into() };
+        let _: model::Done =
+            bond.at_router.ask(Method::Patch, &format!("paths/{id}"), &change).await.unwrap();
+        let _: model::Done = bond.at_router.ask(Method::Delete, "links/extra", &()).await.unwrap();
+        until("no extra path", || async {
+            let paths: model::Paths = bond.at_router.get("paths").await.unwrap();
+            (paths.paths.len() == 2).then_some(())
+        })
+        .await;
+        let mut heard = Vec::new();
+        while let Ok(Ok(Some(event))) = tokio::time::timeout(Duration::from_millis(200), events.next()).await
+        {
+            heard.push(format!("{} {}", event.object, event.event));
+        }
+        assert!(
+            heard.contains(&"link added".to_owned()) && heard.contains(&"path up".to_owned()),
+            "{heard:?}"
+        );
+        for (method, what) in
+            [(Method::Delete, "links/none"), (Method::Delete, "paths/77"), (Method::Get, "x")]
+        {
+            assert!(bond.at_router.ask::<model::Done>(method, what, &()).await.is_err(), "{what}");
+        }
+    });
+}
