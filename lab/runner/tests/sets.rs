@@ -58,7 +58,8 @@ fn the_sum_arrives_over_100_and_10() {
 
 #[test]
 fn the_sum_arrives_over_dsl_and_a_satellite_also_cold() {
-    assert_eq!(short("dsl50-geo20", 5).holds, Some(true));
+    // as long as the file says: 5 s are eight round trips of the satellite, too few for a phase of its controller
+    assert_eq!(short("dsl50-geo20", 30).holds, Some(true));
     assert_eq!(short("dsl50-geo20-cold20", 0).holds, Some(true));
 }
 
