@@ -65,16 +65,50 @@ pub struct Server {
 pub struct Router {
     /// Holds the join token; needed until it has joined.
     pub token_file: Option<PathBuf>,
-    /// Its links, at least one.
+    /// Its links; none: every interface with a default route of its own is one.
     pub links: Vec<Link>,
+    /// Virtual interfaces that may be links all the same, and interfaces that may not, as patterns.
+    pub select: (Vec<String>, Vec<String>),
     /// SOCKS5 listeners.
     pub socks5: Vec<SocketAddr>,
     /// HTTP CONNECT listeners.
     pub http: Vec<SocketAddr>,
-    /// Listeners of TPROXY rules.
-    pub tproxy: Vec<SocketAddr>,
+    /// The local network whose connections are taken.
+    pub lan: Option<Lan>,
     /// Programs' connections at a time, each listener.
     pub max_connections: usize,
+}
+
+/// A local network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lan {
+    /// Its interfaces, at least one.
+    pub interfaces: Vec<String>,
+    /// Where new connections go while there is no session.
+    pub without: Without,
+    /// Which of several daemons on this machine this is.
+    pub instance: u8,
+}
+
+/// Where new connections of the local network go while there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// As if there were no bond.
+    Direct,
+    /// Nowhere.
+    Block,
+}
+
+impl std::str::FromStr for Without {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "direct" => Ok(Self::Direct),
+            "block" => Ok(Self::Block),
+            _ => Err("expected `direct` or `block`".into()),
+        }
+    }
 }
 
 /// A link.
@@ -175,8 +209,8 @@ fn role(raw: raw::File) -> Result<Role, String> {
         }
         (None, None) => Err("has neither [server] nor [router]: add one".into()),
         (Some(server), None) => {
-            if raw.link.is_some() || raw.tcp.is_some() {
-                return Err("[[link]] and [tcp] are for routers, this has [server]".into());
+            if raw.link.is_some() || raw.tcp.is_some() || raw.lan.is_some() {
+                return Err("[[link]], [tcp] and [lan] are for routers, this has [server]".into());
             }
             self::server(server, raw.egress.unwrap_or_default()).map(Role::Server)
         }
@@ -184,7 +218,8 @@ fn role(raw: raw::File) -> Result<Role, String> {
             if raw.egress.is_some() {
                 return Err("[egress] is for servers, this has [router]".into());
             }
-            self::router(router, raw.link.unwrap_or_default(), raw.tcp.unwrap_or_default()).map(Role::Router)
+            let (links, tcp) = (raw.link.unwrap_or_default(), raw.tcp.unwrap_or_default());
+            self::router(router, links, tcp, raw.lan).map(Role::Router)
         }
     }
 }
@@ -215,10 +250,20 @@ fn server(server: raw::Server, egress: raw::Egress) -> Result<Server, String> {
     })
 }
 
-fn router(router: raw::Router, links: Vec<raw::Link>, tcp: raw::Tcp) -> Result<Router, String> {
+fn router(
+    router: raw::Router,
+    links: Vec<raw::Link>,
+    tcp: raw::Tcp,
+    lan: Option<raw::Lan>,
+) -> Result<Router, String> {
     let links: Vec<Link> = links.into_iter().map(link).collect::<Result<_, _>>()?;
-    if links.is_empty() {
-        return Err("has no [[link]]: name at least one".into());
+    let lan = lan.map(|lan| Lan {
+        interfaces: lan.interfaces,
+        without: lan.without.map_or(Without::Direct, |without| without.0),
+        instance: lan.instance,
+    });
+    if lan.as_ref().is_some_and(|lan| lan.interfaces.is_empty()) {
+        return Err("[lan] interfaces is empty: name at least one, or leave [lan] out".into());
     }
     for (i, link) in links.iter().enumerate() {
         if links[..i].iter().any(|other| other.name == link.name || other.begins == link.begins) {
@@ -231,7 +276,8 @@ fn router(router: raw::Router, links: Vec<raw::Link>, tcp: raw::Tcp) -> Result<R
         links,
         socks5: addrs(tcp.socks5),
         http: addrs(tcp.http),
-        tproxy: addrs(tcp.tproxy),
+        lan,
+        select: (router.allow, router.deny),
         max_connections: tcp.max_connections.unwrap_or(1024),
     })
 }
@@ -306,9 +352,13 @@ impl fmt::Display for Config {
                     let backup = if link.backup { ", backup" } else { "" };
                     writeln!(f, "  link {}: {}, {}{backup}", link.name, link.begins, link.cost.as_str())?;
                 }
-                for (word, addrs) in
-                    [("socks5", &router.socks5), ("http", &router.http), ("tproxy", &router.tproxy)]
-                {
+                if router.links.is_empty() {
+                    writeln!(f, "  links: every interface with a default route of its own")?;
+                }
+                if let Some(lan) = &router.lan {
+                    writeln!(f, "  takes the TCP connections of {}", lan.interfaces.join(", "))?;
+                }
+                for (word, addrs) in [("socks5", &router.socks5), ("http", &router.http)] {
                     addrs.iter().try_for_each(|addr| writeln!(f, "  {word} on {addr}"))?;
                 }
                 Ok(())

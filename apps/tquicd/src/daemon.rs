@@ -51,6 +51,7 @@ impl Daemon {
                 let figures = Arc::clone(&api);
                 open(&config, &mut tasks, api, move || figures.metrics()).await?;
                 router.fronts(&mut tasks)?;
+                tasks.spawn(Arc::clone(&router).watch_interfaces());
                 tasks.spawn(Arc::clone(&router).run());
                 Part::Router(router)
             }

@@ -54,7 +54,11 @@ fn what_is_wrong_is_said_with_line_and_key() {
         ("[server]\n", &[":1: [server]: ", "addresses"]),
         ("[sever]\n", &[":1: ", "`sever`", "`server`"]),
         ("", &["neither [server] nor [router]"]),
-        ("[router]\n", &["no [[link]]"]),
+        ("[router]\n[lan]\ninterfaces = []\n", &["[lan] interfaces is empty"]),
+        (
+            "[router]\n[lan]\ninterfaces = [\"lan0\"]\nwithout = \"maybe\"\n",
+            &[":4: without: ", "`direct` or `block`"],
+        ),
         (&format!("{link}cost = \"free\"\n"), &[":4: cost: ", "`flat` or `metered`"]),
         (&format!("{link}address = \"127.0.0.1\"\n"), &["either device or address"]),
         (&format!("{link}[[link]]\ndevice = \"eth0\"\n"), &["[[link]] eth0", "same name"]),
