@@ -13,6 +13,7 @@ use crate::run::{self, Watch, say};
 use crate::setup;
 use crate::summary::Summary;
 
+mod beside;
 mod report;
 
 #[cfg(test)]
@@ -33,14 +34,20 @@ struct Variant {
     several: bool,
 }
 
+impl Variant {
+    const fn new(peer: &'static str, cc: &'static str, several: bool) -> Self {
+        Self { peer, cc, several }
+    }
+}
+
 /// Ours first, over all links and over the first; the kernel's beside it, pinned.
 const VARIANTS: [Variant; 6] = [
-    Variant { peer: "tq", cc: "cubic", several: false },
-    Variant { peer: "tq-one", cc: "cubic", several: true },
-    Variant { peer: "tcp", cc: "cubic", several: false },
-    Variant { peer: "tcp", cc: "bbr", several: false },
-    Variant { peer: "mptcp", cc: "cubic", several: true },
-    Variant { peer: "mptcp", cc: "bbr", several: true },
+    Variant::new("tq", "cubic", false),
+    Variant::new("tq-one", "cubic", true),
+    Variant::new("tcp", "cubic", false),
+    Variant::new("tcp", "bbr", false),
+    Variant::new("mptcp", "cubic", true),
+    Variant::new("mptcp", "bbr", true),
 ];
 
 /// What is read of a run's JSON.
@@ -89,7 +96,16 @@ struct Options {
     filter: Option<String>,
     report: Option<PathBuf>,
     rounds: Option<usize>,
+    /// Ours and MPTCP side by side, without bars.
+    beside: bool,
+    /// The scheduler of ours; its own if none.
+    scheduler: Option<String>,
+    /// How long a warm window is at most when side by side.
+    window: Option<String>,
 }
+
+/// How long a warm window is side by side unless told: long enough for five to be one figure.
+const WINDOW: &str = "8s";
 
 impl Options {
     fn parse(words: &[&str]) -> Result<Self> {
@@ -98,13 +114,20 @@ impl Options {
         while let Some(&word) = words.next() {
             match word {
                 "--report" => options.report = Some(words.next().context("--report FILE")?.into()),
+                "--beside" => options.beside = true,
+                "--scheduler" => {
+                    options.scheduler = Some((*words.next().context("--scheduler NAME")?).to_owned())
+                }
+                "--window" => options.window = Some((*words.next().context("--window TIME")?).to_owned()),
                 "--rounds" => {
                     let number =
                         words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
                     options.rounds = Some(number.context("--rounds N: a whole number above 0")?);
                 }
                 _ if word.starts_with('-') => {
-                    bail!("`{word}`: lab takes FILTER, --report FILE and --rounds N")
+                    bail!(
+                        "`{word}`: lab takes FILTER, --report FILE, --rounds N, --beside, --scheduler NAME, --window TIME"
+                    )
                 }
                 _ if options.filter.is_none() => options.filter = Some(word.to_owned()),
                 _ => bail!("`{word}`: one FILTER is enough"),
@@ -126,7 +149,8 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
     collect(&folder, &mut files)?;
     let wanted = |file: &PathBuf| {
         let name = file.strip_prefix(&folder).unwrap_or(file).to_string_lossy();
-        options.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()))
+        let own = if options.beside { Some("bonding/") } else { None };
+        options.filter.as_deref().or(own).is_none_or(|filter| name.contains(filter))
     };
     files.retain(wanted);
     ensure!(!files.is_empty(), "no scenario's path has {:?} in it", options.filter.unwrap_or_default());
@@ -135,11 +159,14 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
     let watch = Watch::start();
     let mut results = Vec::new();
     for file in &files {
-        let result = play(&tool, file, rounds)?;
+        let result = play(&tool, file, rounds, &options)?;
         result.tell();
         results.push(result);
     }
     say(&format!("lab: {} scenarios took {:.0} s", files.len(), watch.elapsed().as_secs_f64()));
+    if options.beside {
+        return beside::tell(&results, rounds, options.report.as_deref());
+    }
     if let Some(path) = &options.report {
         report::write(path, &results, rounds)?;
     }
@@ -165,6 +192,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 #[derive(Clone, Debug, Serialize)]
 struct Scenario {
     file: String,
+    /// Whether all links are the same.
+    alike: bool,
     /// Why it was not played.
     skipped: Option<String>,
     variants: Vec<Outcome>,
@@ -199,19 +228,21 @@ struct Verdict {
 }
 
 /// All transports in turn, round after round, so that whatever the machine does meanwhile happens to all of them.
-fn play(tool: &Path, file: &Path, rounds: usize) -> Result<Scenario> {
+fn play(tool: &Path, file: &Path, rounds: usize, options: &Options) -> Result<Scenario> {
     let text = fs::read_to_string(file)?;
     let links = text.lines().filter(|line| line.trim() == "[[link]]").count();
-    let variants: Vec<_> = VARIANTS.into_iter().filter(|variant| links > 1 || !variant.several).collect();
+    let all: &[Variant] = if options.beside { &beside::VARIANTS } else { &VARIANTS };
+    let variants: Vec<_> = all.iter().copied().filter(|variant| links > 1 || !variant.several).collect();
     let name = file.strip_prefix(run::root()).unwrap_or(file).display().to_string();
     say(&format!("{name}: {rounds} rounds of {} transports", variants.len()));
     let mut runs: Vec<(Vec<Run>, Vec<Run>)> = vec![Default::default(); variants.len()];
     for _ in 0..rounds {
         for (variant, (valid, invalid)) in variants.iter().zip(&mut runs) {
             for _ in 0..=AGAIN {
-                match once(tool, file, *variant)? {
+                match once(tool, file, *variant, options)? {
                     Ended::Cannot(why) => {
-                        return Ok(Scenario { file: name, skipped: Some(why), variants: Vec::new() });
+                        let (skipped, variants) = (Some(why), Vec::new());
+                        return Ok(Scenario { file: name, alike: false, skipped, variants });
                     }
                     Ended::Invalid(run) => invalid.push(run),
                     Ended::Valid(run) => {
@@ -224,15 +255,21 @@ fn play(tool: &Path, file: &Path, rounds: usize) -> Result<Scenario> {
     }
     let variants =
         variants.iter().zip(runs).map(|(variant, (valid, invalid))| sum(*variant, &valid, &invalid));
-    Ok(Scenario { file: name, skipped: None, variants: variants.collect() })
+    Ok(Scenario { file: name, alike: beside::alike(&text), skipped: None, variants: variants.collect() })
 }
 
 /// One run, in a lab of our own.
-fn once(tool: &Path, file: &Path, variant: Variant) -> Result<Ended> {
+fn once(tool: &Path, file: &Path, variant: Variant, options: &Options) -> Result<Ended> {
     // What an interrupted run has left.
     run::quietly(Command::new(tool).args(["down", "--lab", "xtask"]));
     let mut command = Command::new(tool);
     command.args(["run", "--lab", "xtask", "--json", "--peer", variant.peer, "--cc", variant.cc]).arg(file);
+    if let Some(scheduler) = options.scheduler.as_ref().filter(|_| variant.peer.starts_with("tq")) {
+        command.args(["--scheduler", scheduler]);
+    }
+    if options.beside {
+        command.args(["--window", options.window.as_deref().unwrap_or(WINDOW)]);
+    }
     let output = command.stdin(Stdio::null()).output().context("cannot start tq-netlab")?;
     let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     match output.status.code() {
@@ -333,7 +370,7 @@ pub(crate) fn smoke() -> Summary {
     say("lab: three transports over two links");
     let mut sum = Summary::default();
     for variant in [VARIANTS[0], VARIANTS[2], VARIANTS[4]] {
-        let ended = once(&tool, &file, variant);
+        let ended = once(&tool, &file, variant, &Options::default());
         let (word, text) = match &ended {
             Ok(Ended::Valid(run)) if run.verdict == "pass" => ("pass", String::new()),
             Ok(Ended::Valid(run)) => ("fail", run.reasons.join("; ")),

@@ -27,6 +27,8 @@ cargo xtask COMMAND
   lab [FILTER] [--report FILE] [--rounds N]
                      scenarios whose path has FILTER in it, in network namespaces beside kernel TCP and MPTCP: medians of
                      5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
+  lab --beside [FILTER] [--scheduler NAME] [--window 8s] [--report FILE] [--rounds N]
+                     the table of bonding over the kernel's MPTCP with the same controllers: who carries more
   compliance [--write]
                      MUSTs of RFC 9000, 9001, 9002 and the multipath draft without owner or test, and counts; --write
                      renews docs/compliance.md and docs/multipath-compliance.md

@@ -114,7 +114,7 @@ pub(crate) struct ClientOptions {
 /// Transport settings worth trying, of this end.
 #[derive(Args, Clone)]
 pub(crate) struct Tuning {
-    /// Congestion control: cubic, newreno or bbr.
+    /// Congestion control: cubic, newreno, bbr, auto or olia.
     #[arg(long, value_name = "NAME", default_value = "cubic", value_parser = algorithm)]
     cc: Algorithm,
     /// Largest UDP payload to try, bytes: 1472 for Ethernet over IPv4, 8952 for jumbo frames.
@@ -161,7 +161,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
-    name.parse().map_err(|_| "known are cubic, newreno and bbr".into())
+    name.parse().map_err(|_| "known are cubic, newreno, bbr, auto and olia".into())
 }
 
 fn scheduler(name: &str) -> Result<Scheduler, String> {

@@ -120,6 +120,9 @@ struct Run {
     /// Instead of the file's traffic and bars: one download for so long, such as 30s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     download: Option<std::time::Duration>,
+    /// Without the file's bars, and a warm window is at most so long, such as 8s.
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "download")]
+    window: Option<std::time::Duration>,
     /// Also with more links or rate than the lab can be trusted with.
     #[arg(long)]
     any_rate: bool,
@@ -172,8 +175,9 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
                 tell(lab, Request::Change { link: link.clone(), direction, change })?;
             }
         }
-        Command::Run(Run { up, peer, cc, scheduler, link, download, any_rate, json }) => {
-            let options = run::Options { peer, cc, scheduler, seed: up.seed, link, download, any_rate };
+        Command::Run(Run { up, peer, cc, scheduler, link, download, window, any_rate, json }) => {
+            let options =
+                run::Options { peer, cc, scheduler, seed: up.seed, link, download, window, any_rate };
             let report = run::run(lab, &up.file, &options)?;
             say(&if json { serde_json::to_string(&report)? } else { tell_run(&report) })?;
             return Ok(match report.verdict {

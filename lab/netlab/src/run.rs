@@ -10,7 +10,7 @@ use serde::Serialize;
 use tq::quic::sched::Kind as Scheduler;
 use tq_linkmodel::{Direction, Duration, Instant};
 use tq_packet::Namespace;
-use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario};
+use tq_scenario::{Action, Cc, Flow, Kind, Metric, Scenario, Window};
 use tq_udp::Clock;
 
 use crate::bars::{Facts, Figures, Judged, Measured};
@@ -62,6 +62,8 @@ pub struct Options {
     pub link: Option<String>,
     /// Instead of the scenario's traffic and bars: one download for so long.
     pub download: Option<Duration>,
+    /// Without bars, and a warm window is at most so long: to put transports side by side.
+    pub window: Option<Duration>,
     /// Also what is beyond the lab's budget.
     pub any_rate: bool,
 }
@@ -184,6 +186,13 @@ fn adapted(file: &Path, options: &Options) -> Result<Scenario> {
     let mut scenario = tq_scenario::load(file)?;
     if let Some(time) = options.download {
         scenario.make_download(time);
+    }
+    if let Some(most) = options.window {
+        scenario.bars.clear();
+        if let Window::Warm { from, length } = &mut scenario.measure.window {
+            *length = most.min(*length);
+            scenario.time = scenario.time.min(*from + *length);
+        }
     }
     Ok(scenario)
 }

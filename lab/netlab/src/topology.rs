@@ -18,7 +18,7 @@ use crate::names::{self, Host, LabName};
 mod tests;
 
 /// The settings of each host's kernel, below `/proc/sys/net`.
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("ipv4/ip_forward", "1"),
     ("ipv4/conf/all/rp_filter", "0"),
     ("ipv4/conf/default/rp_filter", "0"),
@@ -29,6 +29,9 @@ const SETTINGS: [(&str, &str); 8] = [
     // No chatter of the kernel's own on the links.
     ("ipv6/conf/default/accept_ra", "0"),
     ("ipv6/conf/default/addr_gen_mode", "1"),
+    // Buffers of TCP and MPTCP may grow to 64 MB: unlike links need more than the usual six.
+    ("ipv4/tcp_rmem", "4096 131072 67108864"),
+    ("ipv4/tcp_wmem", "4096 65536 67108864"),
 ];
 
 /// The `ip -batch` lines for each host of a lab with `links` links. Wires first: their other ends lie in other hosts.

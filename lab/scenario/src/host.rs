@@ -102,6 +102,8 @@ pub struct Host {
     pub ecn: Option<bool>,
     /// Whether packets are paced.
     pub pacing: Option<bool>,
+    /// Whether controllers whose window falls with losses keep their queue short.
+    pub governor: Option<bool>,
     /// Whether larger packets are tried (DPLPMTUD).
     pub mtu_discovery: Option<bool>,
     /// The grain of the host's timers.

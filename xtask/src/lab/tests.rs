@@ -32,6 +32,25 @@ fn without_a_valid_run_there_is_nothing_to_say() {
 }
 
 #[test]
+fn side_by_side_has_a_scheduler_and_a_window() {
+    let options = Options::parse(&["--beside", "--scheduler", "minrtt", "--window", "4s"]).unwrap();
+    assert!(options.beside && options.filter.is_none());
+    assert_eq!((options.scheduler.as_deref(), options.window.as_deref()), (Some("minrtt"), Some("4s")));
+    assert!(Options::parse(&["--window"]).is_err());
+}
+
+#[test]
+fn links_are_alike_if_only_their_names_differ() {
+    let two = |rtt: &str| {
+        format!(
+            "time = \"1s\"\n[[link]]\nname = \"a\"\nrtt = \"5ms\"\n\n[[link]]\nname = \"b\"\nrtt = \"{rtt}\"\n\n[[traffic]]\nkind = \"bulk\"\n"
+        )
+    };
+    assert!(beside::alike(&two("5ms")));
+    assert!(!beside::alike(&two("6ms")));
+}
+
+#[test]
 fn options_are_told_apart_from_the_filter() {
     let options = Options::parse(&["single/", "--report", "lab.json", "--rounds", "7"]).unwrap();
     assert_eq!((options.filter.as_deref(), options.rounds), (Some("single/"), Some(7)));

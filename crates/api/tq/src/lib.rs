@@ -95,10 +95,11 @@ pub use stats::{ConnectionStats, EndpointStats};
 
 pub use tq_event as event;
 pub use tq_quic as quic;
+pub use tq_quic::event::GuardAction;
 pub use tq_quic::handshake::PeerIdentity;
-pub use tq_quic::sched::{Cause as HealthCause, Health as PathHealth};
+pub use tq_quic::sched::{BondState, Cause as HealthCause, Health as PathHealth};
 pub use tq_quic::{
-    ClosePathError, EarlyData, EndpointConfig, PathEvent, PathInfo, PathState, PathStats,
+    ClosePathError, EarlyData, EndpointConfig, PathEvent, PathInfo, PathPolicy, PathState, PathStats,
     Status as PathStatus, StreamConfig, WindowBudget,
 };
 pub use tq_tls as tls;

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast};
 use tq_quic::SendDatagramError as CoreDatagramError;
 use tq_quic::sched::Kind;
-use tq_quic::{ClosePathError, PathEvent, PathInfo, PathState, PathStats, Status};
+use tq_quic::{ClosePathError, PathEvent, PathInfo, PathPolicy, PathState, PathStats, Status};
 use tq_udp::Clock;
 use tq_wire::{Code, PathId};
 
@@ -243,6 +243,20 @@ impl Path {
             let now = state.at(Clock::now());
             state.core.set_path_status(now, self.id, status)
         })
+    }
+
+    /// What this end thinks of sending on it; `None` once nothing is left of it.
+    pub fn policy(&self) -> Option<PathPolicy> {
+        self.info().map(|info| info.policy)
+    }
+
+    /// Says what this end thinks of sending on it: cost, weight, the most it may take. Either end may, for its own
+    /// direction; the peer is not told. It takes effect at once and stays for as long as the path does.
+    ///
+    /// # Errors
+    /// It is abandoned.
+    pub fn set_policy(&self, policy: PathPolicy) -> Result<(), ClosePathError> {
+        self.connection.shared().act(|state| state.core.set_path_policy(self.id, policy))
     }
 
     /// Its numbers; `None` once nothing is left of it.

@@ -224,6 +224,20 @@ fn a_backup_rests_until_it_is_needed() {
 }
 
 #[test]
+fn a_policy_holds_a_path_back() {
+    run(async {
+        let rig = Rig::new(2).await;
+        let second = rig.server.path(PathId(1));
+        let mut policy = second.policy().unwrap();
+        policy.max_rate = Some(10_000);
+        second.set_policy(policy).unwrap();
+        let before = second.stats().unwrap().bytes_sent;
+        transfer(&rig.server, &rig.client, 8 << 20, async || ()).await;
+        assert!(second.stats().unwrap().bytes_sent - before < 1 << 20, "{:?}", second.stats());
+    });
+}
+
+#[test]
 fn a_ping_is_answered_on_its_path() {
     run(async {
         let rig = Rig::new(2).await;

@@ -43,6 +43,10 @@ impl Ranges {
                 new
             }
             _ => {
+                if self.runs.capacity() == 0 {
+                    // one run is what most have
+                    self.runs.reserve_exact(1);
+                }
                 self.runs.push_back(range);
                 true
             }

@@ -92,6 +92,11 @@ pub trait Crypto: Send + Sync {
     fn packet_key(&self, suite: Suite, key: &[u8], iv: [u8; 12]) -> Box<dyn PacketKey>;
     /// A header protection key; `key` has the suite's length.
     fn header_key(&self, suite: Suite, key: &[u8]) -> Box<dyn HeaderKey>;
+    /// A header protection key of Initial packets (AES-128). It masks a few packets of handshakes of which many may be half
+    /// open: better small than fast.
+    fn initial_header_key(&self, key: &[u8; 16]) -> Box<dyn HeaderKey> {
+        self.header_key(Suite::Aes128Gcm, key)
+    }
 }
 
 /// A source of unpredictable bytes (a simulator's may be seeded).

@@ -89,7 +89,12 @@ impl InitialSecret {
         let label = if sender.is_client() { "client in" } else { "server in" };
         let mut own = [0; 32];
         expand_label(crypto, Hash::Sha256, &self.secret, label, &mut own);
-        directional_keys(crypto, self.version, Suite::Aes128Gcm, &own)
+        let mut hp = [0; 16];
+        expand_label(crypto, Hash::Sha256, &own, labels(self.version).hp, &mut hp);
+        DirectionalKeys {
+            header: crypto.initial_header_key(&hp),
+            packet: packet_key(crypto, self.version, Suite::Aes128Gcm, &own),
+        }
     }
 }
 

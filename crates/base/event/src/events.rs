@@ -11,9 +11,9 @@ use core::time::Duration;
 use crate::json::Object;
 use crate::qlog::{Field, put_parameters, put_space, put_timer, put_versions};
 use crate::{
-    BufferReason, CloseCode, CloseTrigger, CongestionState, ConnectionState, DropReason, EcnState, FrameInfo,
-    Initiator, KeyKind, KeyTrigger, LossTrigger, Parameter, PathState, ReceivedTrigger, SentTrigger, Space,
-    StreamSide, StreamState, TimerChange, TimerKind,
+    BondState, BufferReason, CloseCode, CloseTrigger, CongestionState, ConnectionState, DropReason, EcnState,
+    FrameInfo, GuardAction, Initiator, KeyKind, KeyTrigger, LossTrigger, Parameter, PathState,
+    ReceivedTrigger, SentTrigger, Space, StreamSide, StreamState, TimerChange, TimerKind,
 };
 
 macro_rules! events {
@@ -380,6 +380,20 @@ events! {
     "tquic:path_state_updated" PathStateUpdated on path {
         /// Now.
         state: PathState => "new",
+    }
+
+    /// What the paths are together changed.
+    "tquic:bond_state_updated" BondStateUpdated {
+        /// Before.
+        old: BondState => "old",
+        /// Now.
+        new: BondState => "new",
+    }
+
+    /// The guard of the bond did something with a path.
+    "tquic:path_guarded" PathGuarded on path {
+        /// What.
+        action: GuardAction => "action",
     }
 
     /// The constants of loss recovery and congestion control.

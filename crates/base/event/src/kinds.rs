@@ -244,6 +244,36 @@ named! {
         Receiving = "receiving",
     }
 
+    /// What the paths of a connection are together.
+    enum BondState {
+        /// One path is wanted.
+        SinglePath = "single_path",
+        /// Several are wanted, fewer than two carry data.
+        Pending = "pending",
+        /// Two or more carry data.
+        Bonded = "bonded",
+        /// One that is wanted is in trouble.
+        Degraded = "degraded",
+    }
+
+    /// What the guard of the bond did with a path.
+    enum GuardAction {
+        /// Out of bulk service: it cost others more than it brought.
+        HeldHarm = "held_harm",
+        /// Out of bulk service: all together brought less than the best alone could.
+        HeldFloor = "held_floor",
+        /// Out of bulk service: an experiment without it went better.
+        HeldTrial = "held_trial",
+        /// An experiment does without it for a while.
+        TrialBegun = "trial_begun",
+        /// The experiment's window is over.
+        TrialEnded = "trial_ended",
+        /// A train of copies was sent to see what it delivers under load.
+        Probed = "probed",
+        /// Back in service, on probation.
+        Admitted = "admitted",
+    }
+
     /// State and local health of a path, as one word.
     enum PathState {
         /// Its address is being validated.

@@ -33,7 +33,7 @@ pub use connection::{
 pub use datagram::SendDatagramError;
 pub use endpoint::{Endpoint, Handle, Incoming, Route};
 pub use error::{ConnectionError, TransportError};
-pub use path::{PathState, Status};
+pub use path::{PathPolicy, PathState, Status};
 pub use stream::{ClosedStream, ReadError, StreamConfig, StreamEvent, WindowBudget, WriteError};
 pub use tx::TRANSMIT_BUFFER;
 

@@ -11,7 +11,7 @@ use pair::flow::Flow;
 use pair::multi::{connected, delay, info, link, open, pair as paths_pair, paths};
 use tq_quic::sched::Kind;
 use tq_quic::time::Duration;
-use tq_quic::wire::{PathId, Side};
+use tq_quic::wire::{Code, PathId, Side};
 use tq_quic::{
     ClosePathError, ConnectionError, Event, OpenPathError, PathEvent, PathState, Status, TransportConfig,
 };
@@ -253,6 +253,25 @@ fn a_path_that_never_answers_fails_after_three_seconds_and_its_id_is_spent() {
 }
 
 #[test]
+fn a_client_whose_last_path_never_answers_ends_for_want_of_one() {
+    let mut pair = paths_pair(2);
+    let (client, server) = pair.connected();
+    pair.pass(200 * MS);
+    pair.link = Box::new(|flying| flying.from != link(1) && flying.to != link(1));
+    open(&mut pair, client, 1);
+    let now = pair.now;
+    pair.client(client).close_path(now, PathId::ZERO, 0).expect("one is left, as far as anybody knows");
+    pair.pass(10 * SECOND);
+    let error = pair.client.closed(client).expect("it is over");
+    assert!(
+        matches!(error, ConnectionError::Violation(error) if error.code == Code::NO_VIABLE_PATH),
+        "{error}"
+    );
+    // the server knows of the end of path 0 alone, and is left to its patience
+    assert!(pair.server.closed(server).is_none_or(|error| *error == ConnectionError::IdleTimeout));
+}
+
+#[test]
 fn a_path_of_600_ms_validates() {
     let mut pair = paths_pair(2);
     delay(&mut pair, 1, 300 * MS);
@@ -431,7 +450,10 @@ fn a_message_goes_on_the_path_it_is_for() {
 
 #[test]
 fn a_server_answers_on_the_address_each_path_leads_to() {
-    let mut pair = paths_pair(2);
+    let mut config = paths(2);
+    config.scheduler = Kind::RoundRobin;
+    let mut pair = Pair::new(config.clone(), config);
+    pair.client.others = vec![link(1)];
     let second: SocketAddr = "192.0.2.3:443".parse().expect("an address");
     pair.server.others = vec![second];
     let (client, server) = pair.connected();

@@ -300,7 +300,7 @@ fn a_reset_needs_no_state_for_ids_of_any_length() {
         let mut raw = server(config.clone());
         raw.hello(params());
         raw.send(Level::Handshake, &crypto(0, &plain::message(plain::FINISHED, b"")));
-        let packets = raw.packets();
+        let packets = raw.packets_with_acks();
         let frames = packets.iter().flat_map(Packet::frames);
         let ids: Vec<NewConnectionId> =
             frames.filter_map(|f| if let Frame::NewConnectionId(f) = f { Some(f) } else { None }).collect();

@@ -2,9 +2,12 @@
 
 mod pair;
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use pair::flow::Flow;
 use pair::multi::{delay, link, paths};
-use pair::{Pair, Policy};
+use pair::{Flying, Pair, Policy};
 use tq_quic::time::Duration;
 use tq_quic::wire::{PathId, Side};
 use tq_quic::{Event, Handle, Local, RaceError};
@@ -62,6 +65,47 @@ fn a_dead_first_link_costs_only_the_spacing() {
     let (socket, took) = winner(&mut pair, client);
     assert_eq!(socket, 1);
     assert!(took < 60 * MS, "{took:?}");
+}
+
+#[test]
+fn a_link_that_carries_only_upwards_wins_nothing() {
+    for dead in [vec![0], vec![0, 1], vec![1]] {
+        let (mut pair, client) = racing(3);
+        let theirs = dead.clone();
+        pair.link = Box::new(move |flying| theirs.iter().all(|n| flying.to != link(*n)));
+        let (socket, took) = winner(&mut pair, client);
+        assert!(!dead.contains(&(socket as usize)), "{dead:?}: {socket}");
+        assert!(took < 100 * MS, "{took:?}");
+        let server = pair.server.accepted.pop_front().expect("accepted");
+        assert_eq!(pair.server(server).remote(), link(socket as usize));
+        pair.link = Box::new(|_| true);
+        let mut flow = Flow::over(&mut pair, (client, server), Side::Server, 1 << 20);
+        flow.run(&mut pair, Duration::from_secs(10));
+    }
+}
+
+/// Replayed from elsewhere, an Initial earns no more than the first one did, once for each address, and moves nothing.
+#[test]
+fn a_replayed_initial_gets_three_times_its_bytes_at_most_and_steals_no_handshake() {
+    let mut pair = Pair::new(paths(2), paths(2));
+    let client = pair.connect();
+    let (got, thief) = (Rc::new(Cell::new(0)), link(3));
+    let count = Rc::clone(&got);
+    pair.link = Box::new(move |flying| {
+        if flying.to == thief {
+            count.set(count.get() + flying.bytes.len());
+        }
+        flying.to != thief
+    });
+    pair.flush();
+    let first: Vec<_> = pair.flying.values().cloned().collect();
+    let sent: usize = first.iter().map(|flying| flying.bytes.len()).sum();
+    for _ in 0..20 {
+        first.iter().for_each(|flying| pair.inject(Flying { from: thief, ..flying.clone() }));
+    }
+    let (socket, _) = winner(&mut pair, client);
+    assert_eq!(socket, 0);
+    assert!(got.get() > 0 && got.get() <= 3 * sent, "{} of {sent}", got.get());
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct Host {
     kernel: Kernel,
     /// What was applied.
     plan: Option<Plan>,
+    /// Whether new connections come to the TUN interface.
+    capturing: bool,
 }
 
 impl Host {
@@ -66,7 +68,7 @@ impl Host {
         let name = format!("net-{}-{:x}.undo", options.index, kernel.namespace()?);
         let journal = Journal::open(&options.folder, &name)?;
         let nft = options.nft.clone();
-        let mut host = Self { index: options.index, nft, journal, kernel, plan: None };
+        let mut host = Self { index: options.index, nft, journal, kernel, plan: None, capturing: false };
         host.undo()?;
         Ok(host)
     }
@@ -90,7 +92,45 @@ impl Host {
             }
         }
         self.plan = Some(plan.clone());
+        self.capturing = true;
         Ok(())
+    }
+
+    /// Makes again what somebody has removed meanwhile: other programs flush rules, routes and nft when they restart. Also
+    /// what an interface needs that came later. Sysctls that somebody has set differently stay so. What was made again,
+    /// as commands to read; nothing, if all is well. To be called now and then.
+    ///
+    /// # Errors
+    /// As [`Host::apply`]; what was there stays.
+    pub fn repair(&mut self) -> Result<Vec<String>, SetupError> {
+        let Some(plan) = &self.plan else { return Ok(Vec::new()) };
+        let known = self.journal.entries()?;
+        let sysctl_known =
+            |key: &str| known.iter().any(|undo| matches!(undo, Undo::Sysctl { key: k, .. } if k == key));
+        let paused: Vec<Step> = if self.capturing {
+            Vec::new()
+        } else {
+            plan.tunnel_routes(self.index).map(Step::Route).collect()
+        };
+        let mut steps = plan.steps(self.index, &kernel::sysctl);
+        steps.retain(|step| match step {
+            Step::Sysctl { key, .. } | Step::Keep { key, .. } => !sysctl_known(key),
+            other => !paused.contains(other),
+        });
+        let mut steps = self.kernel.missing(steps, &plan.own(self.index))?;
+        if steps
+            .iter()
+            .any(|step| matches!(step, Step::Nft { table, .. } if nft::is_there(self.nft.as_deref(), table)))
+        {
+            steps.retain(|step| !matches!(step, Step::Nft { .. }));
+        }
+        for step in &steps {
+            if !known.contains(&step.undo()) {
+                self.note(step)?;
+            }
+            self.make(step)?;
+        }
+        Ok(steps.iter().map(|step| step.to_string().lines().next().unwrap_or_default().to_owned()).collect())
     }
 
     /// Whether new connections of the local network come to the TUN interface (as after [`Host::apply`]); if not, they
@@ -107,6 +147,7 @@ impl Host {
                 self.kernel.undo(&Undo::Route(route), None)?;
             }
         }
+        self.capturing = on;
         Ok(())
     }
 
@@ -115,7 +156,7 @@ impl Host {
     /// # Errors
     /// [`SetupError::Left`]: what could not be taken back, and stays in the journal for the next attempt.
     pub fn undo(&mut self) -> Result<(), SetupError> {
-        self.plan = None;
+        (self.plan, self.capturing) = (None, false);
         let mut left = Vec::new();
         for undo in self.journal.entries()?.into_iter().rev() {
             if let Err(error) = self.kernel.undo(&undo, self.nft.as_deref()) {

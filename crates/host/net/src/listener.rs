@@ -10,7 +10,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::host::SetupError;
-use crate::sys;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -47,7 +46,7 @@ impl Listener {
             let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
             let address: SocketAddr = if v6 {
                 socket.set_only_v6(true)?;
-                sys::transparent_v6(&socket)?;
+                socket.set_ip_transparent_v6(true)?;
                 (Ipv6Addr::LOCALHOST, 0).into()
             } else {
                 socket.set_ip_transparent_v4(true)?;

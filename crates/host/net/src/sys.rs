@@ -16,8 +16,7 @@ mod tests;
 /// Bytes of an interface's name in the kernel, its end included.
 pub(crate) const NAME: usize = libc::IFNAMSIZ;
 
-/// Options that `libc` lacks, from `linux/in6.h` and `asm-generic/socket.h`.
-const IPV6_TRANSPARENT: i32 = 75;
+/// An option that `libc` lacks, from `asm-generic/socket.h`.
 const SO_NETNS_COOKIE: i32 = 71;
 
 /// The result of a system call that answers -1 on failure, repeated while a signal interrupts it.
@@ -57,6 +56,11 @@ pub(crate) fn netlink(groups: u32) -> io::Result<OwnedFd> {
     // SAFETY: the descriptor is open; the address lives on the stack and `len` is its size.
     call(|| unsafe { libc::bind(raw, (&raw const address).cast(), len) as isize })?;
     Ok(fd)
+}
+
+/// Joins a multicast group beyond the 32 that a mask has.
+pub(crate) fn join(fd: &impl AsFd, group: u32) -> io::Result<()> {
+    set(fd, libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, &group)
 }
 
 /// Asks for more room for what was not read yet: what the kernel grants at least, more with CAP_NET_ADMIN.
@@ -172,11 +176,6 @@ pub(crate) fn write(fd: &impl AsFd, packet: &[u8]) -> io::Result<()> {
     let raw = fd.as_fd().as_raw_fd();
     // SAFETY: the descriptor is borrowed; the kernel only reads `packet`.
     call(|| unsafe { libc::write(raw, packet.as_ptr().cast(), packet.len()) }).map(drop)
-}
-
-/// Lets a socket of IPv6 have addresses that are not this machine's.
-pub(crate) fn transparent_v6(fd: &impl AsFd) -> io::Result<()> {
-    set(fd, libc::SOL_IPV6, IPV6_TRANSPARENT, &1_i32)
 }
 
 /// Lets a descriptor be awaited.

@@ -40,6 +40,9 @@ impl Tun {
             Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
                 trouble("the kernel has no /dev/net/tun: load the module tun (modprobe tun)")
             }
+            Some(libc::EACCES) => trouble(
+                "this user may not open /dev/net/tun: make its mode 0666, as most systems do, or run as root",
+            ),
             Some(libc::EBUSY | libc::EEXIST) => trouble("an interface of that name exists: choose another"),
             _ => SetupError::system(format!("make TUN interface {name}"), error),
         })?;

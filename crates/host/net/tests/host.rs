@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use common::{Net, block, runs, says};
 use tq_net::host::{Host, Options, Plan, SetupError, Without, preview};
+use tq_net::intake::Settings;
 use tq_net::listener::Listener;
 use tq_net::tun::Tun;
 
 /// Set for a process that is to be killed: its folder.
 const HOLD: &str = "TQ_NET_TEST_HOLD";
+/// Set if it is to use an interface that is there: in some places only root may open /dev/net/tun.
+const WITHOUT: &str = "TQ_NET_TEST_WITHOUT_TUN";
 
 fn plan() -> Plan {
     Plan {
@@ -118,6 +121,13 @@ fn the_process_that_is_killed() {
     block(async {
         let options = Options { folder: PathBuf::from(folder), ..Options::default() };
         println!("begins");
+        if std::env::var_os(WITHOUT).is_some() {
+            let mut host = Host::open(&options).unwrap();
+            let _listeners = (Listener::bind(false).unwrap(), Listener::bind(true).unwrap());
+            host.apply(&plan()).unwrap();
+            println!("ready");
+            std::future::pending::<()>().await;
+        }
         let _held = applied(&options);
         println!("ready");
         std::future::pending::<()>().await;
@@ -127,6 +137,7 @@ fn the_process_that_is_killed() {
 #[test]
 fn after_a_kill_the_next_start_puts_everything_back() {
     let Some(net) = router() else { return };
+    net.commands(&["ip route add default via 10.1.0.9"]);
     let (before, options) = (state(&net), options("kill"));
     // Some die while they change things, the last when all is done.
     for wait in [Some(0), Some(1), Some(2), Some(4), Some(6), Some(9), Some(13), Some(20), None] {
@@ -143,6 +154,8 @@ fn after_a_kill_the_next_start_puts_everything_back() {
             }
             child.kill().unwrap();
             child.wait().unwrap();
+            // Nobody is there to take connections, so they are not led anywhere.
+            assert!(says("ip route get 198.51.100.1 mark 2").contains("via 10.1.0.9"));
             drop(Host::open(&options).unwrap());
         });
         assert_eq!(state(&net), before, "killed after {wait:?} ms");
@@ -157,6 +170,8 @@ fn a_dry_run_shows_everything_and_changes_nothing() {
     let text = net.run(|| preview(&options, &plan()).unwrap());
     assert_eq!(state(&net), before);
     assert!(!options.folder.exists());
+    let settings = Settings { lan: vec!["lan0".into()], ..Settings::default() };
+    assert_eq!(net.run(|| settings.preview(&options).unwrap()).lines().count(), text.lines().count());
     for part in [
         "ip tuntap add dev tq0 mode tun",
         "sysctl -w net/ipv4/conf/lan0/forwarding=1",
@@ -269,5 +284,94 @@ fn while_nobody_takes_connections_they_go_as_the_plan_says() {
             }
         });
     });
+    std::fs::remove_dir_all(options.folder).unwrap();
+}
+
+#[test]
+fn what_others_flush_is_made_again_but_not_what_they_set() {
+    let Some(net) = router() else { return };
+    let (before, options) = (state(&net), options("repair"));
+    net.run(|| {
+        block(async {
+            let (mut host, _tun, _v4, _v6) = applied(&options);
+            let during = state(&net);
+            assert!(host.repair().unwrap().is_empty());
+            let all =
+                ["ip rule del priority 10010", "ip -6 route flush table 100", "ip route flush table 101"];
+            for line in all.into_iter().chain(["nft delete table inet tquic"]) {
+                assert!(runs(line), "{line}");
+                assert_eq!(host.repair().unwrap().len(), 1, "{line}");
+                assert_eq!(state(&net), during, "{line}");
+            }
+            let forwarding = "/proc/sys/net/ipv4/conf/lan0/forwarding";
+            std::fs::write(forwarding, "0").unwrap();
+            host.set_capture(false).unwrap();
+            assert!(host.repair().unwrap().is_empty());
+            assert!(says("ip route show table 101").is_empty());
+            std::fs::write(forwarding, "1").unwrap();
+        });
+    });
+    assert_eq!(state(&net), before);
+    std::fs::remove_dir_all(options.folder).unwrap();
+}
+
+#[test]
+fn a_local_interface_that_comes_later_is_set_up_and_put_back() {
+    let Some(net) = router() else { return };
+    let (before, options) = (state(&net), options("later"));
+    net.run(|| {
+        block(async {
+            let _tun = Tun::open("tq0", 1360).unwrap();
+            let mut host = Host::open(&options).unwrap();
+            host.apply(&Plan { lan: vec!["lan0".into(), "usb0".into()], ..plan() }).unwrap();
+            assert!(runs("ip link add usb0 type veth peer name usb1"));
+            let made = host.repair().unwrap();
+            assert_eq!(made.len(), 2, "{made:?}");
+            assert!(host.repair().unwrap().is_empty());
+            let forwarding = "/proc/sys/net/ipv4/conf/usb0/forwarding";
+            assert_eq!(std::fs::read_to_string(forwarding).unwrap(), "1\n");
+            host.undo().unwrap();
+            assert_eq!(std::fs::read_to_string(forwarding).unwrap(), "0\n");
+            assert!(runs("ip link del usb0"));
+        });
+    });
+    assert_eq!(state(&net), before);
+    std::fs::remove_dir_all(options.folder).unwrap();
+}
+
+#[test]
+fn two_capabilities_are_enough() {
+    let Some(net) = router() else { return };
+    net.commands(&["ip link add tq0 type veth peer name tq1", "ip link set tq0 up"]);
+    let (before, options) = (state(&net), options("caps"));
+    std::fs::create_dir_all(&options.folder).unwrap();
+    std::os::unix::fs::chown(&options.folder, Some(65534), Some(65534)).unwrap();
+    net.run(|| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
+        command.args([
+            "--inh-caps",
+            "-all,+net_admin,+net_raw",
+            "--ambient-caps",
+            "-all,+net_admin,+net_raw",
+        ]);
+        // Unprivileged users may not read the folder that the test was built in.
+        let program = options.folder.join("test");
+        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        command.arg(&program).args(["--exact", "the_process_that_is_killed", "--nocapture"]);
+        let Ok(mut child) =
+            command.env(HOLD, &options.folder).env(WITHOUT, "1").stdout(Stdio::piped()).spawn()
+        else {
+            eprintln!("skipped: needs setpriv");
+            return;
+        };
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("ready")), "the other process cannot");
+        assert!(says("nft list tables").contains("tquic"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(Host::open(&options).unwrap());
+    });
+    assert_eq!(state(&net), before);
     std::fs::remove_dir_all(options.folder).unwrap();
 }

@@ -156,3 +156,27 @@ fn an_overrun_is_mended_by_looking_again() {
         });
     });
 }
+
+#[test]
+fn routes_over_next_hops_with_numbers_come_change_and_go() {
+    let Some(net) = Net::fresh() else { return };
+    net.commands(&TWO);
+    net.run(|| {
+        block(async {
+            let mut watcher = Watcher::new(wan()).unwrap();
+            assert_eq!(next(&mut watcher).await, format!("Up {ZERO}"));
+            run("ip link set wan1 up");
+            if !runs("ip nexthop add id 1 via 10.77.1.2 dev wan1") {
+                eprintln!("skipped: no next hops here");
+                return;
+            }
+            run("ip route add default nhid 1 metric 20");
+            assert_eq!(next(&mut watcher).await, format!("Up {ONE}"));
+            run("ip nexthop replace id 1 via 10.77.1.9 dev wan1");
+            assert_eq!(next(&mut watcher).await, "Changed wan1 [10.77.1.1] via [10.77.1.9]");
+            // The route goes with it, and the kernel does not say so.
+            run("ip nexthop del id 1");
+            assert_eq!(next(&mut watcher).await, "Down wan1 [10.77.1.1] via [10.77.1.9]");
+        });
+    });
+}

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -12,10 +13,9 @@ use std::time::{Duration, Instant};
 use common::{Net, block, runs, says};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tq_net::host::{Host, Options, Plan, Without};
-use tq_net::listener::Listener;
-use tq_net::syn::{Limits, Refusal, Syn, SynGate};
-use tq_net::tun::Tun;
+use tq_net::host::Options;
+use tq_net::intake::{Intake, Settings};
+use tq_net::syn::{Refusal, Syn, Waiting};
 
 /// How much longer the far side takes than the network between.
 const LATE: Duration = Duration::from_millis(150);
@@ -63,7 +63,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Asks the far side, late.
-async fn ask(gate: &SynGate, syn: Syn) -> Option<TcpStream> {
+async fn ask(intake: &Intake, syn: Syn) -> Option<TcpStream> {
     tokio::time::sleep(LATE).await;
     let port = syn.destination.port();
     let refusal = match port {
@@ -72,15 +72,12 @@ async fn ask(gate: &SynGate, syn: Syn) -> Option<TcpStream> {
         1003 => Refusal::Denied,
         1004 => Refusal::Silence,
         _ => match TcpStream::connect(syn.destination).await {
-            Ok(stream) => {
-                assert!(gate.admit(&syn).unwrap());
-                return Some(stream);
-            }
+            Ok(stream) => return Some(stream),
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => Refusal::Refused,
             Err(error) => panic!("{syn:?}: {error}"),
         },
     };
-    assert!(gate.refuse(&syn, refusal).unwrap());
+    assert!(intake.refuse(&syn, refusal).unwrap());
     None
 }
 
@@ -89,7 +86,7 @@ fn routed<T: Send>(router: &Net, name: &str, f: impl FnOnce() -> T + Send) -> T 
     let (ready, wait) = mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let options = Options { folder: folder(name), ..Options::default() };
-    std::thread::scope(|threads| {
+    let result = std::thread::scope(|threads| {
         threads.spawn(|| {
             router.run(|| {
                 let serve = async {
@@ -103,52 +100,43 @@ fn routed<T: Send>(router: &Net, name: &str, f: impl FnOnce() -> T + Send) -> T 
         let result = f();
         drop(stop);
         result
-    })
+    });
+    std::fs::remove_dir_all(&options.folder).unwrap();
+    result
 }
 
 async fn serve(options: &Options, ready: mpsc::Sender<()>, stopped: oneshot::Receiver<()>) {
-    let mut host = Host::open(options).unwrap();
-    let gate = Rc::new(SynGate::new(Tun::open("tq0", 1360).unwrap(), Limits::default()).unwrap());
-    let (v4, v6) = (Listener::bind(false).unwrap(), Listener::bind(true).unwrap());
-    let plan = Plan {
-        lan: vec!["lan0".into()],
-        tun: "tq0".into(),
-        port_v4: v4.port(),
-        port_v6: Some(v6.port()),
-        direct: Vec::new(),
-        without: Without::Direct,
-    };
-    host.apply(&plan).unwrap();
-    let far: Rc<std::cell::RefCell<Vec<(Syn, TcpStream)>>> = Rc::default();
-    let (asking, waiting) = (gate.clone(), far.clone());
-    tokio::task::spawn_local(async move {
+    let settings = Settings { lan: vec!["lan0".into()], ..Settings::default() };
+    let intake = Rc::new(Intake::start(options, &settings).unwrap());
+    let far = Rc::new(RefCell::new(Waiting::new(1000, Duration::from_secs(60))));
+    let (asking, waiting) = (intake.clone(), far.clone());
+    let asks = tokio::task::spawn_local(async move {
         while let Ok(syn) = asking.next().await {
-            let (gate, waiting) = (asking.clone(), waiting.clone());
+            let (intake, waiting) = (asking.clone(), waiting.clone());
             tokio::task::spawn_local(async move {
-                if let Some(stream) = ask(&gate, syn).await {
-                    waiting.borrow_mut().push((syn, stream));
+                if let Some(stream) = ask(&intake, syn).await {
+                    waiting.borrow_mut().insert(syn, stream, Duration::ZERO);
+                    assert!(intake.admit(&syn).unwrap());
                 }
             });
         }
     });
-    for listener in [v4, v6] {
-        let (gate, waiting) = (gate.clone(), far.clone());
-        tokio::task::spawn_local(async move {
-            while let Ok(mut taken) = listener.accept().await {
-                let syn = Syn { client: taken.client, destination: taken.destination };
-                gate.arrived(&syn);
-                let at = waiting.borrow().iter().position(|(of, _)| *of == syn).expect("nobody was asked");
-                let (_, mut stream) = waiting.borrow_mut().remove(at);
-                tokio::task::spawn_local(async move {
-                    let _ = tokio::io::copy_bidirectional(&mut taken.stream, &mut stream).await;
-                });
-            }
-        });
-    }
+    let accepting = intake.clone();
+    let accepts = tokio::task::spawn_local(async move {
+        while let Ok((syn, mut taken)) = accepting.accept().await {
+            let mut stream = far.borrow_mut().take(&syn).expect("nobody was asked");
+            tokio::task::spawn_local(async move {
+                let _ = tokio::io::copy_bidirectional(&mut taken.stream, &mut stream).await;
+            });
+        }
+    });
     ready.send(()).unwrap();
     let _ = stopped.await;
-    assert_eq!(gate.pending(), 0);
-    host.undo().unwrap();
+    asks.abort();
+    accepts.abort();
+    assert!(asks.await.is_err() && accepts.await.is_err());
+    assert_eq!(intake.pending(), 0);
+    Rc::into_inner(intake).unwrap().stop().unwrap();
 }
 
 /// An echo on a port of a far host.
@@ -268,4 +256,54 @@ fn many_connects_at_once_are_all_answered() {
     });
     // Nothing is left.
     assert!(!nets.router.run(|| says("nft list tables")).contains("tquic"));
+}
+
+#[test]
+fn firewalls_and_nat_as_routers_have_them_are_passed() {
+    let Some(nets) = nets() else { return };
+    HOSTS.iter().for_each(|host| echo(&nets.far, &format!("{host}:7")));
+    nets.router.commands(&[
+        "nft add table inet fw",
+        "nft add chain inet fw into { type filter hook input priority 0 ; policy drop ; }",
+        "nft add rule inet fw into ct state invalid drop",
+        "nft add rule inet fw into ct state established,related accept",
+        "nft add rule inet fw into meta l4proto ipv6-icmp accept",
+        "nft add rule inet fw into iifname { lo, lan0, tq0 } accept",
+        "nft add chain inet fw through { type filter hook forward priority 0 ; policy drop ; }",
+        "nft add rule inet fw through ct state established,related accept",
+        "nft add rule inet fw through iifname lan0 accept",
+        "nft add chain inet fw after { type nat hook postrouting priority 100 ; }",
+        "nft add rule inet fw after oifname wan0 masquerade",
+    ]);
+    routed(&nets.router, "firewall", || {
+        for host in HOSTS {
+            let (stream, took) = connect(&nets.lan, &format!("{host}:7"));
+            let (mut stream, mut got) = (stream.unwrap(), [0; 3]);
+            assert!(took < LATE + Duration::from_millis(700), "{host}: {took:?}");
+            stream.write_all(b"abc").unwrap();
+            stream.read_exact(&mut got).unwrap();
+            let (refused, _) = connect(&nets.lan, &format!("{host}:9"));
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused, "{host}");
+            let (unreachable, _) = connect(&nets.lan, &format!("{host}:1001"));
+            assert_eq!(unreachable.unwrap_err().raw_os_error(), Some(libc::EHOSTUNREACH), "{host}");
+        }
+    });
+}
+
+#[test]
+fn what_the_machine_redirects_to_itself_stays_redirected() {
+    let Some(nets) = nets() else { return };
+    nets.router.commands(&[
+        "nft add table inet fw",
+        "nft add chain inet fw before { type nat hook prerouting priority -100 ; }",
+        "nft add rule inet fw before iifname lan0 tcp dport 53 redirect to :7",
+    ]);
+    echo(&nets.router, "10.1.0.1:7");
+    routed(&nets.router, "redirect", || {
+        let (stream, took) = connect(&nets.lan, "203.0.113.9:53");
+        let (mut stream, mut got) = (stream.unwrap(), [0; 3]);
+        assert!(took < LATE, "{took:?}");
+        stream.write_all(b"abc").unwrap();
+        stream.read_exact(&mut got).unwrap();
+    });
 }

@@ -65,6 +65,10 @@ impl Crypto for AwsLc {
         let key = HeaderProtectionKey::new(algorithm, key);
         Box::new(AwsHeaderKey(key.expect("the trait asks for a key of the suite's length")))
     }
+
+    fn initial_header_key(&self, key: &[u8; 16]) -> Box<dyn HeaderKey> {
+        Box::new(RawHeaderKey(*key))
+    }
 }
 
 impl Entropy for AwsLc {
@@ -121,6 +125,16 @@ impl HeaderKey for AwsHeaderKey {
     #[inline]
     fn mask(&self, sample: &[u8; SAMPLE_LEN]) -> [u8; 5] {
         self.0.new_mask(sample).expect("the sample has the length all suites want")
+    }
+}
+
+/// The library's form of a key has half a KiB; this one makes it for each mask.
+struct RawHeaderKey([u8; 16]);
+
+impl HeaderKey for RawHeaderKey {
+    fn mask(&self, sample: &[u8; SAMPLE_LEN]) -> [u8; 5] {
+        let key = HeaderProtectionKey::new(&quic::AES_128, &self.0).expect("16 bytes are an AES-128 key");
+        key.new_mask(sample).expect("the sample has the length all suites want")
     }
 }
 

@@ -342,6 +342,10 @@ impl Session for TlsSession {
 
     fn write(&mut self, out: &mut Vec<u8>) -> Option<KeyChange> {
         while let Some(step) = self.steps.pop_front() {
+            if self.steps.is_empty() {
+                // a half-open handshake may wait for long
+                self.steps = VecDeque::new();
+            }
             if out.is_empty() {
                 *out = step.bytes;
             } else {

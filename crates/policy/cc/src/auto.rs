@@ -23,13 +23,22 @@ const EVENTS: u32 = 2;
 const VERY_LOSSY: u64 = 3000;
 const FEW_PACKETS: u64 = 500;
 const MANY_EVENTS: u32 = 4;
+/// Bursts do as well, with a smaller share: each keeps CUBIC low for many seconds, so packets lost in so many events.
+const BURSTS: u64 = 40;
+const BURSTY: u64 = 400;
 /// Packets after which old evidence counts half: no less than two hand-overs of a satellite at 15 s and 200 Mbit/s.
 const MEMORY: u64 = 500_000;
 /// A standing queue below a quarter of the longest that stood is none, nor is one below this, ns.
 const SHALLOW: u64 = 4;
-const TRIFLE: u64 = 1_000_000;
+const TRIFLE: u64 = 2_000_000;
+/// Nor is one of an eighth of the least round trip: so much jitter leaves in the least of a few samples.
+const NEAR: u64 = 8;
+/// Silence before a loss, of packets in flight, that tells of a radio which paused or changed hands.
+const PAUSE: Duration = Duration::from_millis(50);
 /// The longest queue that stood is forgotten after once to twice this time.
 const DEEP: Duration = Duration::from_secs(30);
+/// The least round trip is forgotten after once to twice this time.
+const SHORTEST: Duration = Duration::from_secs(10);
 /// Least time between changes.
 const STICKY: Duration = Duration::from_secs(60);
 const LONGEST_STICKY: Duration = Duration::from_secs(600);
@@ -44,8 +53,16 @@ pub(crate) struct Chooser {
     event_at: Option<Instant>,
     /// The last loss was one without a queue.
     dry: bool,
+    /// It followed a pause.
+    paused: bool,
+    /// The last acknowledgement while packets are in flight, and the end of the last pause.
+    heard_at: Option<Instant>,
+    pause_at: Option<Instant>,
     /// Longest standing queue of the span before and of this one, ns.
     deepest: [u64; 2],
+    /// Least round trip of the span before and of this one, ns.
+    least: [u64; 2],
+    least_since: Instant,
     since: Instant,
     changed_at: Option<Instant>,
     sticky: Duration,
@@ -60,15 +77,30 @@ impl Chooser {
             events: 0,
             event_at: None,
             dry: false,
+            paused: false,
+            heard_at: None,
+            pause_at: None,
             deepest: [0; 2],
+            least: [u64::MAX; 2],
+            least_since: now,
             since: now,
             changed_at: None,
             sticky: STICKY,
         }
     }
 
-    /// `bytes` were acknowledged while a queue of `queue` ns stood.
-    pub(crate) fn on_acked(&mut self, now: Instant, bytes: u64, queue: u64, mtu: u64) {
+    /// `bytes` were acknowledged while the least round trips took `standing` ns; `busy`: more is in flight.
+    pub(crate) fn on_acked(&mut self, now: Instant, bytes: u64, standing: u64, busy: bool, mtu: u64) {
+        if self.heard_at.is_some_and(|at| now >= at + PAUSE) {
+            self.pause_at = Some(now);
+        }
+        self.heard_at = busy.then_some(now);
+        if now.saturating_since(self.least_since) >= SHORTEST {
+            self.least = [self.least[1], u64::MAX];
+            self.least_since = now;
+        }
+        self.least[1] = self.least[1].min(standing);
+        let queue = self.queue(standing);
         if now.saturating_since(self.since) >= DEEP {
             self.deepest = [self.deepest[1], 0];
             self.since = now;
@@ -80,19 +112,35 @@ impl Chooser {
         }
     }
 
-    /// `bytes` were lost while a queue of `queue` ns stood, after slow start; `None` if that belongs to an earlier loss: what
+    /// A round trip of `standing` ns longer than the least of late, ns. The least ever may have been that of another
+    /// satellite.
+    fn queue(&self, standing: u64) -> u64 {
+        if standing == u64::MAX { 0 } else { standing.saturating_sub(self.least()) }
+    }
+
+    /// Least round trip of late, ns; zero before there is one.
+    fn least(&self) -> u64 {
+        match self.least[0].min(self.least[1]) {
+            u64::MAX => 0,
+            least => least,
+        }
+    }
+
+    /// `bytes` were lost while round trips took `standing` ns, after slow start; `None` if that belongs to an earlier loss: what
     /// was said of that holds. A round trip takes `srtt`.
-    pub(crate) fn on_lost(&mut self, now: Instant, bytes: u64, queue: Option<u64>, srtt: Duration) {
+    pub(crate) fn on_lost(&mut self, now: Instant, bytes: u64, standing: Option<u64>, srtt: Duration) {
         let deepest = self.deepest[0].max(self.deepest[1]);
-        if let Some(queue) = queue {
-            self.dry = queue <= (deepest / SHALLOW).max(TRIFLE);
+        if let Some(standing) = standing {
+            let trifle = TRIFLE.max(self.least() / NEAR);
+            self.paused = self.pause_at.is_some_and(|at| now <= at + PAUSE + 2 * srtt);
+            self.dry = self.paused || self.queue(standing) <= trifle.max(deepest / SHALLOW);
         }
         if !self.dry {
             return;
         }
         self.lost = self.lost.saturating_add(bytes);
         if self.event_at.is_none_or(|at| now > at + srtt) {
-            self.events = self.events.saturating_add(1);
+            self.events = self.events.saturating_add(if self.paused { 2 } else { 1 });
             self.event_at = Some(now);
         }
     }
@@ -113,7 +161,8 @@ impl Chooser {
         let (sent, loss) = (self.acked.saturating_add(self.lost), self.loss());
         let lossy = sent >= PACKETS * mtu && loss >= LOSSY && self.events >= EVENTS
             || sent >= FEW_PACKETS * mtu && loss >= VERY_LOSSY && self.events >= MANY_EVENTS;
-        let wanted = min_rtt >= LONG || lossy;
+        let bursty = self.lost >= BURSTS * mtu && loss >= BURSTY && self.events >= EVENTS;
+        let wanted = min_rtt >= LONG || lossy || bursty;
         (wanted && self.may_change(now)).then(|| self.change(now, Algorithm::Bbr))
     }
 

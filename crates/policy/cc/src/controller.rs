@@ -184,7 +184,10 @@ impl Controller {
             Algorithm::Bbr => Law::Bbr(Bbr::new(now, mtu)),
             Algorithm::Olia => Law::Olia(Olia::new(mtu)),
         };
-        let (governor, chooser) = (Governor::new(now), Chooser::new(now));
+        let (mut governor, chooser) = (Governor::new(now), Chooser::new(now));
+        if algorithm == Algorithm::Olia {
+            governor.share();
+        }
         Self { law, asked: algorithm, seed: now.as_nanos(), governor, chooser }
     }
 
@@ -273,11 +276,11 @@ impl Controller {
     /// window falls with each loss.
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
         let started = !self.in_slow_start();
-        let queue = (!self.in_recovery()).then(|| self.governor.queue());
+        let standing = (!self.in_recovery()).then(|| self.governor.standing());
         match &mut self.law {
             Law::Bbr(bbr) => bbr.on_lost(now, lost),
             _ if started && self.asked == Algorithm::Auto => {
-                self.chooser.on_lost(now, lost.bytes, queue, lost.rtt.smoothed());
+                self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed());
             }
             _ => {}
         }
@@ -295,7 +298,13 @@ impl Controller {
                 }
             }
             law => {
-                self.chooser.on_acked(now, ack.bytes, self.governor.queue(), mtu.into());
+                self.chooser.on_acked(
+                    now,
+                    ack.bytes,
+                    self.governor.standing(),
+                    ack.in_flight > 0,
+                    mtu.into(),
+                );
                 let counts = self.chooser.counts();
                 if !ack.rtt.has_sample() || self.chooser.from_cubic(now, min_rtt, mtu.into()).is_none() {
                     return;

@@ -28,16 +28,14 @@ const LEAST_PACKETS: u64 = 4;
 const ROUNDS: usize = 10;
 /// And while it is not: what is delivered then is what the path has for us.
 const RECENT: usize = 3;
-/// Rounds with a long queue that are no sign: the rate may have changed, and what was too much must drain.
-const PATIENCE: u32 = 5;
-/// Rounds with more than three times the queue aimed at, though no more than the cap is in flight, that tell of another
-/// sender.
-const FOREIGN: u32 = 4;
-/// Rounds with a longer queue than aimed at, in which the cap fell by a quarter without helping, that do as well.
-const YIELDED: u32 = 8;
+/// Rounds with a long queue after which it is looked whose it is: the rate may have changed, and what was too much must
+/// drain.
+const PATIENCE: u32 = 3;
 /// For how long it gives way at first and at most.
 const ASIDE: Duration = Duration::from_secs(10);
 const LONGEST_ASIDE: Duration = Duration::from_secs(60);
+/// A path that was not seen to be short for so long has become longer.
+const LONGER: Duration = Duration::from_secs(100);
 /// Rounds with a short queue after which that time is the first again.
 const CALM: u32 = 8;
 /// A least round trip that was not seen again for so long is looked for.
@@ -81,21 +79,20 @@ pub(crate) struct Governor {
     /// Round trip without a queue, ns, and when a sample was near it.
     base: u64,
     base_at: Instant,
-    /// Least sample since it first stepped aside, ns.
+    /// Least sample while it gave way, ns, and since when.
     lowest: u64,
+    lowest_since: Instant,
     /// The queue is no shorter than it should be.
     crowded: bool,
-    /// Rounds in a row with a long queue; of these, with a foreign one; with a short one.
+    /// Rounds in a row with a long queue, and with a short one.
     long: u32,
-    foreign: u32,
     calm: u32,
-    /// The cap when the queue became long.
-    cap_then: u64,
     /// How often it had to give way, and until when it does at least.
     width: u32,
+    least_width: u32,
     wide_until: Instant,
-    /// It has just begun to give way less: it is known what a queue would mean.
-    trying: bool,
+    /// The rate before the queue became long.
+    rate_then: u64,
     aside_for: Duration,
     cap: u64,
 }
@@ -116,17 +113,22 @@ impl Governor {
             base: UNBOUNDED,
             base_at: now,
             lowest: UNBOUNDED,
+            lowest_since: now,
             crowded: false,
             long: 0,
-            foreign: 0,
             calm: 0,
-            cap_then: UNBOUNDED,
             width: 0,
+            least_width: 0,
             wide_until: now,
-            trying: false,
+            rate_then: 0,
             aside_for: ASIDE,
             cap: UNBOUNDED,
         }
+    }
+
+    /// Others may be on the link, and are to get no more than it: it gives way a little from the beginning.
+    pub(crate) fn share(&mut self) {
+        (self.least_width, self.width) = (1, 1);
     }
 
     /// Switches it on or off. It measures all the time, so that it knows what to do when it is switched on.
@@ -147,21 +149,15 @@ impl Governor {
         }
     }
 
-    /// The queue that stands, ns: by the last full round, or the present one if it already shows less.
-    pub(crate) fn queue(&self) -> u64 {
-        match self.least.min(self.last_least) {
-            UNBOUNDED => 0,
-            least => least.saturating_sub(self.base),
-        }
+    /// Least round trip of the last full round, or of the present one if that is less already, ns; `u64::MAX` if unknown.
+    pub(crate) fn standing(&self) -> u64 {
+        self.least.min(self.last_least)
     }
 
     /// Delivery rate it goes by, bytes per second; zero if none is known.
     pub(crate) fn rate(&self) -> u64 {
         let span = if self.crowded { RECENT } else { ROUNDS };
-        (0..span.min(self.measured))
-            .map(|back| self.rates[(self.measured - 1 - back) % ROUNDS])
-            .max()
-            .unwrap_or(0)
+        (0..span).map(|back| self.back(back)).max().unwrap_or(0)
     }
 
     /// One acknowledgement. `window` is the controller's own, if its slow start is over; `mtu`: bytes of a packet.
@@ -181,6 +177,7 @@ impl Governor {
         if window.is_some() {
             self.judge(now, ack.in_flight);
         }
+        self.crowded = self.least.saturating_sub(self.base) > self.aim();
         self.look(now, window.is_some());
         let queue = self.least.saturating_sub(self.base);
         self.last_least = core::mem::replace(&mut self.least, UNBOUNDED);
@@ -209,9 +206,7 @@ impl Governor {
     /// any more is one in other terms: the way back is another one.
     fn on_sample(&mut self, now: Instant, sample: u64, known: u64) {
         self.least = self.least.min(sample);
-        if matches!(self.mode, Mode::Aside { .. }) {
-            self.lowest = self.lowest.min(sample);
-        }
+        self.lowest = self.lowest.min(sample);
         if self.base == UNBOUNDED || self.base < known {
             (self.base, self.base_at) = (known, now);
         }
@@ -234,41 +229,42 @@ impl Governor {
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
         if loaded || rate > self.rate() {
             self.rates[self.measured % ROUNDS] = rate;
-            self.measured = self.measured.wrapping_add(1).max(1);
+            self.measured += 1;
         }
     }
 
     /// What the last round's queue tells.
     fn judge(&mut self, now: Instant, in_flight: u64) {
         let queue = self.least.saturating_sub(self.base);
-        self.crowded = queue > self.aim();
         if !self.is_long(queue) {
-            (self.long, self.foreign, self.cap_then) = (0, 0, UNBOUNDED);
+            self.long = 0;
             self.calm = self.calm.saturating_add(1);
             if self.calm >= CALM && self.mode == Mode::Holding {
                 self.calm_down(now);
             }
             return;
         }
-        self.calm = 0;
-        self.long = self.long.saturating_add(1);
-        if !self.on || self.mode != Mode::Holding || in_flight > self.cap {
-            return;
+        if self.long == 0 {
+            self.rate_then = self.rate();
         }
-        if self.trying && self.long >= FOREIGN {
-            return self.give_way(now);
+        (self.calm, self.long) = (0, self.long.saturating_add(1));
+        if self.on && self.mode == Mode::Holding && in_flight <= self.cap && self.long >= PATIENCE {
+            self.keep_recent();
+            self.mode = Mode::Looking { left: LOOKING, least: UNBOUNDED };
         }
-        if self.long <= PATIENCE {
-            return;
-        }
-        if self.cap_then == UNBOUNDED {
-            self.cap_then = self.cap;
-        }
-        self.foreign = if queue > 3 * self.aim() { self.foreign + 1 } else { 0 };
-        let yielded = self.long > YIELDED && self.cap < self.cap_then / 4 * 3;
-        if self.foreign >= FOREIGN || yielded {
-            self.give_way(now);
-        }
+    }
+
+    /// Only the newest rates count from now on.
+    fn keep_recent(&mut self) {
+        let recent: [u64; RECENT] = core::array::from_fn(|back| self.back(back));
+        self.rates = [0; ROUNDS];
+        self.rates[..RECENT].copy_from_slice(&recent);
+        self.measured = RECENT;
+    }
+
+    /// The rate of so many rounds ago; zero if there was none.
+    fn back(&self, rounds: usize) -> u64 {
+        if rounds < self.measured { self.rates[(self.measured - 1 - rounds) % ROUNDS] } else { 0 }
     }
 
     /// Whether a queue is longer than aimed at, and by more than chance.
@@ -279,20 +275,21 @@ impl Governor {
 
     /// The queue was short for a while.
     fn calm_down(&mut self, now: Instant) {
-        self.trying = false;
-        if self.width == 0 {
-            (self.aside_for, self.lowest) = (ASIDE, UNBOUNDED);
+        if self.width <= self.least_width {
+            self.aside_for = ASIDE;
+            (self.lowest, self.lowest_since) = (UNBOUNDED, now);
         } else if now >= self.wide_until {
-            (self.width, self.calm, self.trying) = (self.width - 1, 0, true);
+            (self.width, self.calm) = (self.width - 1, 0);
             self.wide_until = now + self.aside_for / 2;
         }
     }
 
     /// Somebody else keeps a queue here: a longer one is aimed at for a while, or none at all.
     fn give_way(&mut self, now: Instant) {
-        (self.long, self.foreign, self.calm, self.cap_then) = (0, 0, 0, UNBOUNDED);
+        // What it was before it held back in vain.
+        self.rates[self.measured % ROUNDS] = self.rate_then.max(self.rate());
+        self.measured += 1;
         self.wide_until = now + self.aside_for / 2;
-        self.trying = false;
         if self.width < WIDEST {
             self.width += 1;
         } else {
@@ -320,13 +317,17 @@ impl Governor {
     fn found(&mut self, now: Instant, least: u64) {
         self.lowest = self.lowest.min(least);
         self.mode = Mode::Holding;
+        (self.long, self.calm) = (0, 0);
+        let stale = now.saturating_since(self.base_at) > STALE;
         self.base_at = now;
         let queue = least.saturating_sub(self.base);
         if queue <= self.narrow() {
-            self.base = least;
-        } else if self.aside_for >= LONGEST_ASIDE {
+            self.base = if stale { least } else { self.base };
+        } else if now.saturating_since(self.lowest_since) >= LONGER && self.lowest > self.base + self.narrow()
+        {
             self.base = self.lowest;
-        } else if self.width == 0 || self.is_long(queue) {
+            (self.lowest, self.lowest_since) = (UNBOUNDED, now);
+        } else if self.width == self.least_width || self.is_long(queue) {
             self.give_way(now);
         }
     }

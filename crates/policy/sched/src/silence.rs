@@ -61,7 +61,15 @@ pub struct Silence {
 impl Silence {
     /// A detector that assumes 5 ms between acknowledgements.
     pub fn new(now: Instant) -> Self {
-        Self { gap: FIRST_GAP, gap_at: now, busy_since: None, progress_at: None, heard: false, due: None, answered_at: None }
+        Self {
+            gap: FIRST_GAP,
+            gap_at: now,
+            busy_since: None,
+            progress_at: None,
+            heard: false,
+            due: None,
+            answered_at: None,
+        }
     }
 
     /// An ack-eliciting packet left.

@@ -44,9 +44,12 @@ pub fn tuning(
     scheduler: Option<Scheduler>,
     links: usize,
 ) -> Result<(impl Fn(&mut TransportConfig) + Clone + Send + use<>, Vec<String>)> {
-    let algorithm: Algorithm = cc
-        .parse()
-        .map_err(|_| anyhow!("our QUIC has no congestion control {cc:?}; it has cubic, newreno and bbr"))?;
+    let algorithm: Algorithm = cc.parse().map_err(|_| {
+        anyhow!(
+            "our QUIC has no congestion control {cc:?}; it has {}",
+            Algorithm::ALL.map(Algorithm::name).join(", ")
+        )
+    })?;
     let mut without = Vec::new();
     for (name, given) in [
         ("stream_window", options.stream_window.is_some()),

@@ -6,92 +6,30 @@
 //! Each side of a download reports the CPU time it spent from the handshake to the close.
 
 mod config;
-// Every stack is measured with the same ruler.
-#[path = "../../../../apps/tquic/src/perf/latency.rs"]
-mod latency;
 mod many;
-mod report;
-
-use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use clap::{ArgGroup, Parser, Subcommand};
+use perf_common::{Fetch, Meter, Order, Serve, order};
 use quinn::{Connection, ConnectionError, Incoming, RecvStream};
-use report::Meter;
 use tokio::time::Instant;
 
+/// Which of the two this program is.
+const STACK: &str = if cfg!(feature = "noq") { "noq" } else { "quinn" };
 /// Bytes handed to the stream at once.
 const CHUNK: usize = 64 << 10;
 
-#[derive(Parser)]
-#[command(about)]
-struct Args {
-    #[command(subcommand)]
-    role: Role,
-}
-
-#[derive(Subcommand)]
-enum Role {
-    /// Send to whoever asks, until killed. Prints `listening ADDRESS` once it does.
-    Server {
-        #[arg(long)]
-        listen: SocketAddr,
-        /// Bytes of each datagram.
-        #[arg(long, default_value_t = 1452)]
-        mtu: u16,
-        /// One JSON object per connection instead of a sentence.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Fetch from a server.
-    #[command(group = ArgGroup::new("amount").required(true))]
-    Client {
-        server: SocketAddr,
-        /// How much.
-        #[arg(long, group = "amount")]
-        bytes: Option<u64>,
-        /// How long, in seconds.
-        #[arg(long, group = "amount")]
-        duration: Option<f64>,
-        /// Count full handshakes instead.
-        #[arg(long, conflicts_with_all = ["bytes", "requests"])]
-        handshakes: bool,
-        /// Count requests of so many bytes on new streams, and answers of as many, instead.
-        #[arg(long, value_name = "BYTES", conflicts_with = "bytes", value_parser = clap::value_parser!(u64).range(8..=1000))]
-        requests: Option<u64>,
-        /// Handshakes or requests at a time.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        outstanding: u32,
-        /// Bytes of each datagram.
-        #[arg(long, default_value_t = 1452)]
-        mtu: u16,
-        /// One JSON object instead of a sentence.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    match Args::parse().role {
-        Role::Server { listen, mtu, json } => serve(listen, mtu, json).await,
-        Role::Client { server, bytes, duration, handshakes, requests, outstanding, mtu, json } => {
-            let limit = duration.map(Duration::try_from_secs_f64).transpose()?;
-            if handshakes {
-                return many::handshakes(server, limit.context("--duration")?, outstanding, mtu, json).await;
-            }
-            if let Some(size) = requests {
-                let many = many::Many { size, limit: limit.context("--duration")?, outstanding, mtu, json };
-                return many::requests(server, many).await;
-            }
-            fetch(server, bytes.unwrap_or(u64::MAX), limit, mtu, json).await
-        }
+    match order()? {
+        Order::Serve(serve) => answer_all(serve).await,
+        Order::Fetch(order) => fetch(order).await,
+        Order::Handshakes(many) => many::handshakes(many).await,
+        Order::Requests(many, size) => many::requests(many, size).await,
     }
 }
 
-async fn serve(listen: SocketAddr, mtu: u16, json: bool) -> Result<()> {
+async fn answer_all(Serve { listen, mtu, json }: Serve) -> Result<()> {
     let endpoint = config::server(listen, mtu)?;
     println!("listening {}", endpoint.local_addr()?);
     while let Some(incoming) = endpoint.accept().await {
@@ -107,7 +45,7 @@ async fn serve(listen: SocketAddr, mtu: u16, json: bool) -> Result<()> {
 /// Sends on every stream what the first eight bytes of it ask for, or until the client has enough.
 async fn serve_one(incoming: Incoming, json: bool) -> Result<()> {
     let connection = incoming.await.context("handshake")?;
-    let meter = Meter::start();
+    let meter = Meter::start(STACK);
     let chunk = Bytes::from(vec![0x5a; CHUNK]);
     while let Ok((mut stream, mut request)) = connection.accept_bi().await {
         let mut wanted = [0; 8];
@@ -140,10 +78,11 @@ async fn serve_one(incoming: Incoming, json: bool) -> Result<()> {
     Ok(())
 }
 
-async fn fetch(server: SocketAddr, bytes: u64, limit: Option<Duration>, mtu: u16, json: bool) -> Result<()> {
+async fn fetch(order: Fetch) -> Result<()> {
+    let Fetch { server, bytes, limit, mtu, json } = order;
     let endpoint = config::client(server, mtu)?;
     let connection = endpoint.connect(server, "localhost")?.await.context("handshake")?;
-    let meter = Meter::start();
+    let meter = Meter::start(STACK);
     let (mut request, mut stream) = connection.open_bi().await?;
     request.write_all(&bytes.to_be_bytes()).await?;
     request.finish()?;

@@ -80,6 +80,10 @@ enum Control {
     Reno,
     /// BBRv3, draft-ietf-ccwg-bbr-06.
     Bbr,
+    /// BBR on long paths and on those that lose packets without a queue, else CUBIC.
+    Auto,
+    /// Coupled windows.
+    Olia,
 }
 
 impl Control {
@@ -88,6 +92,8 @@ impl Control {
             Self::Cubic => Cc::Cubic,
             Self::Reno => Cc::Reno,
             Self::Bbr => Cc::Bbr,
+            Self::Auto => Cc::Auto,
+            Self::Olia => Cc::Olia,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `plots`: the pictures of docs/simulator.md: for each link type goodput, queue and window over time.
+//! `plots`: the pictures of docs/simulator.md: for each link type, or each controller's trials, goodput, queue and window
+//! over time.
 
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ use super::{jobs, list, run as single};
 pub(super) struct Args {
     /// Where the plots go, like docs/plots.
     folder: PathBuf,
+    /// Which scenarios: `single`, the link types with CUBIC and Reno, or `cc`, trials of every controller.
+    #[arg(long, value_parser = ["single", "cc"], default_value = "single")]
+    set: String,
     /// Runs at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -29,32 +33,39 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     std::fs::create_dir_all(&args.folder)
         .with_context(|| format!("cannot make {}", args.folder.display()))?;
     let mut files = Vec::new();
-    list::files(&super::folder(args.scenarios.as_deref()).join("single"), &mut files)?;
+    list::files(&super::folder(args.scenarios.as_deref()).join(&args.set), &mut files)?;
+    let (ccs, prefix): (&[Cc], &str) = match args.set.as_str() {
+        "cc" => (&TRIED, "cc-"),
+        _ => (&TYPES, ""),
+    };
     let scenarios =
-        files.iter().map(|path| Ok(shown(tq_scenario::load(path)?))).collect::<Result<Vec<_>>>()?;
+        files.iter().map(|path| Ok(shown(tq_scenario::load(path)?, prefix))).collect::<Result<Vec<_>>>()?;
     let name = |scenario: &Scenario| scenario.name.clone();
     let outcomes = jobs::each(&scenarios, args.jobs, name, |scenario| {
-        let both = [Cc::Cubic, Cc::Reno].map(|cc| runner::run(Plan::new(scenario, 0, 1).with_cc(Some(cc))));
-        let [cubic, reno] = both;
-        anyhow::Ok([cubic?, reno?])
+        let each = ccs.iter().map(|cc| runner::run(Plan::new(scenario, 0, 1).with_cc(Some(*cc))));
+        each.collect::<Result<Vec<_>>>()
     });
     let outcomes = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
-    for (scenario, both) in scenarios.iter().zip(&outcomes) {
+    for (scenario, each) in scenarios.iter().zip(&outcomes) {
+        let each = Each { ccs, outcomes: each };
         for (what, plot) in [
-            ("goodput", goodput(scenario, both)),
-            ("queue", queue(scenario, both)),
-            ("cwnd", window(scenario, both)),
+            ("goodput", goodput(scenario, &each)),
+            ("queue", queue(scenario, &each)),
+            ("cwnd", window(scenario, &each)),
         ] {
-            let file = args.folder.join(format!("{}-{what}.svg", scenario.name));
+            let file = args.folder.join(format!("{prefix}{}-{what}.svg", scenario.name));
             super::write(&file, &plot.svg())?;
         }
     }
-    super::write(&args.folder.join("use.svg"), &used(&scenarios, &outcomes).svg())?;
+    super::write(&args.folder.join(format!("{prefix}use.svg")), &used(&scenarios, ccs, &outcomes).svg())?;
     Ok(outcomes.iter().flatten().all(Outcome::is_sound))
 }
 
 /// From the first packet on: slow start is what there is to see. Fast links are shown for a shorter time.
-fn shown(mut scenario: Scenario) -> Scenario {
+fn shown(mut scenario: Scenario, prefix: &str) -> Scenario {
+    if !prefix.is_empty() {
+        return scenario;
+    }
     let rate = scenario.links[0].down.rate.unwrap_or(0);
     let seconds = match rate {
         60_000_000.. => 8,
@@ -77,15 +88,41 @@ fn plot(scenario: &Scenario, what: &str, y: &str) -> Plot {
     }
 }
 
-const NAMES: [&str; 2] = ["CUBIC", "Reno"];
+const TYPES: [Cc; 2] = [Cc::Cubic, Cc::Reno];
+const TRIED: [Cc; 4] = [Cc::Cubic, Cc::Reno, Cc::Bbr, Cc::Auto];
 
-fn goodput(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
+/// What each controller did.
+struct Each<'a> {
+    ccs: &'a [Cc],
+    outcomes: &'a [Outcome],
+}
+
+impl Each<'_> {
+    fn iter(&self) -> impl Iterator<Item = (&'static str, &Outcome)> {
+        self.ccs.iter().map(|cc| title(*cc)).zip(self.outcomes)
+    }
+}
+
+fn title(cc: Cc) -> &'static str {
+    match cc {
+        Cc::Cubic => "CUBIC",
+        Cc::Reno => "Reno",
+        Cc::Bbr => "BBR",
+        other => other.name(),
+    }
+}
+
+fn goodput(scenario: &Scenario, each: &Each<'_>) -> Plot {
     let mut plot = plot(scenario, "goodput", "Mbit/s of payload");
-    let bin = both[0].end.as_nanos() as f64 / 1e9 / POINTS as f64;
-    for (name, outcome) in NAMES.into_iter().zip(both) {
+    let bin = each.outcomes[0].end.as_nanos() as f64 / 1e9 / POINTS as f64;
+    for (name, outcome) in each.iter() {
         plot.series.push(Series::new(name, Mark::Line, single::goodput(outcome, bin)));
     }
-    plot.series.push(Series::new("the link's rate", Mark::Dashed, single::rate(scenario, &both[0], bin)));
+    plot.series.push(Series::new(
+        "the link's rate",
+        Mark::Dashed,
+        single::rate(scenario, &each.outcomes[0], bin),
+    ));
     plot
 }
 
@@ -99,34 +136,34 @@ fn peaks(outcome: &Outcome, value: impl Fn(&runner::Sample) -> f64) -> Vec<(f64,
     samples.chunks(each).map(peak).collect()
 }
 
-fn queue(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
+fn queue(scenario: &Scenario, each: &Each<'_>) -> Plot {
     let mut plot = plot(scenario, "queue", "waiting time, ms");
-    for (name, outcome) in NAMES.into_iter().zip(both) {
+    for (name, outcome) in each.iter() {
         let points = peaks(outcome, |sample| sample.waiting[1].as_secs_f64() * 1000.0);
         plot.series.push(Series::new(name, Mark::Line, points));
     }
     plot
 }
 
-fn window(scenario: &Scenario, both: &[Outcome; 2]) -> Plot {
+fn window(scenario: &Scenario, each: &Each<'_>) -> Plot {
     let mut plot = plot(scenario, "window", "congestion window, kB");
-    for (name, outcome) in NAMES.into_iter().zip(both) {
+    for (name, outcome) in each.iter() {
         let points = peaks(outcome, |sample| sample.cwnd[1] as f64 / 1000.0);
         plot.series.push(Series::new(name, Mark::Line, points));
     }
     let link = &scenario.links[0];
     let product = link.down.rate.unwrap_or(0) as f64 * link.rtt().as_secs_f64() / 1000.0;
-    let end = both[0].end.as_nanos() as f64 / 1e9;
+    let end = each.outcomes[0].end.as_nanos() as f64 / 1e9;
     plot.series.push(Series::new("bandwidth × delay", Mark::Dashed, vec![(0.0, product), (end, product)]));
     plot
 }
 
-fn used(scenarios: &[Scenario], outcomes: &[[Outcome; 2]]) -> BarPlot {
+fn used(scenarios: &[Scenario], ccs: &[Cc], outcomes: &[Vec<Outcome>]) -> BarPlot {
     let share = |scenario: &Scenario, outcome: &Outcome| {
         let capacity = runner::figures::capacity(scenario, outcome)?;
         Some(runner::figures::goodput(scenario, outcome, None) / capacity)
     };
-    let group = |(scenario, both): (&Scenario, &[Outcome; 2])| BarGroup {
+    let group = |(scenario, both): (&Scenario, &Vec<Outcome>)| BarGroup {
         name: scenario.name.clone(),
         values: both.iter().map(|outcome| share(scenario, outcome)).collect(),
         limit: None,
@@ -134,7 +171,7 @@ fn used(scenarios: &[Scenario], outcomes: &[[Outcome; 2]]) -> BarPlot {
     BarPlot {
         title: "Use of an empty link from its first second on".into(),
         y: "goodput / what the link can carry".into(),
-        series: NAMES.map(str::to_owned).to_vec(),
+        series: ccs.iter().map(|cc| title(*cc).to_owned()).collect(),
         limit: String::new(),
         groups: scenarios.iter().zip(outcomes).map(group).collect(),
     }

@@ -168,8 +168,8 @@ fn explanation(item: &Item, entry: &Entry) -> String {
         let bound = ceiling.and_then(|ceiling| match item.control {
             Control::Cubic => ceiling.cubic_mbps,
             Control::Reno => ceiling.reno_mbps,
-            // It does not answer each loss: there is no formula.
-            Control::Bbr => None,
+            // These do not answer each loss, or not alone: there is no formula.
+            Control::Bbr | Control::Auto | Control::Olia => None,
         });
         let bytes = item.case.load.and_then(suite::Load::bytes);
         if let (Some(bound), Some(bytes)) = (bound, bytes) {

@@ -65,6 +65,7 @@ pub(super) fn transport(
     config.max_ack_delay = host.ack_delay.unwrap_or(config.max_ack_delay);
     config.ack_frequency = host.ack_frequency.unwrap_or(config.ack_frequency);
     config.ecn = host.ecn.unwrap_or(config.ecn);
+    config.queue_governor = host.governor.or(config.queue_governor);
     config.pacing = host.pacing.unwrap_or(config.pacing);
     config.mtu_discovery = host.mtu_discovery.unwrap_or(config.mtu_discovery);
     if host.initial_window.is_some() {

@@ -28,6 +28,7 @@ pub(super) const HOST: &[&str] = &[
     "multipath",
     "ecn",
     "pacing",
+    "governor",
     "mtu_discovery",
     "timer_tick",
 ];
@@ -46,6 +47,7 @@ pub(super) const HOST_SIDE: &[&str] = &[
     "multipath",
     "ecn",
     "pacing",
+    "governor",
     "mtu_discovery",
     "timer_tick",
 ];
@@ -89,6 +91,7 @@ fn host(table: &Reader<'_>, below: Host) -> Host {
         multipath: table.flag("multipath").or(below.multipath),
         ecn: table.flag("ecn").or(below.ecn),
         pacing: table.flag("pacing").or(below.pacing),
+        governor: table.flag("governor").or(below.governor),
         mtu_discovery: table.flag("mtu_discovery").or(below.mtu_discovery),
         timer_tick: table.some_time("timer_tick").or(below.timer_tick),
     }

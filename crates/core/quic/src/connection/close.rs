@@ -1,6 +1,6 @@
 //! The end of a connection: closing, draining, silence (RFC 9000 §10.2, §10.3).
 
-use tq_buf::mem::{Cow, Vec};
+use tq_buf::mem::{Box, Cow, Vec};
 use tq_event::ConnectionState;
 use tq_time::Instant;
 use tq_wire::frame::Close;
@@ -15,7 +15,7 @@ pub(crate) enum End {
     /// Not begun.
     None,
     /// We closed and repeat it to whoever still sends.
-    Closing(Closing),
+    Closing(Box<Closing>),
     /// The peer closed; we keep silent.
     Draining(ConnectionError),
     /// Nothing is left.
@@ -116,7 +116,7 @@ impl Connection {
         if error != ConnectionError::LocallyClosed {
             self.events.push_back(Event::Closed(error.clone()));
         }
-        self.end = End::Closing(Closing {
+        self.end = End::Closing(Box::new(Closing {
             error,
             code,
             frame_type,
@@ -128,7 +128,7 @@ impl Connection {
             brought: 0,
             answered: 0,
             len: 0,
-        });
+        }));
         self.linger(now, ConnectionState::Closing);
     }
 

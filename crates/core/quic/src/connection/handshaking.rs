@@ -1,6 +1,7 @@
 //! Driving TLS: CRYPTO in and out, keys as they come, Retry, completion and confirmation. Versions are chosen in
 //! `versions`.
 
+use smallvec::SmallVec;
 use tq_buf::mem::{Arc, Box, String, ToString, Vec};
 use tq_crypto::{Keys, schedule};
 use tq_event::{ConnectionState, DropReason, KeyKind, KeyTrigger};
@@ -64,6 +65,8 @@ pub(crate) struct Handshaking {
     pub(crate) new_token_pending: bool,
     /// The server is known to have validated our address.
     pub(crate) peer_validated: bool,
+    /// On a server: where copies of the client's newest Initial came from.
+    pub(crate) copies: SmallVec<[super::race::Copy; 0]>,
     /// Packets whose keys are not there yet.
     pub(crate) waiting: Vec<(RecvMeta, Vec<u8>)>,
 }
@@ -94,6 +97,7 @@ impl Handshaking {
             new_token: None,
             new_token_pending: false,
             peer_validated: false,
+            copies: SmallVec::new(),
             waiting: Vec::new(),
         }
     }

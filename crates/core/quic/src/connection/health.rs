@@ -153,6 +153,7 @@ impl Connection {
             path.monitor.on_progress(now, idle)
         };
         self.obey(now, ix, orders);
+        self.paths[ix].bytes_acked += acked.bytes;
         let next = self.paths[ix].space.numbers.peek();
         if let Some(good) = self.paths[ix].gauge.on_acked(acked.packets, largest, next) {
             let orders = self.paths[ix].monitor.on_round(now, good);
@@ -270,7 +271,7 @@ impl Connection {
         }
     }
 
-    fn on_health(&mut self, now: Instant, ix: usize, change: Change) {
+    pub(super) fn on_health(&mut self, now: Instant, ix: usize, change: Change) {
         let path = &mut self.paths[ix];
         if change.from == Health::Out {
             path.pto_count = 0;
@@ -281,6 +282,8 @@ impl Connection {
         }
         let event = PathEvent::Health { path: path.id, health: change.to, cause: change.cause };
         self.tell_path(event);
+        self.log_path_state(now, ix);
+        self.on_guarded_health(now, ix, change);
         self.log_metrics(now, ix);
     }
 
@@ -355,6 +358,16 @@ impl Connection {
         if let Some((pn, ..)) = self.paths[ix].space.sent.next_waiting(0, matters) {
             self.resend_from(ix, pn, most);
         }
+    }
+
+    /// Puts up to `most` bytes of path `ix` in packets numbered `from` and up to be sent again, within the budget; says how
+    /// many.
+    pub(super) fn copy_from(&mut self, ix: usize, from: u64, most: u64) -> u64 {
+        let before = self.paths[ix].bytes_resent;
+        let copied = self.resend_from(ix, from, most);
+        // It is not this path that made them necessary.
+        self.paths[ix].bytes_resent = before;
+        copied
     }
 
     /// Copies what left on path `ix` in packets numbered `from` and up, to go on another as well.

@@ -11,6 +11,7 @@ use tq_event::{
     Parameter, ParameterValue, ParametersSet, PathAssigned, PathState as LoggedState, PathStateUpdated,
     RecoveryMetricsUpdated, Space,
 };
+use tq_sched::Health;
 use tq_time::Instant;
 use tq_wire::frame::Frames;
 use tq_wire::{Ecn, Frame, TransportParameters};
@@ -223,7 +224,7 @@ impl Connection {
             rttvar: path.rtt.var(),
             ssthresh: path.cc.ssthresh(),
             pto_count: path.pto_count,
-            pacing_rate: path.cc.pacing_rate(&path.rtt),
+            pacing_rate: path.pacing_rate(),
         };
         self.emitter.emit(now.as_nanos(), || event.into());
     }
@@ -249,6 +250,14 @@ impl Connection {
         let id = path.id.0;
         let state = match path.state {
             State::Created | State::Validating => LoggedState::Validating,
+            State::Validated | State::Active | State::Standby if path.health() != Health::Good => {
+                match path.health() {
+                    Health::Suspect => LoggedState::Suspect,
+                    Health::Out => LoggedState::Out,
+                    Health::Probation => LoggedState::Probation,
+                    Health::Held | Health::Good => LoggedState::Held,
+                }
+            }
             State::Validated | State::Active => LoggedState::Available,
             State::Standby => LoggedState::Backup,
             State::Closing => LoggedState::Abandoned,

@@ -7,6 +7,7 @@ mod cids;
 mod close;
 mod coupling;
 mod early;
+mod guard;
 pub(crate) mod handshaking;
 mod health;
 mod log;
@@ -215,6 +216,9 @@ pub struct Connection {
     pub(crate) scheduler: Scheduler,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
+    /// Credit is to go on this path as well, and when that was decided last.
+    pub(crate) credit_on: Option<PathId>,
+    pub(crate) credit_copied: Option<Instant>,
     /// Copies it asked for.
     pub(crate) copies: Option<Copies>,
     /// Links over which the handshake is raced, until one answers.
@@ -230,7 +234,7 @@ pub struct Connection {
     /// A server's address that was left, and until when it is still listened to.
     pub(crate) former: Option<(SocketAddr, Instant)>,
     /// Where a server would rather be.
-    pub(crate) preferred: Option<PreferredAddress>,
+    pub(crate) preferred: Option<Box<PreferredAddress>>,
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
     pub(crate) peer: TransportParameters,
@@ -290,6 +294,8 @@ impl Connection {
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
+            credit_on: None,
+            credit_copied: None,
             copies: None,
             race: None,
             full: SmallVec::new(),
@@ -306,8 +312,9 @@ impl Connection {
             idle: Some(config.idle_timeout).filter(|idle| !idle.is_zero()),
             idle_armed_by_send: false,
             last_activity: now,
-            events: VecDeque::new(),
-            endpoint_events: VecDeque::new(),
+            // what a half-open handshake has to say, and no more
+            events: VecDeque::with_capacity(1),
+            endpoint_events: VecDeque::with_capacity(2),
             counters: Counters::default(),
             emitter: Emitter::none(),
             acked: Acked::default(),

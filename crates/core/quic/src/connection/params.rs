@@ -100,7 +100,7 @@ impl Connection {
             min_ack_delay: (max_ack_delay >= MIN_ACK_DELAY).then_some(MIN_ACK_DELAY),
             grease_quic_bit: config.grease,
             disable_active_migration: !config.allow_migration,
-            preferred_address: self.preferred,
+            preferred_address: self.preferred.as_deref().copied(),
             ..TransportParameters::default()
         };
         config.stream.declare(&mut params);

@@ -5,18 +5,22 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use tq_sched::{Cause as HealthCause, Feedback, Health, Monitor};
+use tq_event::GuardAction;
+use tq_sched::{BondState, Cause as HealthCause, Feedback, Health, Monitor};
 use tq_time::Instant;
 use tq_wire::{Code, PathId, VARINT_MAX};
 
 use super::{Connection, EndpointEvent, Event, PathStats, RecvMeta};
 use crate::cid::PeerCids;
-use crate::path::{Cause, Path, PathState, Status, Tuple};
+use crate::path::{Cause, Path, PathPolicy, PathState, Status, Tuple};
 
 /// Round trip assumed of a new path until it has answered (decision 11).
 const NEW_PATH_RTT: Duration = Duration::from_millis(100);
 /// Datagrams after the first that open a path: with them a server may send a whole first window (decision 11).
 const FIRST_FLIGHT: u8 = 3;
+
+/// Datagrams with copies a server sends on a new path before its address is proven: what is left of a first window.
+const FIRST_COPIES: u8 = 9;
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,15 @@ pub enum PathEvent {
         /// Why it changed.
         cause: HealthCause,
     },
+    /// The guard of the bond did something with it.
+    Guard {
+        /// Path.
+        path: PathId,
+        /// What.
+        action: GuardAction,
+    },
+    /// What the paths of the connection are together changed. Only the newest is told.
+    Bond(BondState),
     /// Its address changed; what was known of it holds no longer.
     Rebound(PathId),
     /// Its address did not answer; it is abandoned.
@@ -138,6 +151,8 @@ pub struct PathInfo {
     pub peer_status: Status,
     /// How it does in our sending direction.
     pub health: Health,
+    /// What this end thinks of sending on it.
+    pub policy: PathPolicy,
     /// Whether it has not answered for so long that others take its data: it is suspect or out.
     pub silent: bool,
 }
@@ -286,6 +301,7 @@ impl Connection {
             self.paths[ix].validation.set_validated();
             self.on_path_validated(now, ix);
         } else {
+            self.paths[ix].flight = FIRST_COPIES;
             self.challenge_path(now, ix);
         }
     }
@@ -328,6 +344,7 @@ impl Connection {
             Err(crate::path::Refused) => self.multipath.refused += 1,
         }
         self.log_path_state(now, ix);
+        self.look_at_bond(now);
     }
 
     /// Whether `id` is the only path left to speak on.
@@ -352,6 +369,7 @@ impl Connection {
             self.move_path(now, ix, Cause::Abandon);
             self.silence_path(ix);
             self.scheduler.on_feedback(Feedback::Closed(id.0));
+            self.forget_guarded(id);
         }
         self.multipath.told_may_open = false;
         self.tell_path(PathEvent::Abandoned { path: id, code, local });
@@ -415,6 +433,10 @@ impl Connection {
             | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => {
                 *of == path
             }
+            (Event::Path(PathEvent::Bond(_)), PathEvent::Bond(_)) => true,
+            (Event::Path(PathEvent::Guard { path: of, action: old }), PathEvent::Guard { path, action }) => {
+                *of == path && *old == action
+            }
             _ => false,
         };
         if let Some(old) = self.events.iter_mut().rev().find(|old| stands_for(old)) {
@@ -466,6 +488,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Says what this end thinks of sending on a path; either end may, for its own direction. It takes effect with the next
+    /// packet and stays for as long as the path does.
+    ///
+    /// # Errors
+    /// The path is unknown or abandoned.
+    pub fn set_path_policy(&mut self, id: PathId, policy: PathPolicy) -> Result<(), ClosePathError> {
+        let ix = self.live_path(id)?;
+        self.paths[ix].policy = policy;
+        Ok(())
+    }
+
     /// Sends a PING on a path soon.
     ///
     /// # Errors
@@ -496,6 +529,7 @@ impl Connection {
                 local_status: status.local(),
                 peer_status: status.remote(),
                 health: path.health(),
+                policy: path.policy,
                 silent: !path.is_healthy(),
             }
         })

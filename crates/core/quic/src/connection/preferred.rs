@@ -4,6 +4,7 @@
 use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use tq_buf::mem::Box;
 use tq_time::Instant;
 use tq_wire::PathId;
 use tq_wire::params::PreferredAddress;
@@ -99,7 +100,7 @@ impl Connection {
         // the next after that of the handshake, which makes its number 1
         self.cids[0].local.issue(cid, token, false);
         self.endpoint_events.push_back(EndpointEvent::CidIssued(cid));
-        self.preferred = Some(PreferredAddress { v4, v6, cid, token });
+        self.preferred = Some(Box::new(PreferredAddress { v4, v6, cid, token }));
     }
 
     /// The handshake is confirmed: a client tries the server's preferred address of the family in use.

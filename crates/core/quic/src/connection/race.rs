@@ -2,7 +2,8 @@
 //! follows goes there alone, so it is no migration: nothing has been agreed before. A dead or slow first link costs nothing
 //! but the spacing.
 //!
-//! For servers of ours: they take the first copy and drop the others as duplicates. It never reads what it copies.
+//! For servers of ours: they take the first copy, drop the others as duplicates, and answer where each came from, so that
+//! a link that carries only one way wins nothing. It never reads what it copies.
 
 use core::fmt;
 use core::time::Duration;
@@ -64,6 +65,15 @@ impl Race {
             self.first += 1;
         }
     }
+}
+
+/// On a server: where a copy of a client's Initial came from.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    tuple: Tuple,
+    /// Of the datagram: three times as many may go there.
+    bytes: u64,
+    answered: bool,
 }
 
 /// A link does not take part; nothing has changed.
@@ -140,6 +150,69 @@ impl Connection {
         if let (Some(race), None) = (&mut self.race, transmit.segment) {
             race.keep(now, &buf[..transmit.len]);
         }
+    }
+
+    /// On a server: a copy of a client's Initial came another way than what it answers now. It is answered there as well,
+    /// within the bytes that came there, once for each way and new Initial; which way is path 0 the client's next flight
+    /// tells.
+    pub(crate) fn on_copy(&mut self, meta: &RecvMeta) {
+        let path = &self.paths[0];
+        if self.side.is_client() || path.validation.is_validated() || path.tuple.is_of(meta) {
+            return;
+        }
+        let tuple = Tuple::of(meta);
+        let copies = &mut self.hs.copies;
+        if copies.len() < MOST_LINKS && copies.iter().all(|copy| copy.tuple != tuple) {
+            copies.push(Copy { tuple, bytes: self.heard, answered: false });
+        }
+    }
+
+    /// On a server: an Initial that is no copy came another way. Only the client can have written it, so it can be heard
+    /// there, whoever sent copies of the one before from elsewhere.
+    pub(crate) fn on_new_initial(&mut self, now: Instant, meta: &RecvMeta) {
+        let path = &mut self.paths[0];
+        if self.side.is_client() || path.validation.is_validated() {
+            return;
+        }
+        self.hs.copies.clear();
+        if !path.tuple.is_of(meta) {
+            path.tuple = Tuple::of(meta);
+            path.validation.unset(self.heard);
+            self.log_path(now, 0);
+        }
+    }
+
+    /// On a server: all that could be said where a client's Initial came from was said. Turns to where a copy of it came
+    /// from and says it again; `false` if there is none.
+    pub(crate) fn turn_to_copy(&mut self, now: Instant) -> bool {
+        let Some(copy) = self.hs.copies.iter_mut().find(|copy| !copy.answered) else { return false };
+        copy.answered = true;
+        let path = &mut self.paths[0];
+        path.tuple = copy.tuple;
+        path.validation.unset(copy.bytes);
+        let mut tokens = core::mem::take(&mut self.lost.tokens);
+        for space in [&mut self.initial, &mut self.handshake].into_iter().flatten() {
+            let mut from = 0;
+            while let Some((pn, ..)) = space.sent.next_waiting(from, |_| true) {
+                space.sent.copy_tokens(pn, &mut tokens);
+                from = pn + 1;
+            }
+        }
+        tokens.drain(..).for_each(|token| self.on_token_lost(&token));
+        self.lost.tokens = tokens;
+        self.log_path(now, 0);
+        true
+    }
+
+    /// On a server: the client has keys that were sent to where this came from, so that is where it is.
+    pub(crate) fn settle_client(&mut self, now: Instant, meta: &RecvMeta) {
+        let path = &mut self.paths[0];
+        if !path.tuple.is_of(meta) {
+            path.tuple = Tuple::of(meta);
+            self.log_path(now, 0);
+        }
+        self.paths[0].validation.set_validated();
+        self.hs.copies = SmallVec::new();
     }
 
     /// The server answered: where that came in is path 0.

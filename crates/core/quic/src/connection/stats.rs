@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use tq_buf::mem::Vec;
 use tq_event::Counters;
-use tq_sched::Health;
+use tq_sched::{BondState, Health};
 use tq_wire::PathId;
 
 use super::Connection;
@@ -31,6 +31,8 @@ pub struct Stats {
     pub datagram_backlog: u64,
     /// Changes of paths that were refused: bugs, or a peer that asks for what cannot be.
     pub path_changes_refused: u64,
+    /// What the paths are together.
+    pub bond: BondState,
     /// DATAGRAMs dropped before they were sent because no packet can carry them any more.
     pub datagrams_undeliverable: u64,
 }
@@ -53,6 +55,14 @@ pub struct PathStats {
     pub false_suspects: u32,
     /// Bytes outstanding here that went again on other paths though they were not lost.
     pub bytes_resent: u64,
+    /// Bytes acknowledged here.
+    pub bytes_acked: u64,
+    /// Share of what all paths deliver, percent, 5 at least; zero if it is not in service.
+    pub weight: u16,
+    /// Times the guard took it out of bulk service.
+    pub holds: u32,
+    /// Bytes that other paths could have carried while data on this one kept everything from being sent.
+    pub blocked_bytes: u64,
     /// Smoothed RTT as congestion control sees it: acknowledgements may return on another path.
     pub srtt: Duration,
     /// RTT variation.
@@ -110,6 +120,7 @@ impl Connection {
             streams: self.streams.len(),
             peer_blocked: self.streams.peer_blocked(),
             path_changes_refused: self.multipath.refused,
+            bond: self.bond_state(),
             datagram_backlog: self.datagrams.backlog(),
             datagrams_undeliverable: self.datagrams.undeliverable(),
             key_generation: self.keys.one_rtt.as_ref().map_or(0, |keys| keys.generation),
@@ -124,6 +135,7 @@ impl Connection {
 
     pub(super) fn path_stats_at(&self, ix: usize) -> PathStats {
         let path = &self.paths[ix];
+        let (book, weight) = self.books_of(path.id);
         PathStats {
             id: path.id,
             remote: path.tuple.remote,
@@ -132,6 +144,10 @@ impl Connection {
             health: path.health(),
             false_suspects: path.monitor.false_suspects(),
             bytes_resent: path.bytes_resent,
+            bytes_acked: path.bytes_acked,
+            weight,
+            holds: book.holds,
+            blocked_bytes: book.blocked,
             srtt: path.rtt.smoothed(),
             rttvar: path.rtt.var(),
             min_rtt: self.own_min_rtt(ix),
@@ -139,7 +155,7 @@ impl Connection {
             cwnd: path.cc.window(),
             ssthresh: path.cc.ssthresh(),
             in_flight: self.in_flight(ix),
-            pacing_rate: path.cc.pacing_rate(&path.rtt),
+            pacing_rate: path.pacing_rate(),
             mtu: path.mtu.current(),
             pto_count: path.pto_count,
             packets_lost: path.packets_lost,

@@ -5,6 +5,7 @@
 //! opens, until TLS has read something, and believes it only when the transport parameters say the same.
 
 use smallvec::SmallVec;
+use tq_buf::mem::Box;
 use tq_crypto::schedule;
 use tq_event::DropReason;
 use tq_time::Instant;
@@ -47,7 +48,7 @@ impl Connection {
             let dcid = self.hs.keyed;
             self.install_initial(&dcid);
             // the rest of the client's Initials may still come in the version it began with
-            self.keys.other_initial = before.1.map(|keys| (before.0, keys));
+            self.keys.other_initial = before.1.map(|keys| Box::new((before.0, keys)));
         }
         result
     }
@@ -88,17 +89,17 @@ impl Connection {
 
     /// Initial keys of another version, for a client that has just got a packet of it.
     pub(crate) fn prepare_to_follow(&mut self, version: Version) {
-        let known = self.keys.other_initial.as_ref().is_some_and(|(of, _)| *of == version);
+        let known = self.keys.other_initial.as_deref().is_some_and(|(of, _)| *of == version);
         if self.side.is_client() && !known {
             let keys = schedule::initial_keys(&*self.shared.crypto, version, &self.hs.keyed, self.side);
-            self.keys.other_initial = Some((version, keys));
+            self.keys.other_initial = Some(Box::new((version, keys)));
         }
     }
 
     /// An Initial of another version opened: the server has chosen it. Says whether TLS can go along.
     pub(crate) fn follow(&mut self, version: Version) -> bool {
         let able = self.hs.session.as_mut().is_some_and(|session| session.switch_version(version));
-        match self.keys.other_initial.take() {
+        match self.keys.other_initial.take().map(|other| *other) {
             Some((_, keys)) if able => {
                 self.version = version;
                 self.keys.initial = Some(keys);

@@ -13,6 +13,7 @@ use tq_time::Instant;
 use tq_wire::PathId;
 
 use super::Connection;
+use super::guard::Together;
 use crate::path::Path;
 
 /// Age at which what was worked out is worked out again.
@@ -32,6 +33,8 @@ pub(crate) struct Ways {
     watered: Option<Instant>,
     /// Bytes that may be sent twice.
     pub(crate) budget: Budget,
+    /// The bond, its guard and its books.
+    pub(crate) together: Together,
 }
 
 /// An RTT sample that counts for congestion control.

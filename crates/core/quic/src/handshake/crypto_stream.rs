@@ -2,6 +2,7 @@
 //! Never looks into them.
 
 use bytes::Bytes;
+use tq_buf::mem::Box;
 use tq_buf::{Assembler, SendBuffer};
 use tq_wire::Code;
 use tq_wire::frame::{self, kind};
@@ -17,7 +18,10 @@ pub(crate) const MAX_BUFFERED: u64 = 64 * 1024;
 /// One direction pair per level.
 #[derive(Default)]
 pub(crate) struct CryptoStreams {
-    levels: [CryptoStream; 3],
+    /// Initial and Handshake.
+    levels: [CryptoStream; 2],
+    /// 1-RTT: there once something comes or goes, which is not while a handshake is half open.
+    late: Option<Box<CryptoStream>>,
 }
 
 #[derive(Default)]
@@ -27,6 +31,20 @@ struct CryptoStream {
 }
 
 impl CryptoStreams {
+    fn of(&self, level: Level) -> Option<&CryptoStream> {
+        match level {
+            Level::OneRtt => self.late.as_deref(),
+            _ => self.levels.get(level as usize),
+        }
+    }
+
+    fn of_mut(&mut self, level: Level) -> &mut CryptoStream {
+        match level {
+            Level::OneRtt => self.late.get_or_insert_default(),
+            _ => &mut self.levels[level as usize],
+        }
+    }
+
     /// Takes a frame's bytes. TLS reads at `current`; levels before it bring nothing new.
     // MUST 9000-7.5-1, 9000-7.5-2, 9001-4.1.3-1, 9001-4.1.3-2
     pub(crate) fn on_frame(
@@ -35,7 +53,7 @@ impl CryptoStreams {
         current: Level,
         f: &frame::Crypto<'_>,
     ) -> Result<(), TransportError> {
-        let recv = &mut self.levels[level as usize].recv;
+        let recv = &mut self.of_mut(level).recv;
         let end = f.offset + f.data.len() as u64;
         if end > recv.consumed() + MAX_BUFFERED {
             return Err(TransportError::new(
@@ -55,7 +73,7 @@ impl CryptoStreams {
 
     /// The next bytes in order.
     pub(crate) fn read(&mut self, level: Level) -> Option<Bytes> {
-        let recv = &mut self.levels[level as usize].recv;
+        let recv = &mut self.of_mut(level).recv;
         let bytes = recv.read(usize::MAX);
         if recv.consumed() == recv.highest() {
             // a message is over; what it took is not kept for the next, which may never come
@@ -67,8 +85,8 @@ impl CryptoStreams {
     /// TLS has left `level`: fails if bytes came that it has not read.
     // MUST 9001-4.1.3-3
     pub(crate) fn leave(&self, level: Level) -> Result<(), TransportError> {
-        let recv = &self.levels[level as usize].recv;
-        match recv.consumed() == recv.highest() {
+        let read = self.of(level).is_none_or(|stream| stream.recv.consumed() == stream.recv.highest());
+        match read {
             true => Ok(()),
             false => {
                 let why = "CRYPTO beyond the last message of its level";
@@ -79,18 +97,17 @@ impl CryptoStreams {
 
     /// Queues bytes TLS wants sent.
     pub(crate) fn queue(&mut self, level: Level, bytes: &[u8]) {
-        self.levels[level as usize].send.write_slice(bytes);
+        self.of_mut(level).send.write_slice(bytes);
     }
 
     /// Whether there is something to send at `level`.
     pub(crate) fn wants(&self, level: Level) -> bool {
-        let send = &self.levels[level as usize].send;
-        send.has_lost() || send.unsent() > 0
+        self.of(level).is_some_and(|stream| stream.send.has_lost() || stream.send.unsent() > 0)
     }
 
     /// Writes as many CRYPTO frames as fit.
     pub(crate) fn write(&mut self, level: Level, payload: &mut Payload<'_>) {
-        let send = &mut self.levels[level as usize].send;
+        let send = &mut self.of_mut(level).send;
         // type, offset and a two-byte length; less than 16 bytes of data are not worth a frame
         while payload.room() > 11 + 16 && (send.has_lost() || send.unsent() > 0) {
             let Some(range) = send.next(payload.room() - 11, u64::MAX) else { return };
@@ -106,23 +123,23 @@ impl CryptoStreams {
 
     /// A CRYPTO frame was acknowledged.
     pub(crate) fn on_acked(&mut self, level: Level, offset: u64, len: u32) {
-        self.levels[level as usize].send.ack(offset..offset + u64::from(len));
+        self.of_mut(level).send.ack(offset..offset + u64::from(len));
     }
 
     /// A CRYPTO frame was lost.
     // MUST 9001-4-1, 9001-4.9-1
     pub(crate) fn on_lost(&mut self, level: Level, offset: u64, len: u32) {
-        self.levels[level as usize].send.lose(offset..offset + u64::from(len));
+        self.of_mut(level).send.lose(offset..offset + u64::from(len));
     }
 
     /// Forgets a level whose keys are gone.
     pub(crate) fn discard(&mut self, level: Level) {
-        self.levels[level as usize] = CryptoStream::default();
+        *self.of_mut(level) = CryptoStream::default();
     }
 
     /// After a Retry: what was sent goes again.
     pub(crate) fn send_again(&mut self, level: Level) {
-        let send = &mut self.levels[level as usize].send;
+        let send = &mut self.of_mut(level).send;
         let sent = send.sent();
         send.lose(0..sent);
     }

@@ -12,7 +12,7 @@ pub(crate) struct KeyStore {
     pub(crate) initial: Option<Keys>,
     /// Initial keys of another version: the one a client began with, on a server that chose another; one the server
     /// seems to have chosen, on a client (RFC 9369 §4.1).
-    pub(crate) other_initial: Option<(Version, Keys)>,
+    pub(crate) other_initial: Option<Box<(Version, Keys)>>,
     pub(crate) handshake: Option<Keys>,
     pub(crate) early: Option<DirectionalKeys>,
     pub(crate) one_rtt: Option<OneRtt>,

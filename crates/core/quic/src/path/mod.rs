@@ -75,6 +75,30 @@ impl Tuple {
     }
 }
 
+/// What this end thinks of sending on a path. The peer is not told: it decides for its own direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PathPolicy {
+    /// 0 is flat rate. The aggregate scheduler fills cheaper paths first, among those it would use at all.
+    pub cost: u8,
+    /// Share for the weighted scheduler; zero counts as one. `None`: by what the path is measured to carry.
+    pub weight: Option<u16>,
+    /// Bytes per second that may be sent at most, in the long run; less than [`PathPolicy::LEAST_RATE`] counts as that.
+    /// `None` is what congestion control finds. Without pacing it is not kept.
+    pub max_rate: Option<u64>,
+}
+
+impl Default for PathPolicy {
+    fn default() -> Self {
+        Self { cost: 0, weight: None, max_rate: None }
+    }
+}
+
+impl PathPolicy {
+    /// One packet a second or so.
+    pub const LEAST_RATE: u64 = 1500;
+}
+
 /// One path.
 pub(crate) struct Path {
     pub(crate) id: PathId,
@@ -95,6 +119,8 @@ pub(crate) struct Path {
     pub(crate) moved: bool,
     /// The oldest packet that waited for an answer before the acknowledgement at hand.
     pub(crate) waited: Option<Instant>,
+    /// What this end thinks of sending on it.
+    pub(crate) policy: PathPolicy,
     /// How it does in our sending direction; judged only beside other paths.
     pub(crate) monitor: Monitor,
     /// What is measured of it; only where there may be several paths.
@@ -127,6 +153,8 @@ pub(crate) struct Path {
     pub(crate) free_resends: u8,
     /// Bytes of this path that went again on others though they were not lost.
     pub(crate) bytes_resent: u64,
+    /// Bytes acknowledged in its application space.
+    pub(crate) bytes_acked: u64,
     /// Not before this may the pacer let the next batch go.
     pub(crate) paced_until: Option<Instant>,
     /// Lowest packet number opened with the current key phase.
@@ -166,6 +194,7 @@ impl Path {
             heard_at: None,
             moved: false,
             waited: None,
+            policy: PathPolicy::default(),
             monitor: Monitor::new(now),
             gauge: Gauge::default(),
             space,
@@ -185,6 +214,7 @@ impl Path {
             resend: None,
             free_resends: 0,
             bytes_resent: 0,
+            bytes_acked: 0,
             messages: VecDeque::new(),
             paced_until: None,
             phase_start: None,
@@ -214,6 +244,16 @@ impl Path {
     // MUST 9002-6.2.1-4
     pub(crate) fn pto(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay) * (1 << self.pto_count.min(MAX_BACKOFF))
+    }
+
+    /// Bytes per second at which packets leave: what congestion control finds, and no more than the policy says.
+    pub(crate) fn pacing_rate(&self) -> u64 {
+        let rate = self.cc.pacing_rate(&self.rtt);
+        match self.policy.max_rate.map(|most| most.max(PathPolicy::LEAST_RATE)) {
+            Some(most) if rate == 0 => most,
+            Some(most) => rate.min(most),
+            None => rate,
+        }
     }
 
     /// How it does in our sending direction.

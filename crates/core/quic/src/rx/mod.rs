@@ -262,7 +262,12 @@ impl Connection {
                 }
                 self.process(now, meta, &opened, packet);
             }
-            Err(reason) => self.drop_packet(now, reason, packet.len()),
+            Err(reason) => {
+                if reason == DropReason::Duplicate && id == SpaceId::Initial {
+                    self.on_copy(meta);
+                }
+                self.drop_packet(now, reason, packet.len());
+            }
         }
     }
 
@@ -389,9 +394,12 @@ impl Connection {
                 self.arm_silence(now);
             }
         }
+        if opened.space == SpaceId::Initial {
+            self.on_new_initial(now, meta);
+        }
         if opened.space == SpaceId::Handshake && self.side.is_server() && self.initial.is_some() {
             // The client's address is proven, and it has the Handshake keys (RFC 9001 §4.9.1).
-            self.paths[0].validation.set_validated();
+            self.settle_client(now, meta);
             self.discard_level(now, SpaceId::Initial);
         }
         if matches!(opened.space, SpaceId::App(_)) && !self.paths[opened.ix].tuple.is_of(meta) {

@@ -24,7 +24,7 @@ impl Connection {
     ) -> Result<Opened, DropReason> {
         let keys = match id {
             SpaceId::Initial if version != self.version => {
-                self.keys.other_initial.as_ref().map(|(_, keys)| &keys.remote)
+                self.keys.other_initial.as_deref().map(|(_, keys)| &keys.remote)
             }
             SpaceId::Initial => self.keys.initial.as_ref().map(|keys| &keys.remote),
             SpaceId::Handshake => self.keys.handshake.as_ref().map(|keys| &keys.remote),

@@ -22,6 +22,8 @@ use crate::token::{Token, Tokens};
 #[cfg(test)]
 mod tests;
 
+/// Packets for which there is room at first.
+const FIRST_SLOTS: usize = 2;
 /// Left-out numbers remembered below the ring, as ranges.
 const OLD_SKIPS: usize = 64;
 /// Packets remembered besides eight for each ack-eliciting one in flight. What bounds this is a peer that makes us
@@ -156,6 +158,10 @@ impl Sent {
         }
         if self.eldest == pn && !packet.waits() {
             self.eldest = self.next;
+        }
+        if self.ring.capacity() == 0 {
+            // a flight of the handshake
+            self.ring.reserve_exact(FIRST_SLOTS);
         }
         self.ring.push_back(Slot { state: State::Out, packet });
         if self.ring.len() > self.limit() {

@@ -202,6 +202,14 @@ impl Streams {
         most.get().min(self.outbound.credit()).max(self.held.lost)
     }
 
+    /// Whether credit is to be told.
+    pub(crate) fn owes_credit(&mut self) -> bool {
+        let table = &self.table;
+        let stream = self.control.front(|entry| table.has_control(entry));
+        let owes = |entry: priority::Entry| table.get(entry.key).is_some_and(|s| s.owes.has(Owes::MAX_DATA));
+        self.owes.has(Owes::MAX_DATA) || stream.is_some_and(|(_, entry)| owes(entry))
+    }
+
     /// Bytes a writer may have ahead so that every path that is worth it finds something to send.
     pub(crate) fn set_low_water(&mut self, bytes: u64) {
         let more = bytes > self.low_water;

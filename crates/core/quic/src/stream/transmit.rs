@@ -20,6 +20,8 @@ const SMALLEST: usize = 2;
 pub(crate) enum Share {
     /// None of it.
     Nothing,
+    /// Small frames of the connection and of streams.
+    Control,
     /// Stream data that was sent before.
     Copies,
     /// Data of streams and messages of which more than this waits: the path is a slower one.
@@ -123,7 +125,7 @@ impl Streams {
     /// Whether [`Streams::write_data`] has something of this share.
     pub(crate) fn wants_share(&mut self, share: Share) -> bool {
         match share {
-            Share::Nothing => false,
+            Share::Nothing | Share::Control => false,
             Share::All => self.wants_data(),
             Share::Copies | Share::Over(_) => self.turn(share).is_some(),
         }
@@ -133,7 +135,7 @@ impl Streams {
     fn turn(&mut self, share: Share) -> Option<Turn> {
         let table = &self.table;
         match share {
-            Share::Nothing => return None,
+            Share::Nothing | Share::Control => return None,
             Share::Copies => {
                 let (priority, entry) = self.free.front(|entry| table.has_free(entry))?;
                 return Some(Turn { entry, priority, free: true });

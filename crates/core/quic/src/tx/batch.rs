@@ -33,7 +33,7 @@ impl Connection {
                     || path.ping
                     || !path.messages.is_empty()
                     || self.messages_share(share)
-                    || share == Share::All && self.wants_control()
+                    || matches!(share, Share::All | Share::Control) && self.wants_control()
                     || self.streams.wants_share(share))
     }
 
@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// As many full packets as the budget allows.
-    pub(super) fn transmit_batch(
+    pub(crate) fn transmit_batch(
         &mut self,
         now: Instant,
         ix: usize,
@@ -146,7 +146,7 @@ impl Connection {
         let path = &mut self.paths[ix];
         path.validation.on_sent(len);
         path.bytes_sent += len as u64;
-        let rate = path.cc.pacing_rate(&path.rtt);
+        let rate = path.pacing_rate();
         path.pacer.on_sent(now, len, rate);
         Transmit {
             remote: path.tuple.remote,
@@ -217,7 +217,7 @@ impl Connection {
     pub(super) fn transmit_flight(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
         let path = &self.paths[ix];
         let size = usize::from(MIN_MTU);
-        if path.flight == 0 || path.cc.window() < self.in_flight(ix) + size as u64 {
+        if path.flight == 0 || self.side.is_server() || path.cc.window() < self.in_flight(ix) + size as u64 {
             return None;
         }
         let fill = |_: &mut Self, payload: &mut crate::payload::Payload<'_>| {

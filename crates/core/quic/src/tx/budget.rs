@@ -48,7 +48,7 @@ impl Connection {
         let window = usize::try_from(path.cc.window().saturating_sub(in_flight)).unwrap_or(usize::MAX);
         let mut data = window;
         if self.config.pacing && window >= mtu {
-            let rate = path.cc.pacing_rate(&path.rtt);
+            let rate = path.pacing_rate();
             let departure = path.pacer.departure(now, rate);
             if departure > now {
                 data = 0;

@@ -51,13 +51,13 @@ impl Connection {
             return self.fill_ack_only_ping(ix, payload);
         }
         self.fill_own(ix, payload);
-        if share == Share::All && self.wants_control() {
+        if matches!(share, Share::All | Share::Control) && self.wants_control() {
             self.fill_control(now, payload);
         }
         if self.messages_share(share) {
             self.counters.messages_sent += self.datagrams.write(payload);
         }
-        if share != Share::Nothing {
+        if !matches!(share, Share::Nothing | Share::Control) {
             self.streams.write_data(share, payload);
         }
         self.fill_probe(SpaceId::App(ix), ix, payload);
@@ -66,7 +66,7 @@ impl Connection {
     /// Whether messages go with a share.
     pub(super) fn messages_share(&self, share: Share) -> bool {
         match share {
-            Share::Nothing | Share::Copies => false,
+            Share::Nothing | Share::Control | Share::Copies => false,
             Share::Over(least) => self.datagrams.backlog() > least,
             Share::All => self.datagrams.wants(),
         }

@@ -74,7 +74,9 @@ impl Connection {
 
     /// What no other path can carry and what comes first: challenges, responses, the first flight of a new path.
     fn transmit_bound(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
-        self.transmit_probing(now, ix, buf).or_else(|| self.transmit_flight(now, ix, buf))
+        self.transmit_probing(now, ix, buf)
+            .or_else(|| self.transmit_first(now, ix, buf))
+            .or_else(|| self.transmit_flight(now, ix, buf))
     }
 
     /// A probe of an address beside the one in use, or an answer to one. For that one datagram it takes the place of the

@@ -4,7 +4,9 @@
 //! here. Health is `connection/health.rs`, the routes of acknowledgements `connection/ways.rs`.
 
 use smallvec::SmallVec;
-use tq_sched::{Demand, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic};
+use tq_sched::{
+    Demand, Health, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic,
+};
 use tq_time::{Duration, Instant};
 use tq_wire::{Code, PathId};
 
@@ -12,12 +14,16 @@ use crate::connection::{Connection, Transmit, nanos};
 use crate::error::TransportError;
 use crate::path::{Path, PathState};
 use crate::stream::Share;
+use crate::token::Token;
 
 /// Bytes of a path that go again on a faster one at a time.
 const REINJECTION: u64 = 16 << 10;
 
 /// A copy that arrives no earlier than this before the original is not worth it.
 const LEAST_GAIN: Duration = Duration::from_millis(5);
+
+/// One-way delays further apart than this make it worth telling credit twice.
+const APART: Duration = Duration::from_millis(50);
 
 /// Bytes writers may have ahead for the sake of slower paths.
 const MOST_AHEAD: u64 = 24 << 20;
@@ -48,7 +54,11 @@ impl Connection {
             return Some(transmit);
         }
         if self.paths.len() == 1 {
-            let transmit = self.transmit_on(now, 0, buf, max_segments)?;
+            let mut transmit = self.transmit_on(now, 0, buf, max_segments);
+            while transmit.is_none() && self.turn_to_copy(now) {
+                transmit = self.transmit_on(now, 0, buf, max_segments);
+            }
+            let transmit = transmit?;
             self.note_race(now, &transmit, buf);
             return Some(transmit);
         }
@@ -68,6 +78,10 @@ impl Connection {
         if let Some(transmit) = self.transmit_shared(now, buf, max_segments) {
             return Some(transmit);
         }
+        if let Some(transmit) = self.transmit_loaded(now, buf, max_segments) {
+            return Some(transmit);
+        }
+        self.keep_books(now);
         (0..self.paths.len()).find_map(|ix| {
             // A probe takes data with it only if no other path can: on this one it may be lost.
             let alone = self.paths[ix].probes[2] > 0 && !self.has_other_usable(ix);
@@ -80,6 +94,11 @@ impl Connection {
     /// What any path may carry, where the scheduler wants it.
     fn transmit_shared(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         if let Some(transmit) = self.transmit_copy(now, buf, max_segments) {
+            return Some(transmit);
+        }
+        if let Some(ix) = self.credit_on.take().and_then(|id| self.path_index(id))
+            && let Some(transmit) = self.transmit_batch(now, ix, buf, 1, Share::Control)
+        {
             return Some(transmit);
         }
         self.pick_again = None;
@@ -105,9 +124,12 @@ impl Connection {
             }
             Pick::Nothing => return None,
         };
+        let credit = self.twice(now, on);
         let transmit = self.transmit_picked(now, on, share, buf, max_segments);
-        if transmit.is_none() {
-            self.copies = None;
+        match (&transmit, credit) {
+            (None, _) => self.copies = None,
+            (Some(_), Some((from, other))) => self.owe_credit_again(now, on, from, other),
+            (Some(_), None) => {}
         }
         transmit
     }
@@ -143,6 +165,41 @@ impl Connection {
         self.transmit_picked(now, on, Share::All, buf, max)
     }
 
+    /// Whether credit that goes on the path `on` now should go on another one as well: a lost credit frame is a gap in
+    /// delivery that nobody looks for. Where one is suspect, or round trips are far apart, it takes too long to notice.
+    /// With the first packet it may be in, and the other path.
+    fn twice(&mut self, now: Instant, on: u32) -> Option<(u64, PathId)> {
+        if self.credit_copied == Some(now) || !self.streams.owes_credit() {
+            return None;
+        }
+        let usable = || self.paths.iter().filter(|path| path.state.is_usable());
+        let trips = || usable().map(|path| path.rtt.smoothed());
+        let apart = trips().max()?.saturating_sub(trips().min()?) > 2 * APART;
+        if !apart && !usable().any(|path| path.health() == Health::Suspect) {
+            return None;
+        }
+        let other = usable().filter(|path| path.id.0 != on && path.health() == Health::Good);
+        let other = other.min_by_key(|path| path.rtt.smoothed())?.id;
+        let ix = self.path_index(PathId(on))?;
+        Some((self.paths[ix].space.numbers.peek(), other))
+    }
+
+    /// Credit in packets numbered `from` and up of the path `on` is owed once more, to go on `other`.
+    fn owe_credit_again(&mut self, now: Instant, on: u32, from: u64, other: PathId) {
+        let (Some(ix), Some(at)) = (self.path_index(PathId(on)), self.path_index(other)) else { return };
+        if !self.may_load(now, at) {
+            return;
+        }
+        let is_credit = |token: &Token| matches!(token, Token::MaxData(_) | Token::MaxStreamData(..));
+        let mut tokens = core::mem::take(&mut self.lost.tokens);
+        self.paths[ix].space.sent.tokens_from(from, is_credit, &mut tokens);
+        if !tokens.is_empty() {
+            (self.credit_copied, self.credit_on) = (Some(now), Some(other));
+        }
+        tokens.drain(..).for_each(|token| self.on_token_lost(&token));
+        self.lost.tokens = tokens;
+    }
+
     /// The scheduler's answer; `None` if there is nothing to ask.
     fn pick(&mut self, now: Instant) -> Option<Picked> {
         let wanted = self.wants_shared();
@@ -176,6 +233,9 @@ impl Connection {
     /// Tells streams how much their writers should have ready, now and then.
     fn refresh_low_water(&mut self, now: Instant, views: &Views, demand: &Demand) {
         let Some(ways) = &mut self.multipath.ways else { return };
+        if ways.together.weights.is_due(now) {
+            ways.together.weights.refresh(now, views);
+        }
         if ways.low_water_due(now) {
             let bytes = self.scheduler.low_water(now, views, demand);
             self.streams.set_low_water(bytes.min(MOST_AHEAD));
@@ -220,7 +280,7 @@ impl Connection {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
         let path = &mut self.paths[ix];
-        let rate = path.cc.pacing_rate(&path.rtt);
+        let rate = path.pacing_rate();
         let departure = if pacing { path.pacer.departure(now, rate) } else { now };
         let path = &self.paths[ix];
         let sampled = path.rtt.has_sample();
@@ -241,7 +301,10 @@ impl Connection {
             link: path.tuple.socket,
             blocked: self.full.contains(&path.tuple.socket),
             status: if path.state == PathState::Standby { Status::Backup } else { Status::Available },
-            health: path.health(),
+            health: match ways.and_then(|ways| ways.together.without()) {
+                Some(id) if id == path.id.0 && path.health() == Health::Good => Health::Held,
+                _ => path.health(),
+            },
             validated: true,
             min_rtt: if sampled { nanos(min) } else { 0 },
             srtt: nanos(srtt),
@@ -260,6 +323,8 @@ impl Connection {
             ack_silence: nanos(path.monitor.ack_silence(now)),
             amplification_room: path.amplification_budget(),
             mtu: path.mtu.current(),
+            cost: path.policy.cost,
+            weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
         }
     }

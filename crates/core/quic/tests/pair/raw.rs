@@ -362,6 +362,17 @@ impl Raw {
         self.now = until;
     }
 
+    /// [`Raw::packets`], and those that follow when the newest of 1-RTT is acknowledged.
+    pub fn packets_with_acks(&mut self) -> Vec<Packet> {
+        let mut all = self.packets();
+        let newest = all.iter().rfind(|packet| packet.level == Level::OneRtt).map(|packet| packet.pn);
+        if let Some(pn) = newest {
+            self.send(Level::OneRtt, &Self::ack_one(pn));
+            all.append(&mut self.packets());
+        }
+        all
+    }
+
     /// Opens everything the victim has sent since the last call.
     pub fn packets(&mut self) -> Vec<Packet> {
         let mut out = Vec::new();

@@ -50,3 +50,8 @@ pub(super) fn run(named: Option<&Path>, script: &str) -> Result<(), SetupError> 
 pub(super) fn remove(named: Option<&Path>, table: &str) -> Result<(), SetupError> {
     run(named, &format!("table inet {table}\ndelete table inet {table}\n"))
 }
+
+/// Whether a table has its chain.
+pub(super) fn is_there(named: Option<&Path>, table: &str) -> bool {
+    run(named, &format!("list chain inet {table} prerouting\n")).is_ok()
+}

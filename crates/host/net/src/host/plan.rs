@@ -152,16 +152,14 @@ impl Plan {
         };
         let all = "net/ipv6/conf/all/forwarding";
         let forwards = self.port_v6.is_none() || sysctl(all).is_none_or(|value| value != "0");
-        let mut everywhere = false;
+        let singly = sysctl("net/ipv6/conf/default/force_forwarding").is_some();
         for device in &self.lan {
             want(format!("net/ipv4/conf/{device}/forwarding"), "1");
-            let alone = format!("net/ipv6/conf/{device}/force_forwarding");
-            match sysctl(&alone) {
-                _ if forwards => {}
-                Some(_) => want(alone, "1"),
-                None => everywhere = true,
+            if singly && !forwards {
+                want(format!("net/ipv6/conf/{device}/force_forwarding"), "1");
             }
         }
+        let everywhere = !singly && !forwards;
         if everywhere {
             steps.extend(forward_everywhere(sysctl));
         }
@@ -244,7 +242,8 @@ table inet {name} {{
 fn forward_everywhere(sysctl: &dyn Fn(&str) -> Option<String>) -> Vec<Step> {
     let mut steps = Vec::new();
     let devices = sysctl("net/ipv6/conf").unwrap_or_default();
-    for device in devices.split(' ').filter(|device| is_name(device) && *device != "all") {
+    // The default is for interfaces that come later.
+    for device in devices.split(' ').filter(|device| is_name(device)).chain(["default"]) {
         let accept = format!("net/ipv6/conf/{device}/accept_ra");
         if sysctl(&accept).as_deref() == Some("1") {
             steps.push(Step::Sysctl { key: accept, was: "1".into(), now: "2".into() });

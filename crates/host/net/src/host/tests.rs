@@ -116,6 +116,29 @@ fn a_crash_at_any_moment_is_put_back_by_the_next_start() {
 }
 
 #[test]
+fn a_crash_while_things_are_put_back_is_put_back_too() {
+    within(|| {
+        write("net/ipv6/conf/tq0/forwarding", "1").unwrap();
+        let (before, options) = (state(), options("undoing"));
+        let all = plan().steps(0, &older).len();
+        for undone in 0..=all {
+            let mut host = Host::open(&options).unwrap();
+            assert_eq!(state(), before, "after a crash at {undone}");
+            for step in plan().steps(0, &older) {
+                host.note(&step).and_then(|()| host.make(&step)).unwrap();
+            }
+            for undo in host.journal.entries().unwrap().iter().rev().take(undone) {
+                host.kernel.undo(undo, None).unwrap();
+            }
+            host.crash();
+        }
+        drop(Host::open(&options).unwrap());
+        assert_eq!(state(), before);
+        std::fs::remove_dir_all(&options.folder).unwrap();
+    });
+}
+
+#[test]
 fn a_step_that_fails_leaves_nothing_of_those_before_it() {
     within(|| {
         let (before, options) = (state(), options("fails"));
@@ -128,6 +151,7 @@ fn a_step_that_fails_leaves_nothing_of_those_before_it() {
         assert_ne!(state(), before);
         drop(host);
         assert_eq!(state(), before);
+        std::fs::remove_dir_all(&options.folder).unwrap();
     });
 }
 
@@ -157,6 +181,7 @@ fn what_somebody_else_changed_meanwhile_stays() {
         let again = state();
         drop(host);
         assert_eq!(state(), again);
+        std::fs::remove_dir_all(&options.folder).unwrap();
     });
 }
 
@@ -176,5 +201,6 @@ fn what_cannot_be_put_back_is_told_and_kept() {
         options.nft = None;
         drop(Host::open(&options).unwrap());
         assert_eq!(state(), before);
+        std::fs::remove_dir_all(&options.folder).unwrap();
     });
 }

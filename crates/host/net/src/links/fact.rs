@@ -26,6 +26,8 @@ pub enum Fact {
     Route(u32, Route),
     /// There is none like this any more.
     RouteGone(u32, Route),
+    /// A next hop is gone, with all routes over it.
+    NextHopGone,
     /// The default routes of this protocol, table and metric made room for the one that is told next.
     RoutesReplaced {
         /// For IPv6.
@@ -82,6 +84,8 @@ const IFINFOMSG: usize = 16;
 const IFADDRMSG: usize = 8;
 const RTMSG: usize = 12;
 const RTNEXTHOP: usize = 8;
+/// From `linux/rtnetlink.h`.
+const RTM_DELNEXTHOP: u16 = 105;
 /// The interface of a next hop is down.
 const RTNH_F_DEAD: u8 = 1;
 /// `IF_OPER_UNKNOWN` and `IF_OPER_UP` (RFC 2863 §3.1.14): interfaces that do not tell, and those that can carry.
@@ -110,6 +114,7 @@ pub(crate) fn read(message: &Message<'_>, facts: &mut Vec<Fact>) {
                 facts.push(Fact::Route(index, route));
             });
         }
+        RTM_DELNEXTHOP => facts.push(Fact::NextHopGone),
         libc::RTM_DELROUTE => routes(body, |index, route| facts.push(Fact::RouteGone(index, route))),
         _ => {}
     }

@@ -35,8 +35,8 @@ impl Table {
         Self { select, ..Self::default() }
     }
 
-    /// Takes a fact. Answers whether routes of IPv4 may have gone without a word, so that they are to be asked for: the
-    /// kernel does not tell when they go with their interface or address.
+    /// Takes a fact. Answers whether routes may have gone without a word, so that they are to be asked for: the kernel
+    /// does not tell when they go with their address or next hop.
     pub fn apply(&mut self, fact: Fact) -> bool {
         match fact {
             Fact::Interface(interface) => {
@@ -66,6 +66,7 @@ impl Table {
             Fact::Route(index, route) => {
                 self.entries.entry(index).or_default().routes.insert(route);
             }
+            Fact::NextHopGone => return true,
             Fact::RoutesReplaced { v6, table, metric } => {
                 let stays = |route: &Route| (route.v6, route.table, route.metric) != (v6, table, metric);
                 for entry in self.entries.values_mut() {

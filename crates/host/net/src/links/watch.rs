@@ -23,6 +23,8 @@ const GROUPS: i32 = libc::RTMGRP_LINK
     | libc::RTMGRP_IPV6_IFADDR
     | libc::RTMGRP_IPV4_ROUTE
     | libc::RTMGRP_IPV6_ROUTE;
+/// `RTNLGRP_NEXTHOP`.
+const NEXT_HOPS: u32 = 32;
 /// Messages of the kernel that may wait for us.
 const BACKLOG: i32 = 1 << 20;
 /// Between two attempts to learn everything, when the first was disturbed.
@@ -151,6 +153,8 @@ impl Watcher {
 /// A socket that hears events from now on.
 fn open(backlog: i32) -> io::Result<AsyncFd<OwnedFd>> {
     let socket = sys::netlink(GROUPS as u32)?;
+    // Kernels before 5.3 have no next hops of their own.
+    let _ = sys::join(&socket, NEXT_HOPS);
     sys::nonblocking(&socket)?;
     sys::receive_room(&socket, backlog);
     sys::awaited(socket)

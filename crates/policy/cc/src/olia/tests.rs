@@ -1,8 +1,14 @@
+use std::vec::Vec;
+
 use tq_time::{Duration, Instant};
 
 use super::{Member, factor};
+use crate::testing::link::Link;
 use crate::testing::{AckClock, MS};
 use crate::{Algorithm, Controller, Rtt};
+
+/// 60 Mbit/s.
+const RATE: u64 = 7_500_000;
 
 fn member(packets: u64, ms: u64, run: u64) -> Member {
     Member { window: packets * 1500, rtt: ms * 1_000_000, run }
@@ -73,4 +79,39 @@ fn only_coupled_windows_are_members() {
     let own = Controller::new(Algorithm::Olia, now, 1500).member(&rtt);
     assert_eq!(own, Some(Member { window: 14_720, rtt: 50_000_000, run: 0 }));
     assert_eq!(Controller::new(Algorithm::NewReno, now, 1500).member(&rtt), None);
+}
+
+/// What two coupled senders get for each byte of a Reno flow beside them.
+fn beside_reno(ms: u32, queue: u64, seed: u64, governed: bool) -> f64 {
+    let mut link = Link::new(RATE, ms * MS, RATE * queue / 1000);
+    for flow in 0..2 {
+        link.add(Algorithm::Olia, seed + flow);
+        link.flows[flow as usize].controller.govern(governed);
+        link.run((70 + 30 * seed as u32) * MS);
+    }
+    link.add(Algorithm::NewReno, seed + 9);
+    let mut sums = [0.0; 3];
+    for step in 0..8000 {
+        let members: Vec<_> =
+            link.flows.iter().filter_map(|flow| flow.controller.member(&flow.rtt)).collect();
+        for own in 0..2 {
+            link.flows[own].controller.couple(factor([members[own], members[1 - own]].into_iter()));
+        }
+        let shares = link.shares(20 * MS);
+        if step > 2000 {
+            sums.iter_mut().zip(shares).for_each(|(sum, share)| *sum += share);
+        }
+    }
+    (sums[0] + sums[1]) / sums[2]
+}
+
+#[test]
+fn two_coupled_senders_take_what_one_flow_would() {
+    for governed in [false, true] {
+        for (ms, queue) in [(20, 50), (40, 40), (40, 100)] {
+            let ratios: Vec<f64> = (1..4).map(|seed| beside_reno(ms, queue, seed, governed)).collect();
+            let mean = ratios.iter().sum::<f64>() / 3.0;
+            assert!((0.7..1.6).contains(&mean), "{governed}, {ms} ms, {queue} ms: {ratios:?}");
+        }
+    }
 }

@@ -58,6 +58,13 @@ impl Sent {
         }
     }
 
+    /// Hands out copies of the tokens that `matters` says yes to, of packets outstanding from `from` on.
+    pub(crate) fn tokens_from(&self, from: u64, matters: impl Fn(&Token) -> bool, out: &mut Vec<Token>) {
+        let slots = self.ring.iter().skip(self.index(from.max(self.base)));
+        let tokens = slots.filter(|slot| slot.state == State::Out).flat_map(|slot| slot.packet.tokens.iter());
+        out.extend(tokens.filter(|token| matters(token)).cloned());
+    }
+
     /// Takes what is outstanding below `below` out of flight. Tokens are handed out to go elsewhere, unless copies of them
     /// did before. Packets are remembered like lost ones: what arrives after all is spurious.
     pub(crate) fn take_out(&mut self, below: u64, out: &mut Vec<Token>) -> TakenOut {

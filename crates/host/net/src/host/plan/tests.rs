@@ -67,6 +67,7 @@ fn only_sysctls_that_are_not_yet_so_are_written() {
         ("net/ipv4/conf/lan0/forwarding", "1"),
         ("net/ipv4/conf/br-home/forwarding", "0"),
         ("net/ipv6/conf/all/forwarding", "0"),
+        ("net/ipv6/conf/default/force_forwarding", "0"),
         ("net/ipv6/conf/lan0/force_forwarding", "1"),
         ("net/ipv6/conf/br-home/force_forwarding", "0"),
     ];
@@ -88,15 +89,17 @@ fn older_kernels_forward_everywhere_and_go_on_hearing_routers() {
         ("net/ipv6/conf/all/forwarding", "0"),
         ("net/ipv6/conf/wan0/accept_ra", "1"),
         ("net/ipv6/conf/wan0/forwarding", "0"),
+        ("net/ipv6/conf/default/accept_ra", "1"),
         ("net/ipv6/conf/eth5/accept_ra", "0"),
         ("net/ipv6/conf/eth5/forwarding", "1"),
     ];
     let steps = shown(&plan(), 0, &there);
     assert_eq!(
-        steps[..3],
+        steps[..4],
         [
             "sysctl -w net/ipv6/conf/wan0/accept_ra=2    # was 1",
             "# net/ipv6/conf/eth5/forwarding stays 1",
+            "sysctl -w net/ipv6/conf/default/accept_ra=2    # was 1",
             "sysctl -w net/ipv6/conf/all/forwarding=1    # was 0",
         ]
     );

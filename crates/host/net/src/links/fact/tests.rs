@@ -69,6 +69,11 @@ fn routes_that_lead_nowhere_or_not_everywhere_say_nothing() {
 }
 
 #[test]
+fn a_next_hop_that_is_gone_casts_doubt() {
+    assert_eq!(facts(&Request::new(RTM_DELNEXTHOP, 0, &[0; 8]).bytes(0)), [Fact::NextHopGone]);
+}
+
+#[test]
 fn a_route_that_replaces_says_so_once() {
     let message =
         Request::new(libc::RTM_NEWROUTE, libc::NLM_F_REPLACE, &[2, 0, 0, 0, 254, 3, 0, 1, 0, 0, 0, 0]);

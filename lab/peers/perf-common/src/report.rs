@@ -4,34 +4,33 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::latency::Latencies;
-
-/// Which of the two this program is.
-const STACK: &str = if cfg!(feature = "noq") { "noq" } else { "quinn" };
+use crate::{Many, Turns};
 
 /// Something under way.
-pub(crate) struct Meter {
+pub struct Meter {
+    stack: &'static str,
     begin: Instant,
     user: Duration,
     system: Duration,
 }
 
 impl Meter {
-    pub(crate) fn start() -> Self {
+    /// Begins to measure the stack of this name.
+    pub fn start(stack: &'static str) -> Self {
         let (user, system) = cpu();
-        Self { begin: Instant::now(), user, system }
+        Self { stack, begin: Instant::now(), user, system }
     }
 
     /// Prints what happened since the start.
-    pub(crate) fn stop(self, role: &str, bytes: u64, json: bool, detail: &str) {
-        let seconds = self.begin.elapsed().as_secs_f64();
+    pub fn stop(self, role: &str, bytes: u64, json: bool, detail: &str) {
+        let (stack, seconds) = (self.stack, self.begin.elapsed().as_secs_f64());
         let (user, system) = cpu();
         let (user, system) = ((user - self.user).as_secs_f64(), (system - self.system).as_secs_f64());
         let gbits = bytes as f64 * 8e-9 / seconds;
         let per_gb = (user + system) / (bytes.max(1) as f64 * 1e-9);
         if json {
             println!(
-                r#"{{"stack":"{STACK}","role":"{role}","bytes":{bytes},"seconds":{seconds:.6},"gbit_s":{gbits:.4},"cpu_user":{user:.6},"cpu_system":{system:.6},"cpu_s_per_gb":{per_gb:.4}}}"#
+                r#"{{"stack":"{stack}","role":"{role}","bytes":{bytes},"seconds":{seconds:.6},"gbit_s":{gbits:.4},"cpu_user":{user:.6},"cpu_system":{system:.6},"cpu_s_per_gb":{per_gb:.4}}}"#
             );
         } else {
             println!(
@@ -40,12 +39,11 @@ impl Meter {
             println!("{role}: {detail}");
         }
     }
-}
 
-impl Meter {
     /// Prints how often something was done since the start.
-    pub(crate) fn count(self, what: &str, latencies: &Latencies, outstanding: u32, json: bool) {
-        let seconds = self.begin.elapsed().as_secs_f64();
+    pub fn count(self, what: &str, turns: &Turns, &Many { outstanding, json, .. }: &Many) {
+        let latencies = &turns.latencies;
+        let (stack, seconds) = (self.stack, self.begin.elapsed().as_secs_f64());
         let (user, system) = cpu();
         let cpu = (user - self.user + system - self.system).as_secs_f64();
         let count = latencies.count();
@@ -53,7 +51,7 @@ impl Meter {
         let (per_s, cpu_ms) = (count as f64 / seconds, cpu * 1e3 / count.max(1) as f64);
         if json {
             println!(
-                r#"{{"stack":"{STACK}","what":"{what}","outstanding":{outstanding},"count":{count},"seconds":{seconds:.6},"per_s":{per_s:.1},"client_cpu_ms":{cpu_ms:.4},"p50_us":{p50:.1},"p99_us":{p99:.1}}}"#
+                r#"{{"stack":"{stack}","what":"{what}","outstanding":{outstanding},"count":{count},"seconds":{seconds:.6},"per_s":{per_s:.1},"client_cpu_ms":{cpu_ms:.4},"p50_us":{p50:.1},"p99_us":{p99:.1}}}"#
             );
         } else {
             println!("{count} {what}, {outstanding} at a time: {per_s:.0}/s, CPU {cpu_ms:.4} ms each");
