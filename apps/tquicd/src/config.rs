@@ -11,6 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+use tq::quic::cc::Algorithm;
+use tq::quic::sched::Kind;
 use tq_identity::{Name, Token};
 use tq_tunnel::{Egress, Rule};
 
@@ -32,8 +34,17 @@ pub struct Config {
     pub control: PathBuf,
     /// Where scrapers ask.
     pub metrics: Option<SocketAddr>,
-    /// Name of the scheduler for what this end sends; none: the library's default.
-    pub scheduler: Option<String>,
+    /// How this end sends.
+    pub transport: Transport,
+}
+
+/// How an end of the bond sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// Which path data goes on; none: the library's default.
+    pub scheduler: Option<Kind>,
+    /// How fast; `auto` unless told.
+    pub congestion: Algorithm,
 }
 
 /// Which end of the bond.
@@ -184,18 +195,18 @@ impl Config {
         let name: Name =
             stem.parse().map_err(|why| whole(format!("the file's name is the daemon's, but {why}")))?;
         let state = raw.state.clone().unwrap_or_else(|| "/var/lib/tquic".into());
+        let transport = raw.transport.clone().unwrap_or_default();
+        let transport = Transport {
+            scheduler: transport.scheduler.map(|kind| kind.0),
+            congestion: transport.congestion.map_or(Algorithm::Auto, |algorithm| algorithm.0),
+        };
         let control = raw.control.clone().unwrap_or_default().socket;
         Ok(Self {
             file: file.into(),
             state,
             control: control.unwrap_or_else(|| tq_control::socket_path(name.as_str())),
             metrics: raw.metrics.clone().and_then(|metrics| metrics.listen).map(|listen| listen.0),
-            scheduler: raw
-                .transport
-                .clone()
-                .unwrap_or_default()
-                .scheduler
-                .map(|kind| kind.0.name().to_owned()),
+            transport,
             role: role(raw).map_err(whole)?,
             name,
         })

@@ -87,8 +87,8 @@ impl Daemon {
             _ => return Err(Fatal::Config("a daemon's role cannot change while it runs".into())),
         }
         let now = &self.config;
-        if (&now.state, &now.control, now.metrics, &now.scheduler)
-            != (&new.state, &new.control, new.metrics, &new.scheduler)
+        if (&now.state, &now.control, now.metrics, &now.transport)
+            != (&new.state, &new.control, new.metrics, &new.transport)
         {
             warn!(
                 "state, [control], [metrics], [transport]: what changed there takes effect when tquicd starts again"

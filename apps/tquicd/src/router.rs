@@ -34,7 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// A router that runs.
 pub struct Router {
     config: config::Router,
-    scheduler: Option<String>,
+    transport: config::Transport,
     endpoint: Endpoint,
     links: Mutex<Links>,
     /// Something about links changed, or a session.
@@ -64,7 +64,7 @@ impl Router {
         let endpoint = endpoint.map_err(|error| Fatal::failed("cannot open a UDP socket", error))?;
         Ok(Arc::new(Self {
             config: role.clone(),
-            scheduler: config.scheduler.clone(),
+            transport: config.transport,
             links: Mutex::new(Links::new(endpoint.clone(), &role.links)),
             endpoint,
             stir: Notify::new(),

@@ -112,4 +112,5 @@ pub(super) struct Metrics {
 #[serde(deny_unknown_fields)]
 pub(super) struct Transport {
     pub(super) scheduler: Option<Text<tq::quic::sched::Kind>>,
+    pub(super) congestion: Option<Text<tq::quic::cc::Algorithm>>,
 }
