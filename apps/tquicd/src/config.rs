@@ -11,6 +11,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+use tq::quic::cc::Algorithm;
+use tq::quic::sched::Kind;
 use tq_identity::{Name, Token};
 use tq_tunnel::{Egress, Rule};
 
@@ -32,8 +34,17 @@ pub struct Config {
     pub control: PathBuf,
     /// Where scrapers ask.
     pub metrics: Option<SocketAddr>,
-    /// Name of the scheduler for what this end sends; none: the library's default.
-    pub scheduler: Option<String>,
+    /// How this end sends.
+    pub transport: Transport,
+}
+
+/// How an end of the bond sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// Which path data goes on; none: the library's default.
+    pub scheduler: Option<Kind>,
+    /// How fast; `auto` unless told.
+    pub congestion: Algorithm,
 }
 
 /// Which end of the bond.
@@ -65,16 +76,50 @@ pub struct Server {
 pub struct Router {
     /// Holds the join token; needed until it has joined.
     pub token_file: Option<PathBuf>,
-    /// Its links, at least one.
+    /// Its links; none: every interface with a default route of its own is one.
     pub links: Vec<Link>,
+    /// Virtual interfaces that may be links all the same, and interfaces that may not, as patterns.
+    pub select: (Vec<String>, Vec<String>),
     /// SOCKS5 listeners.
     pub socks5: Vec<SocketAddr>,
     /// HTTP CONNECT listeners.
     pub http: Vec<SocketAddr>,
-    /// Listeners of TPROXY rules.
-    pub tproxy: Vec<SocketAddr>,
+    /// The local network whose connections are taken.
+    pub lan: Option<Lan>,
     /// Programs' connections at a time, each listener.
     pub max_connections: usize,
+}
+
+/// A local network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lan {
+    /// Its interfaces, at least one.
+    pub interfaces: Vec<String>,
+    /// Where new connections go while there is no session.
+    pub without: Without,
+    /// Which of several daemons on this machine this is.
+    pub instance: u8,
+}
+
+/// Where new connections of the local network go while there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// As if there were no bond.
+    Direct,
+    /// Nowhere.
+    Block,
+}
+
+impl std::str::FromStr for Without {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "direct" => Ok(Self::Direct),
+            "block" => Ok(Self::Block),
+            _ => Err("expected `direct` or `block`".into()),
+        }
+    }
 }
 
 /// A link.
@@ -150,18 +195,18 @@ impl Config {
         let name: Name =
             stem.parse().map_err(|why| whole(format!("the file's name is the daemon's, but {why}")))?;
         let state = raw.state.clone().unwrap_or_else(|| "/var/lib/tquic".into());
+        let transport = raw.transport.clone().unwrap_or_default();
+        let transport = Transport {
+            scheduler: transport.scheduler.map(|kind| kind.0),
+            congestion: transport.congestion.map_or(Algorithm::Auto, |algorithm| algorithm.0),
+        };
         let control = raw.control.clone().unwrap_or_default().socket;
         Ok(Self {
             file: file.into(),
             state,
             control: control.unwrap_or_else(|| tq_control::socket_path(name.as_str())),
             metrics: raw.metrics.clone().and_then(|metrics| metrics.listen).map(|listen| listen.0),
-            scheduler: raw
-                .transport
-                .clone()
-                .unwrap_or_default()
-                .scheduler
-                .map(|kind| kind.0.name().to_owned()),
+            transport,
             role: role(raw).map_err(whole)?,
             name,
         })
@@ -175,8 +220,8 @@ fn role(raw: raw::File) -> Result<Role, String> {
         }
         (None, None) => Err("has neither [server] nor [router]: add one".into()),
         (Some(server), None) => {
-            if raw.link.is_some() || raw.tcp.is_some() {
-                return Err("[[link]] and [tcp] are for routers, this has [server]".into());
+            if raw.link.is_some() || raw.tcp.is_some() || raw.lan.is_some() {
+                return Err("[[link]], [tcp] and [lan] are for routers, this has [server]".into());
             }
             self::server(server, raw.egress.unwrap_or_default()).map(Role::Server)
         }
@@ -184,7 +229,8 @@ fn role(raw: raw::File) -> Result<Role, String> {
             if raw.egress.is_some() {
                 return Err("[egress] is for servers, this has [router]".into());
             }
-            self::router(router, raw.link.unwrap_or_default(), raw.tcp.unwrap_or_default()).map(Role::Router)
+            let (links, tcp) = (raw.link.unwrap_or_default(), raw.tcp.unwrap_or_default());
+            self::router(router, links, tcp, raw.lan).map(Role::Router)
         }
     }
 }
@@ -215,10 +261,20 @@ fn server(server: raw::Server, egress: raw::Egress) -> Result<Server, String> {
     })
 }
 
-fn router(router: raw::Router, links: Vec<raw::Link>, tcp: raw::Tcp) -> Result<Router, String> {
+fn router(
+    router: raw::Router,
+    links: Vec<raw::Link>,
+    tcp: raw::Tcp,
+    lan: Option<raw::Lan>,
+) -> Result<Router, String> {
     let links: Vec<Link> = links.into_iter().map(link).collect::<Result<_, _>>()?;
-    if links.is_empty() {
-        return Err("has no [[link]]: name at least one".into());
+    let lan = lan.map(|lan| Lan {
+        interfaces: lan.interfaces,
+        without: lan.without.map_or(Without::Direct, |without| without.0),
+        instance: lan.instance,
+    });
+    if lan.as_ref().is_some_and(|lan| lan.interfaces.is_empty()) {
+        return Err("[lan] interfaces is empty: name at least one, or leave [lan] out".into());
     }
     for (i, link) in links.iter().enumerate() {
         if links[..i].iter().any(|other| other.name == link.name || other.begins == link.begins) {
@@ -231,7 +287,8 @@ fn router(router: raw::Router, links: Vec<raw::Link>, tcp: raw::Tcp) -> Result<R
         links,
         socks5: addrs(tcp.socks5),
         http: addrs(tcp.http),
-        tproxy: addrs(tcp.tproxy),
+        lan,
+        select: (router.allow, router.deny),
         max_connections: tcp.max_connections.unwrap_or(1024),
     })
 }
@@ -306,9 +363,13 @@ impl fmt::Display for Config {
                     let backup = if link.backup { ", backup" } else { "" };
                     writeln!(f, "  link {}: {}, {}{backup}", link.name, link.begins, link.cost.as_str())?;
                 }
-                for (word, addrs) in
-                    [("socks5", &router.socks5), ("http", &router.http), ("tproxy", &router.tproxy)]
-                {
+                if router.links.is_empty() {
+                    writeln!(f, "  links: every interface with a default route of its own")?;
+                }
+                if let Some(lan) = &router.lan {
+                    writeln!(f, "  takes the TCP connections of {}", lan.interfaces.join(", "))?;
+                }
+                for (word, addrs) in [("socks5", &router.socks5), ("http", &router.http)] {
                     addrs.iter().try_for_each(|addr| writeln!(f, "  {word} on {addr}"))?;
                 }
                 Ok(())

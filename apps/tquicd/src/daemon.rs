@@ -51,6 +51,7 @@ impl Daemon {
                 let figures = Arc::clone(&api);
                 open(&config, &mut tasks, api, move || figures.metrics()).await?;
                 router.fronts(&mut tasks)?;
+                tasks.spawn(Arc::clone(&router).watch_interfaces());
                 tasks.spawn(Arc::clone(&router).run());
                 Part::Router(router)
             }
@@ -86,8 +87,8 @@ impl Daemon {
             _ => return Err(Fatal::Config("a daemon's role cannot change while it runs".into())),
         }
         let now = &self.config;
-        if (&now.state, &now.control, now.metrics, &now.scheduler)
-            != (&new.state, &new.control, new.metrics, &new.scheduler)
+        if (&now.state, &now.control, now.metrics, &now.transport)
+            != (&new.state, &new.control, new.metrics, &new.transport)
         {
             warn!(
                 "state, [control], [metrics], [transport]: what changed there takes effect when tquicd starts again"

@@ -21,3 +21,4 @@ mod transport;
 pub use config::Config;
 pub use daemon::{Daemon, run};
 pub use exit::Fatal;
+pub use router::preview;

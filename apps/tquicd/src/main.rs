@@ -24,6 +24,9 @@ enum Command {
         /// Configuration; its name without `.toml` is the daemon's.
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        /// Print what would be changed of this machine's network, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Say whether a configuration is right, and what it means.
     Check {
@@ -35,7 +38,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Run { file } => run(file),
+        Command::Run { file, dry_run: false } => run(file),
+        Command::Run { file, dry_run: true } => Config::load(&file)
+            .map_err(Fatal::from)
+            .and_then(|config| tquicd::preview(&config))
+            .map(|text| print!("{text}")),
         Command::Check { file } => Config::load(&file).map(|config| print!("{config}")).map_err(Fatal::from),
     };
     match result {

@@ -5,6 +5,8 @@
 
 mod api;
 mod connect;
+mod interfaces;
+mod lan;
 pub mod links;
 
 use std::path::PathBuf;
@@ -16,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tq::{Connection, Endpoint};
 use tq_identity::{DeviceFile, Token, private_dir, read_secret};
-use tq_tunnel::{Front, Traffic, Way, listen, listen_transparent, serve};
+use tq_tunnel::{Front, Traffic, Way, listen, serve};
 
 pub(crate) use api::RouterApi;
 use connect::Progress;
@@ -32,7 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// A router that runs.
 pub struct Router {
     config: config::Router,
-    scheduler: Option<String>,
+    transport: config::Transport,
     endpoint: Endpoint,
     links: Mutex<Links>,
     /// Something about links changed, or a session.
@@ -62,7 +64,7 @@ impl Router {
         let endpoint = endpoint.map_err(|error| Fatal::failed("cannot open a UDP socket", error))?;
         Ok(Arc::new(Self {
             config: role.clone(),
-            scheduler: config.scheduler.clone(),
+            transport: config.transport,
             links: Mutex::new(Links::new(endpoint.clone(), &role.links)),
             endpoint,
             stir: Notify::new(),
@@ -83,16 +85,17 @@ impl Router {
         let all = [
             (Front::Socks5, "SOCKS5", &self.config.socks5),
             (Front::Http, "HTTP CONNECT", &self.config.http),
-            (Front::Transparent, "TPROXY", &self.config.tproxy),
         ];
         for (front, what, addrs) in all {
             for addr in addrs {
-                let opened =
-                    if front == Front::Transparent { listen_transparent(*addr) } else { listen(*addr) };
-                let listener = opened.map_err(|error| Fatal::listening(what, addr, error))?;
+                let listener = listen(*addr).map_err(|error| Fatal::listening(what, addr, error))?;
                 let room = Arc::new(Semaphore::new(self.config.max_connections));
                 tasks.spawn(serve(listener, front, way.clone(), room, Arc::clone(&self.traffic)));
             }
+        }
+        if let Some(lan) = &self.config.lan {
+            let room = Arc::new(Semaphore::new(self.config.max_connections));
+            lan::take(lan, way, self.session.subscribe(), room, Arc::clone(&self.traffic), tasks)?;
         }
         Ok(())
     }
@@ -102,10 +105,10 @@ impl Router {
         lock(&self.links).configure(&role.links);
         self.stir.notify_waiters();
         let now = &self.config;
-        if (&now.socks5, &now.http, &now.tproxy, now.max_connections, &now.token_file)
-            != (&role.socks5, &role.http, &role.tproxy, role.max_connections, &role.token_file)
+        if (&now.socks5, &now.http, &now.lan, now.max_connections, &now.token_file, &now.select)
+            != (&role.socks5, &role.http, &role.lan, role.max_connections, &role.token_file, &role.select)
         {
-            warn!("[router], [tcp]: what changed there takes effect when tquicd starts again");
+            warn!("[router], [tcp], [lan]: what changed there takes effect when tquicd starts again");
         }
     }
 
@@ -154,4 +157,15 @@ fn join(state: PathBuf, role: &config::Router) -> Result<DeviceFile, Fatal> {
         }
         other => other.into(),
     })
+}
+
+/// What this daemon would change of the machine's network, as commands.
+///
+/// # Errors
+/// It cannot be found out.
+pub fn preview(config: &Config) -> Result<String, Fatal> {
+    match &config.role {
+        config::Role::Router(config::Router { lan: Some(lan), .. }) => lan::preview(lan),
+        _ => Ok("nothing is changed\n".into()),
+    }
 }

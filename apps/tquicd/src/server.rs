@@ -159,11 +159,7 @@ fn serve(config: &Config, identity: &RawIdentity, store: &Arc<Store>) -> ServerC
         show.clients(ClientAuth::raw_keys(known)).build().ok()
     });
     let mut server = ServerConfig::with_tls(tls);
-    server.transport(transport::server);
-    if let Some(scheduler) = &config.scheduler {
-        // The name was checked when it was read.
-        let _ = server.scheduler(scheduler);
-    }
+    server.transport(|transport| transport::server(transport, config.transport));
     server
 }
 

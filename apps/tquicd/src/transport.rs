@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tq::TransportConfig;
 
+use crate::config::Transport;
+
 /// An outage of all links up to 120 s ends nothing.
 pub(crate) const IDLE: Duration = Duration::from_secs(125);
 /// A router says so often that it is there, and notices as soon that its server began anew.
@@ -34,7 +36,11 @@ const STREAM_WINDOW: u64 = 16 << 20;
 const ROUTER_WINDOW: u64 = 48 << 20;
 const SERVER_WINDOW: u64 = 4 << 20;
 
-fn common(transport: &mut TransportConfig) {
+fn common(transport: &mut TransportConfig, wish: Transport) {
+    if let Some(scheduler) = wish.scheduler {
+        transport.scheduler = scheduler;
+    }
+    transport.congestion = Some(wish.congestion);
     transport.idle_timeout = IDLE;
     transport.max_paths = Some(PATHS);
     transport.stream.max_bidi = 0;
@@ -44,14 +50,14 @@ fn common(transport: &mut TransportConfig) {
 }
 
 /// For a router.
-pub(crate) fn router(transport: &mut TransportConfig) {
-    common(transport);
+pub(crate) fn router(transport: &mut TransportConfig, wish: Transport) {
+    common(transport, wish);
     transport.stream.connection_window = ROUTER_WINDOW;
 }
 
 /// For a server.
-pub(crate) fn server(transport: &mut TransportConfig) {
-    common(transport);
+pub(crate) fn server(transport: &mut TransportConfig, wish: Transport) {
+    common(transport, wish);
     transport.stream.max_bidi = STREAMS;
     transport.stream.connection_window = SERVER_WINDOW;
 }

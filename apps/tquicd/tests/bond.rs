@@ -164,6 +164,7 @@ fn a_link_that_goes_and_comes_back_breaks_nothing() {
             index: 1,
             up,
             addresses: vec!["127.0.0.2".parse().unwrap()],
+            cost: tquicd::config::Cost::Flat,
         };
         let router = bond.router.router().unwrap();
         for up in [false, true] {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use tq_identity::Name;
 use tq_tunnel::Rule;
 
-use super::Cost;
+use super::{Cost, Without};
 
 /// A value written as text.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ pub(super) struct File {
     pub(super) router: Option<Router>,
     pub(super) link: Option<Vec<Link>>,
     pub(super) tcp: Option<Tcp>,
+    pub(super) lan: Option<Lan>,
     pub(super) control: Option<Control>,
     pub(super) metrics: Option<Metrics>,
     pub(super) transport: Option<Transport>,
@@ -59,6 +60,19 @@ pub(super) struct Egress {
 #[serde(deny_unknown_fields)]
 pub(super) struct Router {
     pub(super) token_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
+    #[serde(default)]
+    pub(super) deny: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lan {
+    pub(super) interfaces: Vec<String>,
+    pub(super) without: Option<Text<Without>>,
+    #[serde(default)]
+    pub(super) instance: u8,
 }
 
 #[derive(Deserialize)]
@@ -79,8 +93,6 @@ pub(super) struct Tcp {
     pub(super) socks5: Vec<Text<SocketAddr>>,
     #[serde(default)]
     pub(super) http: Vec<Text<SocketAddr>>,
-    #[serde(default)]
-    pub(super) tproxy: Vec<Text<SocketAddr>>,
     pub(super) max_connections: Option<usize>,
 }
 
@@ -100,4 +112,5 @@ pub(super) struct Metrics {
 #[serde(deny_unknown_fields)]
 pub(super) struct Transport {
     pub(super) scheduler: Option<Text<tq::quic::sched::Kind>>,
+    pub(super) congestion: Option<Text<tq::quic::cc::Algorithm>>,
 }

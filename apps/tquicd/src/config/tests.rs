@@ -35,7 +35,8 @@ fn a_router_has_links_and_listeners() {
         scheduler = "minrtt"
     "#;
     let config = parse(text).unwrap();
-    assert_eq!(config.scheduler.as_deref(), Some("minrtt"));
+    assert_eq!(config.transport.scheduler.map(|kind| kind.name()), Some("minrtt"));
+    assert_eq!(config.transport.congestion.name(), "auto");
     let Role::Router(router) = config.role else { panic!("a router") };
     assert_eq!(router.links[0].name.as_str(), "eth0");
     assert_eq!(router.links[1].begins, Begins::Address("127.0.0.3".parse().unwrap()));
@@ -54,11 +55,16 @@ fn what_is_wrong_is_said_with_line_and_key() {
         ("[server]\n", &[":1: [server]: ", "addresses"]),
         ("[sever]\n", &[":1: ", "`sever`", "`server`"]),
         ("", &["neither [server] nor [router]"]),
-        ("[router]\n", &["no [[link]]"]),
+        ("[router]\n[lan]\ninterfaces = []\n", &["[lan] interfaces is empty"]),
+        (
+            "[router]\n[lan]\ninterfaces = [\"lan0\"]\nwithout = \"maybe\"\n",
+            &[":4: without: ", "`direct` or `block`"],
+        ),
         (&format!("{link}cost = \"free\"\n"), &[":4: cost: ", "`flat` or `metered`"]),
         (&format!("{link}address = \"127.0.0.1\"\n"), &["either device or address"]),
         (&format!("{link}[[link]]\ndevice = \"eth0\"\n"), &["[[link]] eth0", "same name"]),
         (&format!("{link}[transport]\nscheduler = \"fast\"\n"), &[":5: scheduler: ", "minrtt"]),
+        (&format!("{link}[transport]\ncongestion = \"fast\"\n"), &[":5: congestion: ", "cubic"]),
         (&format!("{link}[egress]\ndeny = []\n"), &["[egress] is for servers"]),
         (&format!("{link}[egress]\ndeny = [\"x\"]\n"), &[":5: deny: ", "no rule"]),
         ("[router\n", &[":1: "]),

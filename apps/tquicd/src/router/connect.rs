@@ -202,11 +202,7 @@ impl Router {
         };
         let trust = tls::ClientConfig::pinned_key(&pin).raw_key(key.clone()).alpn([ALPN]).resumption(false);
         let mut config = ClientConfig::new(trust).map_err(|error| error.to_string())?;
-        config.transport(transport::router);
-        if let Some(scheduler) = &self.scheduler {
-            // The name was checked when it was read.
-            let _ = config.scheduler(scheduler);
-        }
+        config.transport(|transport| transport::router(transport, self.transport));
         // Links of one family cannot take part in what is for the other.
         let reach = |socket: &&SocketId| {
             let local = self.endpoint.socket_addr(**socket);

@@ -27,6 +27,17 @@ pub struct LinkEvent {
     pub up: bool,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
+    /// A guess of what its bytes cost.
+    pub cost: Cost,
+}
+
+/// Where a link comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Listed,
+    Command,
+    /// An interface that was found to be one.
+    Found,
 }
 
 /// A link, and what there is of it.
@@ -34,8 +45,7 @@ struct Entry {
     link: Link,
     /// In use, or off by command.
     on: bool,
-    /// Made by command, not by the configuration.
-    added: bool,
+    origin: Origin,
     socket: Option<SocketId>,
     /// What the watcher said last; `None` if it never did.
     seen: Option<LinkEvent>,
@@ -49,6 +59,8 @@ struct Entry {
 /// All of them.
 pub(crate) struct Links {
     endpoint: Endpoint,
+    /// No link is listed: those that are found are used.
+    finds: bool,
     entries: Vec<Entry>,
 }
 
@@ -57,18 +69,23 @@ pub(crate) struct Refused(pub(crate) u16, pub(crate) String);
 
 impl Links {
     pub(crate) fn new(endpoint: Endpoint, links: &[Link]) -> Self {
-        let entries = links.iter().map(|link| Entry::new(link.clone(), false)).collect();
-        Self { endpoint, entries }
+        let entries = links.iter().map(|link| Entry::new(link.clone(), Origin::Listed)).collect();
+        Self { endpoint, finds: links.is_empty(), entries }
     }
 
     /// Keeps what stays the same; links made by command stay, too.
     pub(crate) fn configure(&mut self, links: &[Link]) {
         // Sockets go when their paths have gone.
-        self.entries.retain(|entry| entry.added || links.iter().any(|link| link.same(&entry.link)));
+        self.finds = links.is_empty();
+        self.entries.retain(|entry| match entry.origin {
+            Origin::Command => true,
+            Origin::Found => links.is_empty(),
+            Origin::Listed => links.iter().any(|link| link.same(&entry.link)),
+        });
         for link in links {
             match self.entries.iter_mut().find(|entry| entry.link.name == link.name) {
                 Some(entry) => entry.link = link.clone(),
-                None => self.entries.push(Entry::new(link.clone(), false)),
+                None => self.entries.push(Entry::new(link.clone(), Origin::Listed)),
             }
         }
     }
@@ -76,6 +93,12 @@ impl Links {
     /// A watcher's word. Down: the transport is told and nothing is closed. Another device of the same name, or none of the
     /// addresses: the socket is of no use any more.
     pub(crate) fn on_event(&mut self, event: &LinkEvent) {
+        let begins = Begins::Device(event.device.clone());
+        let known = self.entries.iter().any(|entry| entry.link.begins == begins);
+        if let (true, false, true, Ok(name)) = (self.finds, known, event.up, event.device.parse()) {
+            let link = Link { name, begins, cost: event.cost, backup: false };
+            self.entries.push(Entry::new(link, Origin::Found));
+        }
         let endpoint = &self.endpoint;
         for entry in self.entries.iter_mut().filter(|entry| entry.concerns(event)) {
             let stale = entry.seen.as_ref().is_some_and(|seen| seen.index != event.index && event.up);
@@ -188,6 +211,9 @@ impl Links {
                 _ => {}
             }
         }
+        // What was found and has gone is forgotten when its path is.
+        let used = |socket| paths.iter().any(|path| path.socket() == socket);
+        self.entries.retain(|entry| entry.origin != Origin::Found || !entry.is_down() || used(entry.socket));
         self.sweep(&paths);
     }
 
@@ -220,7 +246,7 @@ impl Links {
                 format!("there is a link {} already, or one that begins there", link.name),
             ));
         }
-        self.entries.push(Entry::new(link, true));
+        self.entries.push(Entry::new(link, Origin::Command));
         Ok(())
     }
 
@@ -297,11 +323,11 @@ impl Link {
 }
 
 impl Entry {
-    fn new(link: Link, added: bool) -> Self {
+    fn new(link: Link, origin: Origin) -> Self {
         Self {
             link,
             on: true,
-            added,
+            origin,
             socket: None,
             seen: None,
             opening: false,

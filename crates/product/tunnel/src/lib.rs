@@ -1,6 +1,6 @@
 //! TCP through a bond: each connection is one stream, with a header that says where to.
 //!
-//! The near side accepts programs by SOCKS5, HTTP CONNECT or transparently ([`serve`]) and asks the far side ([`Way::open`]), which
+//! The near side accepts programs by SOCKS5 and HTTP CONNECT ([`serve`]), or a host takes them out of a network, and asks the far side ([`Way::open`]), which
 //! resolves, checks and connects ([`Exit::answer`]). Decides what may be dialled, what a failure is called, and how ends and
 //! resets pass from one side to the other. It keeps no sessions and knows no identities.
 #![forbid(unsafe_code)]
@@ -20,9 +20,9 @@ mod way;
 pub use control::{ControlError, MAX_MESSAGE, ToRouter, ToServer, read_message, write_message};
 pub use dial::Exit;
 pub use egress::{Egress, Rule};
-pub use front::{Front, listen, listen_transparent, serve};
+pub use front::{Front, listen, serve};
 pub use header::{HeaderError, MAX_HEADER, Open, Target};
-pub use relay::relay;
+pub use relay::{abort, relay};
 pub use status::Status;
 pub use traffic::{Flow, Traffic, TrafficSnapshot};
 pub use way::Way;

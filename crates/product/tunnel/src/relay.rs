@@ -76,6 +76,6 @@ fn prepare(tcp: &TcpStream) {
 }
 
 /// Dropped, the connection is reset instead of ended.
-pub(crate) fn abort(tcp: &TcpStream) {
+pub fn abort(tcp: &TcpStream) {
     let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
 }
