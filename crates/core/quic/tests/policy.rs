@@ -52,13 +52,6 @@ fn the_peer_sends_as_it_did() {
 }
 
 #[test]
-fn weights_are_shares_of_the_weighted_scheduler() {
-    let limit = |weight| policy(|policy| (policy.weight, policy.max_rate) = (weight, None));
-    let [one, three] = carried(Kind::Weighted, Side::Client, [limit(Some(1)), limit(Some(3))]);
-    assert!(three > one, "{one} {three}");
-}
-
-#[test]
 fn a_path_that_is_gone_has_no_policy() {
     let mut net = Net::new(&LINES, 1, |_| {});
     let stream = Stream::start(&mut net, Side::Client, 1);

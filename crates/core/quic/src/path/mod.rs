@@ -76,7 +76,7 @@ impl Tuple {
 }
 
 /// What this end thinks of sending on a path. The peer is not told: it decides for its own direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PathPolicy {
     /// 0 is flat rate. The aggregate scheduler fills cheaper paths first, among those it would use at all.
@@ -86,12 +86,6 @@ pub struct PathPolicy {
     /// Bytes per second that may be sent at most, in the long run; less than [`PathPolicy::LEAST_RATE`] counts as that.
     /// `None` is what congestion control finds. Without pacing it is not kept.
     pub max_rate: Option<u64>,
-}
-
-impl Default for PathPolicy {
-    fn default() -> Self {
-        Self { cost: 0, weight: None, max_rate: None }
-    }
 }
 
 impl PathPolicy {
