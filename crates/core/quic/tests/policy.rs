@@ -54,7 +54,7 @@ fn the_peer_sends_as_it_did() {
 #[test]
 fn weights_are_shares_of_the_weighted_scheduler() {
     let limit = |weight| policy(|policy| (policy.weight, policy.max_rate) = (weight, None));
-    let [one, three] = carried(Kind::Weighted, Side::Client, [limit(1), limit(3)]);
+    let [one, three] = carried(Kind::Weighted, Side::Client, [limit(Some(1)), limit(Some(3))]);
     assert!(three > one, "{one} {three}");
 }
 

@@ -157,7 +157,7 @@ impl Chooser {
     }
 
     /// What to change to from CUBIC, if anything; `min_rtt` in ns.
-    pub(crate) fn from_cubic(&mut self, now: Instant, min_rtt: u64, mtu: u64) -> Option<Algorithm> {
+    pub(crate) fn leave_cubic(&mut self, now: Instant, min_rtt: u64, mtu: u64) -> Option<Algorithm> {
         let (sent, loss) = (self.acked.saturating_add(self.lost), self.loss());
         let lossy = sent >= PACKETS * mtu && loss >= LOSSY && self.events >= EVENTS
             || sent >= FEW_PACKETS * mtu && loss >= VERY_LOSSY && self.events >= MANY_EVENTS;
@@ -167,7 +167,7 @@ impl Chooser {
     }
 
     /// What to change to from BBR, if anything, where the loss of the path itself is `lossy`.
-    pub(crate) fn from_bbr(&mut self, now: Instant, min_rtt: u64, lossy: bool) -> Option<Algorithm> {
+    pub(crate) fn leave_bbr(&mut self, now: Instant, min_rtt: u64, lossy: bool) -> Option<Algorithm> {
         (min_rtt < SHORT && !lossy && self.may_change(now)).then(|| self.change(now, Algorithm::Cubic))
     }
 

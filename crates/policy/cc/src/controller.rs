@@ -292,7 +292,7 @@ impl Controller {
         let min_rtt = nanos(ack.rtt.min());
         match &self.law {
             Law::Bbr(bbr) => {
-                if self.chooser.from_bbr(now, min_rtt, bbr.is_lossy()).is_some() {
+                if self.chooser.leave_bbr(now, min_rtt, bbr.is_lossy()).is_some() {
                     let long = bbr.long_start();
                     self.law = Law::Cubic(Cubic::with_window(now, mtu, bbr.volume()).with_long_start(long));
                 }
@@ -306,7 +306,7 @@ impl Controller {
                     mtu.into(),
                 );
                 let counts = self.chooser.counts();
-                if !ack.rtt.has_sample() || self.chooser.from_cubic(now, min_rtt, mtu.into()).is_none() {
+                if !ack.rtt.has_sample() || self.chooser.leave_cubic(now, min_rtt, mtu.into()).is_none() {
                     return;
                 }
                 let known = Known { rate: self.governor.rate(), min_rtt, window: self.window(), counts };

@@ -126,9 +126,9 @@ impl Governor {
         }
     }
 
-    /// Others may be on the link, and are to get no more than it: it gives way a little from the beginning.
+    /// Others may be on the link, and are to get no more than it: it gives way from the beginning.
     pub(crate) fn share(&mut self) {
-        (self.least_width, self.width) = (1, 1);
+        (self.least_width, self.width) = (2, 2);
     }
 
     /// Switches it on or off. It measures all the time, so that it knows what to do when it is switched on.

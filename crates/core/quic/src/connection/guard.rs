@@ -25,11 +25,8 @@ use crate::stream::Share;
 const LOOK: Duration = Duration::from_millis(10);
 /// Bytes that wait before a new path is shown copies: a short transfer is over before it serves.
 const FIRST_BACKLOG: u64 = 64 << 10;
-/// Packets of a first window in one go, and bytes of a packet that are not data.
-const BATCH: u64 = 5;
+/// Bytes of a packet that are not data.
 const OVERHEAD: u64 = 50;
-/// Copies put up for a held path at a time.
-const CHUNK: u64 = 16 << 10;
 
 /// Bytes counted of a path since it exists, and what they were when the window began.
 #[derive(Clone, Copy, Debug, Default)]
@@ -206,10 +203,9 @@ impl Connection {
         let usable = || self.paths.iter().enumerate().filter(|(_, path)| path.state.is_usable());
         let oldest = usable().filter_map(|(ix, path)| Some((path.space.sent.oldest_waiting()?, ix))).min();
         let quick = usable().map(|(_, path)| path.rtt.smoothed()).min().unwrap_or_default();
-        let Some((sent, holder)) = oldest.filter(|(sent, _)| now.saturating_since(*sent) > quick) else {
+        let Some((_, holder)) = oldest.filter(|(sent, _)| now.saturating_since(*sent) > quick) else {
             return Mode::Idle;
         };
-        debug_assert!(sent <= now, "packets leave before they are outstanding");
         let room = |(ix, path): &(usize, &crate::path::Path)| {
             *ix != holder && self.in_flight(*ix) + u64::from(path.mtu.current()) <= path.cc.window()
         };
@@ -323,8 +319,9 @@ impl Connection {
         self.begin_probe(now);
         let ways = self.multipath.ways.as_ref()?;
         let probing = ways.together.probing.filter(|probing| probing.left > 0)?;
-        let room = probing.left.min(CHUNK).min(ways.budget.available());
+        let room = probing.left.min(ways.budget.available());
         let ix = self.path_index(PathId(probing.path))?;
+        let room = room.min(self.burst(ix));
         if room < u64::from(self.paths[ix].mtu.current()) || !self.may_load(now, ix) {
             return None;
         }
@@ -361,7 +358,7 @@ impl Connection {
         if self.streams.backlog() < FIRST_BACKLOG || !self.may_load(now, ix) {
             return None;
         }
-        let count = u64::from(self.paths[ix].flight).min(room / size).min(BATCH);
+        let count = u64::from(self.paths[ix].flight).min(room / size).min((self.burst(ix) / size).max(1));
         let from = self.fullest(ix)?;
         self.paths[ix].flight -= count as u8;
         if self.copy_from(from, 0, count * (size - OVERHEAD)) == 0 {
@@ -443,6 +440,19 @@ impl Connection {
         let (mut orders, sum): (SmallVec<[Order; 1]>, u64) = (SmallVec::new(), together.sum);
         together.guard.on_loaded(now, probing.path, &loaded, sum, &mut |order| orders.push(order));
         orders.into_iter().for_each(|order| self.heed(now, order));
+    }
+
+    /// Bytes that window and pacer let go in one go on path `ix`.
+    fn burst(&self, ix: usize) -> u64 {
+        let path = &self.paths[ix];
+        let room = path.cc.window().saturating_sub(self.in_flight(ix));
+        match self.config.pacing {
+            true => {
+                let burst = path.pacer.burst(path.cc.pacing_rate(&path.rtt), path.mtu.current());
+                room.min(burst as u64)
+            }
+            false => room,
+        }
     }
 
     /// Whether window and pacer let full packets go on path `ix` now.

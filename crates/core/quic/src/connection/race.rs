@@ -73,7 +73,16 @@ pub(crate) struct Copy {
     tuple: Tuple,
     /// Of the datagram: three times as many may go there.
     bytes: u64,
-    answered: bool,
+    answer: Answer,
+}
+
+/// Of the client's newest Initial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    /// No copy came there.
+    None,
+    Due,
+    Given,
 }
 
 /// A link does not take part; nothing has changed.
@@ -160,22 +169,27 @@ impl Connection {
         if self.side.is_client() || path.validation.is_validated() || path.tuple.is_of(meta) {
             return;
         }
-        let tuple = Tuple::of(meta);
+        let (tuple, bytes) = (Tuple::of(meta), self.heard);
         let copies = &mut self.hs.copies;
-        if copies.len() < MOST_LINKS && copies.iter().all(|copy| copy.tuple != tuple) {
-            copies.push(Copy { tuple, bytes: self.heard, answered: false });
+        let room = copies.len() < MOST_LINKS;
+        match copies.iter_mut().find(|copy| copy.tuple == tuple) {
+            Some(copy) if copy.answer == Answer::None => (copy.bytes, copy.answer) = (bytes, Answer::Due),
+            Some(_) => {}
+            None if room => copies.push(Copy { tuple, bytes, answer: Answer::Due }),
+            None => {}
         }
     }
 
-    /// On a server: an Initial that is no copy came another way. Only the client can have written it, so it can be heard
-    /// there, whoever sent copies of the one before from elsewhere.
+    /// On a server: an Initial that is no copy. Only the client can have written it, so it is heard where this came from,
+    /// if that is one of the ways known, whoever sent copies of the one before from elsewhere.
     pub(crate) fn on_new_initial(&mut self, now: Instant, meta: &RecvMeta) {
         let path = &mut self.paths[0];
         if self.side.is_client() || path.validation.is_validated() {
             return;
         }
-        self.hs.copies.clear();
-        if !path.tuple.is_of(meta) {
+        self.hs.copies.iter_mut().for_each(|copy| copy.answer = Answer::None);
+        let known = self.hs.copies.iter().any(|copy| copy.tuple.is_of(meta));
+        if known && !path.tuple.is_of(meta) {
             path.tuple = Tuple::of(meta);
             path.validation.unset(self.heard);
             self.log_path(now, 0);
@@ -185,11 +199,16 @@ impl Connection {
     /// On a server: all that could be said where a client's Initial came from was said. Turns to where a copy of it came
     /// from and says it again; `false` if there is none.
     pub(crate) fn turn_to_copy(&mut self, now: Instant) -> bool {
-        let Some(copy) = self.hs.copies.iter_mut().find(|copy| !copy.answered) else { return false };
-        copy.answered = true;
+        let Some(copy) = self.hs.copies.iter_mut().find(|copy| copy.answer == Answer::Due) else {
+            return false;
+        };
+        copy.answer = Answer::Given;
         let path = &mut self.paths[0];
-        path.tuple = copy.tuple;
-        path.validation.unset(copy.bytes);
+        let (old, bytes) = (core::mem::replace(&mut path.tuple, copy.tuple), copy.bytes);
+        path.validation.unset(bytes);
+        if self.hs.copies.iter().all(|copy| copy.tuple != old) {
+            self.hs.copies.push(Copy { tuple: old, bytes: 0, answer: Answer::Given });
+        }
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         for space in [&mut self.initial, &mut self.handshake].into_iter().flatten() {
             let mut from = 0;

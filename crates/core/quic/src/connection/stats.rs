@@ -55,7 +55,7 @@ pub struct PathStats {
     pub false_suspects: u32,
     /// Bytes outstanding here that went again on other paths though they were not lost.
     pub bytes_resent: u64,
-    /// Bytes acknowledged here.
+    /// Bytes acknowledged here, where there may be several paths.
     pub bytes_acked: u64,
     /// Share of what all paths deliver, percent, 5 at least; zero if it is not in service.
     pub weight: u16,

@@ -16,7 +16,6 @@ pub use incoming::Incoming;
 pub(crate) use incoming::InitialKeys;
 use incoming::Recent;
 use slab::Slab;
-use smallvec::SmallVec;
 use tq_buf::mem::{Arc, BTreeMap, String, ToString, Vec, VecDeque, format};
 use tq_crypto::{Crypto, Entropy};
 use tq_event::{Counters, DropReason};
@@ -60,7 +59,7 @@ pub enum Route {
 }
 
 /// Where each path's reset token leads.
-type Resets = SmallVec<[(PathId, SocketAddr, [u8; 16]); 1]>;
+type Resets = Vec<(PathId, SocketAddr, [u8; 16])>;
 
 /// Takes a path's token out.
 fn take_reset(resets: &mut Resets, path: PathId) -> Option<(SocketAddr, [u8; 16])> {
@@ -256,6 +255,7 @@ impl Endpoint {
                 if let Some((remote, token)) = take_reset(&mut known.resets, path) {
                     self.routes.remove_reset(remote, &token);
                 }
+                known.resets.reserve_exact(1);
                 known.resets.push((path, remote, token.0));
                 self.routes.add_reset(remote, token.0, handle);
             }

@@ -23,7 +23,7 @@ use crate::token::{Token, Tokens};
 mod tests;
 
 /// Packets for which there is room at first.
-const FIRST_SLOTS: usize = 2;
+const FIRST_SLOTS: usize = 1;
 /// Left-out numbers remembered below the ring, as ranges.
 const OLD_SKIPS: usize = 64;
 /// Packets remembered besides eight for each ack-eliciting one in flight. What bounds this is a peer that makes us

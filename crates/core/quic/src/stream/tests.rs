@@ -8,6 +8,7 @@ mod must;
 mod priority;
 mod reset;
 mod scale;
+mod share;
 mod violations;
 mod zero_rtt;
 

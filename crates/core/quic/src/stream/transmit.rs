@@ -140,7 +140,7 @@ impl Streams {
                 let (priority, entry) = self.free.front(|entry| table.has_free(entry))?;
                 return Some(Turn { entry, priority, free: true });
             }
-            // What was lost holds others up: it goes where it arrives first.
+            // Streams with nothing but lost bytes wait for the fastest path; a long one takes its own along.
             Share::Over(least) if self.held.lost <= least => {
                 let credit = self.outbound.credit();
                 let valid = |entry| table.has_fresh(entry);

@@ -93,8 +93,8 @@ fn changes_are_a_minute_apart_at_least_and_further_each_time() {
         now += SECOND;
         let min_rtt = if second % 2 == 0 { 150_000_000 } else { 10_000_000 };
         let change = match bbr {
-            true => chooser.from_bbr(now, min_rtt, false),
-            false => chooser.from_cubic(now, min_rtt, MTU),
+            true => chooser.leave_bbr(now, min_rtt, false),
+            false => chooser.leave_cubic(now, min_rtt, MTU),
         };
         if change.is_some() {
             bbr = !bbr;

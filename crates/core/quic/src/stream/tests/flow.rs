@@ -175,3 +175,24 @@ fn over_several_paths_a_window_leaves_time_to_fill_a_hole_from_another() {
     assert_eq!(grown(false), 1000, "half of it in eleven round trips");
     assert!(grown(true) > 1000, "half of it in less than two round trips and 100 ms");
 }
+
+#[test]
+fn over_several_paths_a_window_covers_twice_the_slowest_round_trip_and_a_recovery() {
+    // bytes per millisecond, all paths together; milliseconds
+    for (rate, rtt) in [(2_000, 20), (5_000, 40), (2_000, 120), (3_000, 600)] {
+        let (mut c, mut s) = pair(&StreamConfig::default());
+        let id = c.open(Dir::Uni).unwrap();
+        let data = vec![1; rate * 10];
+        for step in 1..=600 {
+            let now = at(step * 10);
+            s.on_rtt(now, Duration::from_millis(rtt), true);
+            c.write_slice(id, &data).expect("there is credit");
+            flush(&mut c, &mut s, now);
+            while let Ok(Some(_)) = s.read(id, 1 << 20) {}
+            flush(&mut s, &mut c, now);
+        }
+        let least = 2 * rate as u64 * (rtt + 100);
+        assert!(window(&s, id) >= least, "{rate} {rtt}: {} of {least}", window(&s, id));
+        assert!(s.inbound.window.size() >= least);
+    }
+}
