@@ -151,3 +151,29 @@ fn a_flood_of_opens_is_bounded() {
         assert_eq!(answer, [0, 1, 0]);
     });
 }
+
+#[test]
+fn connections_that_say_nothing_are_bounded() {
+    run(async {
+        let folder = Folder::new();
+        let (_daemon, server, _) = start_server(&folder, &[]).await;
+        let token = server.invite(&id("acme/van"), None, false).unwrap();
+        let mut silent = Vec::new();
+        for _ in 0..40 {
+            let connection = connect(&token, token.secret.join_key()).await;
+            let _ = connection.confirmed().await;
+            silent.push(connection);
+        }
+        until("those beyond the limit are turned away", || async {
+            let open = silent.iter().filter(|connection| connection.close_reason().is_none()).count();
+            (open == 16).then_some(())
+        })
+        .await;
+        // Another device is not concerned, and this one is let in when they have gone.
+        join(&server.invite(&id("acme/other"), None, false).unwrap()).await;
+        silent.iter().for_each(|connection| connection.close(0, b""));
+        drop(silent);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        join(&token).await;
+    });
+}

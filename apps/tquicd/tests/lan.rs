@@ -221,6 +221,24 @@ fn hosts_of_a_lan_use_the_bond_without_knowing() {
     router.run("ip route replace default via 10.2.0.1 metric 100");
     until("two links again", || links_up(&folder) == 2);
 
+    // A link gets another address, and another is unplugged and plugged in again.
+    router.run("ip addr del 10.2.0.2/24 dev wan0");
+    router.run("ip addr add 10.2.0.9/24 dev wan0");
+    router.run("ip route replace default via 10.2.0.1 metric 100");
+    router.run("ip link del wan1");
+    until("one link", || links_up(&folder) == 1);
+    assert_eq!(lan.hears("10.9.0.2:7"), "all");
+    router.cable("wan1", "10.3.0.2/24", &net, "net1", "10.3.0.1/24");
+    router.run("ip route replace default via 10.3.0.1 metric 200");
+    until("two links once more", || links_up(&folder) == 2);
+    router.run("ip addr del 10.2.0.9/24 dev wan0");
+    until("the new one alone", || links_up(&folder) == 1);
+    assert_eq!(lan.hears("10.9.0.2:7"), "all");
+    assert_eq!(sessions(&folder), 1, "it was one session all the time");
+    router.run("ip addr add 10.2.0.2/24 dev wan0");
+    router.run("ip route replace default via 10.2.0.1 metric 100");
+    until("both in the end", || links_up(&folder) == 2);
+
     // Killed, it leaves a journal; the next start puts back what the first changed, and a stop everything.
     daemon.end("KILL");
     let mut daemon = router.tquicd(&file);
@@ -248,9 +266,17 @@ fn token(folder: &Folder) -> String {
     runtime().block_on(ask)
 }
 
+fn status(folder: &Folder) -> Option<tq_control::model::Status> {
+    let client = tq_control::Client::new(&folder.0.join("router.sock"));
+    runtime().block_on(client.get("status")).ok()
+}
+
 /// How many links carry a path.
 fn links_up(folder: &Folder) -> usize {
-    let client = tq_control::Client::new(&folder.0.join("router.sock"));
-    let status = runtime().block_on(client.get::<tq_control::model::Status>("status"));
-    status.map_or(0, |status| status.links.iter().filter(|link| link.state == "up").count())
+    status(folder).map_or(0, |status| status.links.iter().filter(|link| link.state == "up").count())
+}
+
+/// How many sessions the router has had.
+fn sessions(folder: &Folder) -> u64 {
+    status(folder).and_then(|status| status.session).map_or(0, |session| session.sessions)
 }

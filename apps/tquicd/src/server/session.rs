@@ -55,6 +55,8 @@ impl Server {
         let name = connection.server_name().unwrap_or_default();
         let access = self.store.access(&name, &key, clock::unix_now());
         let access = access.ok_or_else(|| malformed("not welcome any more"))?;
+        let knock = self.sessions.knock(&access.id);
+        let _knock = knock.ok_or_else(|| malformed("too many connections that say nothing"))?;
         let (mut send, mut recv) = connection.accept_bi().await.map_err(|_| ControlError::Lost)?;
         let software = loop {
             match read_message(&mut recv).await? {

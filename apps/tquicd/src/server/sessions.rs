@@ -19,10 +19,21 @@ pub(crate) struct Entry {
     pub(crate) since: Instant,
 }
 
+/// Connections of a device that have not introduced themselves yet. A router races a few.
+const KNOCKING: usize = 16;
+
 #[derive(Default)]
 struct Table {
     next: u64,
     entries: BTreeMap<u64, Entry>,
+    /// Connections that have not introduced themselves yet.
+    knocking: BTreeMap<DeviceId, usize>,
+}
+
+/// A connection that has not introduced itself yet; dropped, it has, or never will.
+pub(crate) struct Knock {
+    sessions: Sessions,
+    id: DeviceId,
 }
 
 /// All of them.
@@ -41,6 +52,17 @@ pub(crate) struct Seat {
 impl Sessions {
     pub(crate) fn new(most: usize) -> Self {
         Self { table: Arc::default(), most }
+    }
+
+    /// A device's connection is about to introduce itself; `None` if too many of its are.
+    pub(crate) fn knock(&self, id: &DeviceId) -> Option<Knock> {
+        let mut table = self.lock();
+        let count = table.knocking.entry(id.clone()).or_default();
+        if *count >= KNOCKING {
+            return None;
+        }
+        *count += 1;
+        Some(Knock { sessions: self.clone(), id: id.clone() })
     }
 
     /// Takes a session in, and closes an older one of the same device; `None` if there are too many.
@@ -76,6 +98,18 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Knock {
+    fn drop(&mut self) {
+        let mut table = self.sessions.lock();
+        if let Some(count) = table.knocking.get_mut(&self.id) {
+            *count -= 1;
+            if *count == 0 {
+                table.knocking.remove(&self.id);
+            }
+        }
     }
 }
 
