@@ -39,7 +39,7 @@ fn bound(case: &Case) -> f64 {
     match case.queue {
         ..43 => 0.92,
         // A hole at the end of slow start takes a round trip to fill: what may be sent meanwhile is bounded by the largest
-        // window of a stream, 96 MiB, and not by congestion control.
+        // window of a stream, 48 MiB, and not by congestion control.
         _ if case.bdp() > 10_000_000 => 0.92,
         _ => 0.95,
     }

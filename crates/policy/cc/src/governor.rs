@@ -26,6 +26,8 @@ const WIDEST: u32 = 2;
 const LEAST_PACKETS: u64 = 4;
 /// Rounds whose highest rate counts while the queue is as short as it should be.
 const ROUNDS: usize = 10;
+/// Unit rates are kept in, bytes per second: every path has ten of them, used or not.
+const UNIT: u64 = 16;
 /// And while it is not: what is delivered then is what the path has for us.
 const RECENT: usize = 3;
 /// Rounds with a long queue after which it is looked whose it is: the rate may have changed, and what was too much must
@@ -69,7 +71,7 @@ pub(crate) struct Governor {
     began: u64,
     began_at: Instant,
     /// Bytes per second of rounds that the application did not hold back, by number modulo ten.
-    rates: [u64; ROUNDS],
+    rates: [u32; ROUNDS],
     measured: usize,
     /// The round had samples without an application's limit.
     loaded: bool,
@@ -228,9 +230,13 @@ impl Governor {
         let rate = u128::from(bytes) * 1_000_000_000 / u128::from(took);
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
         if loaded || rate > self.rate() {
-            self.rates[self.measured % ROUNDS] = rate;
-            self.measured += 1;
+            self.put(rate);
         }
+    }
+
+    fn put(&mut self, rate: u64) {
+        self.rates[self.measured % ROUNDS] = u32::try_from(rate.div_ceil(UNIT)).unwrap_or(u32::MAX);
+        self.measured += 1;
     }
 
     /// What the last round's queue tells.
@@ -256,15 +262,18 @@ impl Governor {
 
     /// Only the newest rates count from now on.
     fn keep_recent(&mut self) {
-        let recent: [u64; RECENT] = core::array::from_fn(|back| self.back(back));
-        self.rates = [0; ROUNDS];
-        self.rates[..RECENT].copy_from_slice(&recent);
-        self.measured = RECENT;
+        let recent: [u64; RECENT] = core::array::from_fn(|place| self.back(RECENT - 1 - place));
+        (self.rates, self.measured) = ([0; ROUNDS], 0);
+        recent.into_iter().for_each(|rate| self.put(rate));
     }
 
     /// The rate of so many rounds ago; zero if there was none.
     fn back(&self, rounds: usize) -> u64 {
-        if rounds < self.measured { self.rates[(self.measured - 1 - rounds) % ROUNDS] } else { 0 }
+        if rounds < self.measured {
+            u64::from(self.rates[(self.measured - 1 - rounds) % ROUNDS]) * UNIT
+        } else {
+            0
+        }
     }
 
     /// Whether a queue is longer than aimed at, and by more than chance.
@@ -287,8 +296,7 @@ impl Governor {
     /// Somebody else keeps a queue here: a longer one is aimed at for a while, or none at all.
     fn give_way(&mut self, now: Instant) {
         // What it was before it held back in vain.
-        self.rates[self.measured % ROUNDS] = self.rate_then.max(self.rate());
-        self.measured += 1;
+        self.put(self.rate_then.max(self.rate()));
         self.wide_until = now + self.aside_for / 2;
         if self.width < WIDEST {
             self.width += 1;

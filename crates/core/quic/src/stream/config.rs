@@ -32,8 +32,8 @@ impl Default for StreamConfig {
             max_uni: 256,
             stream_window: 1 << 20,
             connection_window: 2 << 20,
-            max_stream_window: 96 << 20,
-            max_connection_window: 128 << 20,
+            max_stream_window: 48 << 20,
+            max_connection_window: 64 << 20,
             send_buffer: 64 << 20,
             fair: true,
         }
