@@ -86,13 +86,31 @@ pub(crate) fn lab() -> Result<()> {
         bail!("a lab needs root, for namespaces and packet sockets: run this as root");
     }
     for (program, package) in [("ip", "iproute2"), ("ping", "iputils-ping"), ("iperf3", "iperf3")] {
-        let there = std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()));
-        if !there {
+        if !is_there(program) {
             debian(&[package], program)?;
         }
     }
     no_lab().map_or(Ok(()), |why| bail!("no lab: {why}"))
+}
+
+/// What the tests of a host's network need beside root, without which they say that they are skipped. Nothing is installed
+/// where `CI` is set.
+pub(crate) fn network() {
+    if !is_root() || std::env::var_os("CI").is_some() {
+        return;
+    }
+    for (program, package) in [("ip", "iproute2"), ("nft", "nftables")] {
+        if !is_there(program)
+            && let Err(error) = debian(&[package], program)
+        {
+            say(&format!("tests that need {program} skip: {error:#}"));
+        }
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
 fn is_root() -> bool {

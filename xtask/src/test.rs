@@ -13,6 +13,7 @@ use crate::{interop, lab, setup};
 pub(crate) fn run(fast: bool) -> Result<bool> {
     let watch = Watch::start();
     setup::compiler()?;
+    setup::network();
     let mut sum = cargo_test(fast)?;
     sum += if fast {
         say("peers: left out (--fast)");
