@@ -220,10 +220,11 @@ fn explain(scene: &Scene<'_>, side: usize, death: &Death) -> Result<(), String> 
             let gone = board.deaths[1 - side].as_ref().is_some_and(|other| other.at <= death.at);
             is(lost >= EXPLAINS || gone || moved(scene.plan, death), "the network lost next to nothing")
         }
-        // each end gave the other's last path up at the same time
+        // each end gave the other's last path up at the same time, or what was left for a client never answered
         ConnectionError::Violation(TransportError { code: Code::NO_VIABLE_PATH, .. })
         | ConnectionError::PeerTransport { code: Code::NO_VIABLE_PATH, .. } => {
-            is(board.paths.iter().all(|paths| paths.dropped > 0), "an end gave no path up")
+            let both = board.paths.iter().all(|paths| paths.dropped > 0);
+            is(both || stranded(scene, death), "an end gave no path up")
         }
         _ => Err("never between two ends of ours".to_string()),
     }
