@@ -153,7 +153,7 @@ links! {
     lte "lte" uses 0.9 from 3.0 for 20.0, shares from 1.0 after 4.0 for 10.0 in 1;
     five_g "5g" uses 0.9 from 2.0 for 5.0, shares from 0.0 after 0.5 for 2.5 in 2;
     leo "leo" uses 0.5 from 3.0 for 30.0, shares from 1.0 after 2.5 for 10.0 in 3;
-    geo "geo" uses 0.85 from 10.0 for 60.0, shares from 1.0 after 10.0 for 40.0 in 1;
+    geo "geo" uses 0.85 from 10.0 for 60.0, shares from 1.0 after 10.0 for 40.0 in 5;
 }
 
 #[test]

@@ -209,7 +209,12 @@ fn a_backup_rests_until_it_is_needed() {
         let [first, second] = &rig.client.paths()[..] else { panic!("two were opened") };
         let mut events = rig.server.path_events();
         second.set_status(PathStatus::Backup).unwrap();
-        let told = events.next().await.unwrap();
+        let told = loop {
+            match events.next().await.unwrap() {
+                PathEvent::Bond(_) => {}
+                other => break other,
+            }
+        };
         assert_eq!(told, PathEvent::Status { path: second.id(), status: PathStatus::Backup });
         let there = rig.server.path(second.id());
         assert_eq!(there.status(), Some((PathStatus::Available, PathStatus::Backup)));
@@ -370,7 +375,8 @@ fn events_end_with_the_connection_and_are_not_kept_for_ever() {
             rig.server.path_events().next().await,
             Err(ConnectionError::PeerApplication { .. })
         ));
-        assert_eq!(events.missed(), 0);
+        // With each status the bond changes, too, and that both hear of.
+        assert!((1..=200).contains(&events.missed()), "{}", events.missed());
     });
 }
 

@@ -75,7 +75,7 @@ fn uses_all(mut pair: Pair<impl Multipath, impl Multipath>) {
         pair.begin(sizes);
         let took = pair.finish(20 * SECOND);
         for (link, before) in pair.net.links.iter().zip(carried) {
-            assert!(link.carried[way] - before > 400_000, "{:?} in {took:?}", pair.net.links);
+            assert!(link.carried[way] - before > 300_000, "{:?} in {took:?}", pair.net.links);
         }
         // one link alone takes 3.4 s
         assert!(took < 3400 * MS / links + SECOND, "{took:?} over {links} links");
