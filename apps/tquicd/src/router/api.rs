@@ -9,7 +9,7 @@ use tq_control::{Api, Method, Reply, Request, prometheus};
 use super::links::Refused;
 use super::{Router, lock};
 use crate::api::Common;
-use crate::config::{Begins, Cost, Link};
+use crate::config::{Begins, Link};
 use crate::figures;
 
 /// A router's API.
@@ -110,6 +110,7 @@ impl RouterApi {
     fn add_link(&self, name: &str, request: &Request) -> Result<(), Reply> {
         let asked: model::AddLink = request.json()?;
         let bad = |why: String| Reply::failed(400, why);
+        let terms = super::links::asked(&asked).map_err(bad)?;
         let begins = match (asked.device, asked.address) {
             (Some(device), None) => Begins::Device(device),
             (None, Some(address)) => {
@@ -118,8 +119,7 @@ impl RouterApi {
             }
             _ => return Err(bad("say either device or address".into())),
         };
-        let cost = asked.cost.map_or(Ok(Cost::Flat), |cost| cost.parse()).map_err(bad)?;
-        let link = Link { name: name.parse().map_err(bad)?, begins, cost, backup: asked.backup };
+        let link = Link { name: name.parse().map_err(bad)?, begins, terms };
         lock(&self.router.links).add(link).map_err(refused)?;
         self.common.hub.tell("link", "added", name, "");
         Ok(())

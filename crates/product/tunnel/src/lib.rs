@@ -19,7 +19,7 @@ mod status;
 mod traffic;
 mod way;
 
-pub use control::{ControlError, MAX_MESSAGE, ToRouter, ToServer, read_message, write_message};
+pub use control::{ControlError, MAX_MESSAGE, PathTerms, ToRouter, ToServer, read_message, write_message};
 pub use crew::{Crew, Pace};
 pub use dial::{Exit, Limits, Room};
 pub use egress::{Egress, Rule};
