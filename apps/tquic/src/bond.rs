@@ -53,7 +53,7 @@ pub(crate) struct Ask {
     socket: Option<PathBuf>,
     /// As JSON.
     #[arg(short, long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Something, and what to do with it.
@@ -214,7 +214,8 @@ impl Ask {
         if self.json { say(&serde_json::to_string(&done)?) } else { Ok(()) }
     }
 
-    fn client(&self) -> Result<Client> {
+    /// The daemon that is asked.
+    pub(crate) fn client(&self) -> Result<Client> {
         let socket = match (&self.socket, &self.name) {
             (Some(socket), _) => socket.clone(),
             (None, Some(name)) => tq_control::socket_path(name),

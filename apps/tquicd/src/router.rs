@@ -44,6 +44,8 @@ pub struct Router {
     /// What the server is told of the session's paths.
     terms: watch::Sender<Vec<PathTerms>>,
     progress: Mutex<Progress>,
+    /// Held by who measures.
+    measuring: tokio::sync::Mutex<()>,
     traffic: Arc<Traffic>,
     hub: Hub,
 }
@@ -74,6 +76,7 @@ impl Router {
             device: Mutex::new(device),
             session: watch::channel(None).0,
             terms: watch::channel(Vec::new()).0,
+            measuring: tokio::sync::Mutex::default(),
             traffic: Arc::default(),
             hub,
         }))

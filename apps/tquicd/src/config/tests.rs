@@ -108,3 +108,17 @@ fn the_files_name_is_the_daemons() {
     let error = Config::parse(Path::new("/etc/tquic/my home.toml"), text).unwrap_err().to_string();
     assert!(error.contains("\"my home\" is no name"), "{error}");
 }
+
+#[test]
+fn the_examples_are_right_as_they_are_and_with_all_they_leave_out() {
+    for text in [include_str!("../../dist/server.toml"), include_str!("../../dist/router.toml")] {
+        parse(text).unwrap();
+        // What is commented out is there to be used.
+        let line = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if rest.contains(" = ") || rest.starts_with('[') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        let all = text.lines().map(line).collect::<Vec<_>>().join("\n");
+        parse(&all).unwrap_or_else(|error| panic!("{error}\n{all}"));
+    }
+}

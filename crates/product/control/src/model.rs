@@ -376,6 +376,60 @@ pub struct SetLink {
     pub backup: Option<bool>,
 }
 
+/// Asks for a measurement of the way to the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// To the server; else from it.
+    #[serde(default)]
+    pub upload: bool,
+    /// Streams at a time, 1 to 100.
+    pub streams: u64,
+    /// For how long, 0.1 to 60 s.
+    pub seconds: f64,
+}
+
+/// What was measured: payload between the two daemons, without programs and their TCP connections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// `upload` or `download`.
+    pub direction: String,
+    /// Streams at a time.
+    pub streams: u64,
+    /// For how long.
+    pub seconds: f64,
+    /// Payload that arrived.
+    pub bytes: u64,
+    /// Goodput.
+    pub gbit_per_s: f64,
+    /// CPU seconds of the two processes meanwhile, for whatever they did.
+    pub router_cpu_s: f64,
+    /// As above.
+    pub server_cpu_s: f64,
+    /// CPU seconds for 1e9 bits of payload.
+    pub router_cpu_s_per_gbit: f64,
+    /// As above.
+    pub server_cpu_s_per_gbit: f64,
+    /// What each path carried.
+    pub paths: Vec<MeasuredPath>,
+}
+
+/// A path's part in a measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredPath {
+    /// Its id.
+    pub id: u64,
+    /// Its link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// UDP payload sent by the router meanwhile.
+    pub bytes_sent: u64,
+    /// And received.
+    pub bytes_received: u64,
+}
+
 /// Asks for a change of a path.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
