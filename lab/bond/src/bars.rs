@@ -20,6 +20,8 @@ pub struct Options {
     pub report: Option<PathBuf>,
     /// Folder.
     pub files: PathBuf,
+    /// Programs.
+    pub tools: crate::lab::Tools,
     /// Rates.
     pub rates: Option<[f64; 3]>,
 }

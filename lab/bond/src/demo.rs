@@ -14,7 +14,7 @@ use tq_udp::Clock;
 
 use crate::chart::Chart;
 use crate::files::{Folder, Payload};
-use crate::lab::{self, BondLab};
+use crate::lab::{self, BondLab, Tools};
 use crate::loopback::Loopback;
 use crate::ping::Pinger;
 use crate::place::{LinkFacts, Place, usual_links};
@@ -44,6 +44,8 @@ pub struct Options {
     pub files: PathBuf,
     /// On loopback, even as root.
     pub loopback: bool,
+    /// Programs for the internet host.
+    pub tools: Tools,
     /// Other rates than the usual ones, Mbit/s.
     pub rates: Option<[f64; 3]>,
 }
@@ -136,7 +138,8 @@ fn with_lab(options: &Options, links: Vec<LinkFacts>, files: &Folder) -> Result<
     for link in &links {
         println!("    {:<6} {} Mbit/s, {} ms, a queue of {} ms", link.name, link.rate_mbps, link.rtt_ms, link.queue_ms);
     }
-    let mut place = BondLab::up(&name, links, files.path())?;
+    let mut place = BondLab::up(&name, links, files.path(), &options.tools)?;
+    println!("    files are served by {}", place.web_server());
     let alone = alone(&place, files, "plain TCP, no bond")?;
     say("starting tquicd on server and router, with a token by `tquic tenant add`");
     place.start_bond()?;

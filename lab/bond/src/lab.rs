@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +22,7 @@ use tq_netlab::topology;
 use crate::daemon::{Control, Files, ServerWords};
 use crate::place::{Carried, LinkFacts, Place};
 use crate::process::{Running, output};
+use crate::stop;
 use crate::web::{self, Uploads};
 
 /// The folder of all labs' files.
@@ -49,16 +50,27 @@ pub struct BondLab {
     pub files: Files,
     /// What has been uploaded.
     pub uploads: Uploads,
+    /// Where the file server is: nginx, or our own.
+    web: u16,
     links: Vec<LinkFacts>,
-    folder: PathBuf,
     router: Option<Running>,
     server: Option<Running>,
+    nginx: Option<Running>,
     at_router: Control,
+}
+
+/// Programs that are not ours, where they are wanted and there.
+#[derive(Clone, Debug, Default)]
+pub struct Tools {
+    /// A web server for the internet host.
+    pub nginx: Option<PathBuf>,
+    /// A server of OpenSSH for the internet host.
+    pub sshd: Option<PathBuf>,
 }
 
 impl BondLab {
     /// Makes hosts and links, and starts the internet host's servers; `served` is the folder of files.
-    pub fn up(name: &LabName, links: Vec<LinkFacts>, served: &Path) -> Result<Self> {
+    pub fn up(name: &LabName, links: Vec<LinkFacts>, served: &Path, tools: &Tools) -> Result<Self> {
         may()?;
         remove(name)?;
         let folder = Path::new(PARENT).join(name.as_str());
@@ -75,21 +87,79 @@ impl BondLab {
         // From here on there is something to put away.
         let guard = Remains(name.clone());
         let lab = Lab::up(name, &scenario, None)?;
-        let mut new =
-            Self { lab, files, uploads: Uploads::default(), links, folder, router: None, server: None, at_router };
+        let mut new = Self {
+            lab,
+            files,
+            uploads: Uploads::default(),
+            web: WEB,
+            links,
+            router: None,
+            server: None,
+            nginx: None,
+            at_router,
+        };
         std::mem::forget(guard);
         new.addresses()?;
-        let [v6, v4] = [true, false].map(|v6| new.far(v6));
-        web::echo(new.listen(Host::Internet, (v4.ip(), ECHO).into())?);
-        web::echo(new.listen(Host::Internet, (v6.ip(), ECHO).into())?);
-        let both = new.listen(Host::Internet, (Ipv6Addr::UNSPECIFIED, WEB).into())?;
-        new.uploads = web::serve(both, served);
+        let any = Ipv6Addr::UNSPECIFIED;
+        web::echo(new.listen(Host::Internet, (any, ECHO).into())?);
+        new.uploads = web::serve(new.listen(Host::Internet, (any, WEB).into())?, served);
+        if let Some(nginx) = &tools.nginx {
+            new.start_nginx(nginx, served)?;
+        }
         Ok(new)
     }
 
-    /// The internet host, at the port of its file server.
-    pub fn far(&self, v6: bool) -> SocketAddr {
-        if v6 { (V6[1][0], WEB).into() } else { (names::INTERNET[0], WEB).into() }
+    /// The internet host.
+    pub fn far(&self, v6: bool) -> IpAddr {
+        if v6 { V6[1][0].into() } else { names::INTERNET[0].into() }
+    }
+
+    /// Where a file is on the internet host.
+    pub fn url_at(&self, v6: bool, name: &str) -> String {
+        format!("http://{}/{name}", SocketAddr::from((self.far(v6), self.web)))
+    }
+
+    /// Where a file may be put on the internet host.
+    pub fn put_at(&self, v6: bool, name: &str) -> String {
+        format!("http://{}/{name}", SocketAddr::from((self.far(v6), WEB)))
+    }
+
+    /// The name of the file server.
+    pub fn web_server(&self) -> &'static str {
+        if self.nginx.is_some() { "nginx" } else { "our own file server" }
+    }
+
+    fn start_nginx(&mut self, nginx: &Path, served: &Path) -> Result<()> {
+        let own = self.files.path("nginx");
+        fs::create_dir(&own)?;
+        let temps: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|what| format!("{what}_temp_path {}/{what};\n", own.display()))
+            .concat();
+        let text = format!(
+            "daemon off;\nuser root;\npid {}/pid;\nworker_processes 1;\nevents {{ worker_connections 2048; }}\n\
+            http {{\n{temps}access_log off;\nsendfile on;\nserver {{ listen 80; listen [::]:80; root {:?}; }}\n}}\n",
+            own.display(),
+            served
+        );
+        let config = own.join("nginx.conf");
+        fs::write(&config, text)?;
+        let mut command = self.inside(Host::Internet);
+        command.arg(nginx).args(["-e", "stderr", "-p"]).arg(&own).arg("-c").arg(&config);
+        let log = self.files.path("nginx.log");
+        let mut running = Running::start(command, &log)?;
+        let listens = || self.says(Host::Internet, "ss -ltn").is_ok_and(|text| text.contains(":80 "));
+        let mut ended = false;
+        let up = stop::poll(QUICK, || {
+            ended = running.ended().is_some();
+            (ended || listens()).then_some(())
+        })?;
+        if ended || up.is_none() {
+            let said = fs::read_to_string(&log).unwrap_or_default();
+            eprintln!("nginx does not start, our own file server takes its place: {}", said.trim());
+            return Ok(());
+        }
+        (self.nginx, self.web) = (Some(running), 80);
+        Ok(())
     }
 
     fn addresses(&self) -> Result<()> {
@@ -162,7 +232,12 @@ impl BondLab {
 
     /// Starts the router's daemon.
     pub fn start_router(&mut self) -> Result<()> {
-        self.router = Some(self.files.start("router", self.inside(Host::Router))?);
+        // What it notes about this host's network is kept with the lab.
+        let notes = self.files.path("undo");
+        fs::create_dir_all(&notes)?;
+        let mut inside = self.inside(Host::Router);
+        inside.args(["sh", "-c", "mkdir -p /run/tquic && mount --bind \"$0\" /run/tquic && exec \"$@\""]).arg(notes);
+        self.router = Some(self.files.start("router", inside)?);
         Ok(())
     }
 
@@ -275,7 +350,7 @@ impl Place for BondLab {
     }
 
     fn url(&self, name: &str) -> String {
-        format!("http://{}/{name}", self.far(false))
+        self.url_at(false, name)
     }
 
     fn dial(&self) -> Result<TcpStream> {
@@ -292,6 +367,7 @@ impl Drop for BondLab {
         // The router first: it puts its host's network back and says goodbye.
         self.end_router("TERM");
         self.end_server("TERM");
+        end(self.nginx.take(), "TERM");
         tell(remove(&self.lab.name));
     }
 }
@@ -328,14 +404,7 @@ pub fn remove(name: &LabName) -> Result<()> {
     let owner: Option<Known> = owner.and_then(|text| serde_json::from_slice(&text).ok());
     let other = owner.filter(|owner| owner.pid != std::process::id() && owner.lives());
     ensure!(other.is_none(), "a lab {:?} runs already: process {}", name.as_str(), other.map_or(0, |o| o.pid));
-    // The journal of a daemon is named after its namespace.
-    let space = Path::new("/run/netns").join(name.namespace(Host::Router));
-    let journal = fs::metadata(space).map(|data| format!("/run/tquic/net-{INSTANCE}-{:x}.undo", data.ino()));
     netlab::down(name)?;
-    if let Ok(journal) = journal {
-        // Not there if no daemon has run.
-        let _ = fs::remove_file(journal);
-    }
     let _ = fs::remove_dir_all(&folder);
     // Both stay if there is something of somebody else's in them.
     let _ = fs::remove_dir(PARENT);

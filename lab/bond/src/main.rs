@@ -1,6 +1,7 @@
 //! `tq-bond-lab`: shows and judges the bond with real programs.
 //!
-//! Exit codes: 0 done, or all bars hold; 1 something failed; 2 usage; 3 nothing failed, but some run says nothing.
+//! Exit codes: 0 done, or all bars hold; 1 something failed; 2 usage; 3 nothing failed, but some run says nothing;
+//! 130 stopped on request.
 //! Decides only how commands are written.
 #![forbid(unsafe_code)]
 
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use tq_bond_lab::{bars, demo, lab};
+use tq_bond_lab::lab::Tools;
+use tq_bond_lab::{bars, demo, lab, stop};
 use tq_netlab::emulator;
 use tq_netlab::names::LabName;
 
@@ -43,8 +45,27 @@ enum Command {
     },
 }
 
+/// Programs that are not ours; without one, ours takes its place or its part is left out.
+#[derive(Args)]
+struct Programs {
+    /// A web server for the internet host; our own if there is none.
+    #[arg(long, value_name = "FILE")]
+    nginx: Option<PathBuf>,
+    /// OpenSSH's server for the internet host.
+    #[arg(long, value_name = "FILE")]
+    sshd: Option<PathBuf>,
+}
+
+impl From<Programs> for Tools {
+    fn from(Programs { nginx, sshd }: Programs) -> Self {
+        Self { nginx, sshd }
+    }
+}
+
 #[derive(Args)]
 struct Demo {
+    #[command(flatten)]
+    programs: Programs,
     /// About how long the download through the bond takes.
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(6..=100))]
     seconds: u64,
@@ -67,6 +88,8 @@ struct Demo {
 
 #[derive(Args)]
 struct Bars {
+    #[command(flatten)]
+    programs: Programs,
     /// Only those whose name contains one of these.
     only: Vec<String>,
     /// For a machine with other work: small, slow, and loose bars.
@@ -98,18 +121,21 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tq-bond-lab: {error:#}");
-            ExitCode::FAILURE
+            // As a shell says of what Ctrl-C has ended.
+            if stop::check().is_err() { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }
 
 fn act(command: Command) -> Result<ExitCode> {
     match command {
-        Command::Demo(Demo { seconds, report, keep, loopback, files, rates }) => {
-            demo::run(&demo::Options { seconds, report, keep, files, loopback, rates })?;
+        Command::Demo(Demo { programs, seconds, report, keep, loopback, files, rates }) => {
+            let tools = programs.into();
+            demo::run(&demo::Options { seconds, report, keep, files, loopback, tools, rates })?;
         }
-        Command::Bars(Bars { only, quick, size, report, files, rates }) => {
-            let all = bars::run(&bars::Options { only, quick, size, report, files, rates })?;
+        Command::Bars(Bars { programs, only, quick, size, report, files, rates }) => {
+            let tools = programs.into();
+            let all = bars::run(&bars::Options { only, quick, size, report, files, tools, rates })?;
             return Ok(ExitCode::from(all));
         }
         Command::Down => {
