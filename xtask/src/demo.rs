@@ -15,7 +15,8 @@ use crate::setup;
 mod tests;
 
 /// What the demo is made of.
-pub(crate) const PACKAGES: [&str; 6] = ["--package", "tquicd", "--package", "tquic", "--package", "tq-bond-lab"];
+pub(crate) const PACKAGES: [&str; 6] =
+    ["--package", "tquicd", "--package", "tquic", "--package", "tq-bond-lab"];
 
 const PLAN: [&str; 7] = [
     "as root: makes a lab of network namespaces: LAN host - router = three unlike links = server - internet host;",

@@ -29,6 +29,9 @@ cargo xtask COMMAND
                      5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
   lab --beside [FILTER] [--scheduler NAME] [--window 8s] [--report FILE] [--rounds N]
                      the table of bonding over the kernel's MPTCP with the same controllers: who carries more
+  lab bond [BAR...] [--size MB] [--report FILE] [--rates A,B,C] [--quick]
+                     the bond with the real daemon and real programs: transfers while links are cut, restarts, kills
+                     (docs/bond.md); FILE gets JSON, and a page beside it
   compliance [--write]
                      MUSTs of RFC 9000, 9001, 9002 and the multipath draft without owner or test, and counts; --write
                      renews docs/compliance.md and docs/multipath-compliance.md

@@ -160,7 +160,7 @@ fn unpacked(program: &str, packages: &[&str]) -> Option<PathBuf> {
     Some(unpacked)
 }
 
-fn is_there(program: &str) -> bool {
+pub(crate) fn is_there(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

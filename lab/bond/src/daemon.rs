@@ -117,7 +117,8 @@ impl Files {
 
     /// Writes the router's configuration, of which `words` is all but the token and the folder.
     pub fn router(&self, words: &str) -> Result<PathBuf> {
-        let text = format!("{}[router]\ntoken_file = {:?}\n{words}", self.common("router"), self.path("token"));
+        let text =
+            format!("{}[router]\ntoken_file = {:?}\n{words}", self.common("router"), self.path("token"));
         self.write("router.toml", &text)
     }
 
@@ -160,7 +161,13 @@ impl Files {
         self.wait("router", router, "have all its paths", || control.links_up() == links)
     }
 
-    fn wait(&self, name: &str, running: &mut Running, what: &str, mut so: impl FnMut() -> bool) -> Result<()> {
+    fn wait(
+        &self,
+        name: &str,
+        running: &mut Running,
+        what: &str,
+        mut so: impl FnMut() -> bool,
+    ) -> Result<()> {
         let mut gone = false;
         let done = stop::poll(START, || {
             gone = running.ended().is_some();

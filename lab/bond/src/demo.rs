@@ -134,9 +134,14 @@ const LOOPBACK: [&str; 4] = [
 
 fn with_lab(options: &Options, links: Vec<LinkFacts>, files: &Folder) -> Result<()> {
     let name: LabName = LAB.parse().map_err(anyhow::Error::msg)?;
-    say("raising the lab: LAN host - router = three links = server - internet host, in namespaces of their own");
+    say(
+        "raising the lab: LAN host - router = three links = server - internet host, in namespaces of their own",
+    );
     for link in &links {
-        println!("    {:<6} {} Mbit/s, {} ms, a queue of {} ms", link.name, link.rate_mbps, link.rtt_ms, link.queue_ms);
+        println!(
+            "    {:<6} {} Mbit/s, {} ms, a queue of {} ms",
+            link.name, link.rate_mbps, link.rtt_ms, link.queue_ms
+        );
     }
     let mut place = BondLab::up(&name, links, files.path(), &options.tools)?;
     println!("    files are served by {}", place.web_server());
@@ -194,7 +199,11 @@ fn bonded(place: &dyn Place, options: &Options, files: &Folder, alone: &[f64]) -
     stop::pause(IDLE)?;
     let idle = pinger.times(idle_from, Clock::now()).context("no ping came back within three seconds")?;
     println!("    median {:.1} ms", idle.p50);
-    say(&format!("curl through the bond: {} MB; {} is cut silently meanwhile, and healed", file.size / 1_000_000, place.links()[VICTIM].name));
+    say(&format!(
+        "curl through the bond: {} MB; {} is cut silently meanwhile, and healed",
+        file.size / 1_000_000,
+        place.links()[VICTIM].name
+    ));
     let act = |after: f64, change| Act { after: Duration::from_secs_f64(after), link: VICTIM, change };
     let acts = [act(cut, Wanted::CutSilently), act(heal, Wanted::Heal)];
     let mut chart = Chart::new(place.links(), Way::Down);
@@ -241,7 +250,11 @@ fn judge(
             lost_bytes: file.size.abs_diff(flow.bytes),
             healed_ms: log.healed(VICTIM, alone[VICTIM]).map(ms),
         },
-        ping_ms: PingReport { idle_p50: tenths(idle_p50), loaded_p50: tenths(loaded_p50), loaded_p99: tenths(loaded_p99) },
+        ping_ms: PingReport {
+            idle_p50: tenths(idle_p50),
+            loaded_p50: tenths(loaded_p50),
+            loaded_p99: tenths(loaded_p99),
+        },
         sha256_ok: flow.sha256 == file.sha256,
     }
 }
@@ -266,7 +279,9 @@ fn tell(report: &Report, victim: &str) {
     let healed = healed_ms.map_or("it did not carry half of its rate again".into(), |ms| {
         format!("it carried half of its rate again {ms:.0} ms after it was healed")
     });
-    println!("    {victim} cut silently: at most {gap_ms:.0} ms without a byte, {lost_bytes} bytes lost; {healed}");
+    println!(
+        "    {victim} cut silently: at most {gap_ms:.0} ms without a byte, {lost_bytes} bytes lost; {healed}"
+    );
     println!(
         "    pings: {:.1} ms idle, {:.1} ms loaded (99 of 100 below {:.1} ms)",
         report.ping_ms.idle_p50, report.ping_ms.loaded_p50, report.ping_ms.loaded_p99

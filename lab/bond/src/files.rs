@@ -71,7 +71,8 @@ impl Folder {
         let size = size.div_ceil(8) * 8;
         let write = || -> Result<String> {
             let mut file = BufWriter::with_capacity(1 << 20, File::create(&path)?);
-            let (mut word, mut sum) = (0x9e37_79b9_7f4a_7c15 ^ seed.wrapping_mul(2).wrapping_add(1), Digest::default());
+            let (mut word, mut sum) =
+                (0x9e37_79b9_7f4a_7c15 ^ seed.wrapping_mul(2).wrapping_add(1), Digest::default());
             let mut chunk = Vec::with_capacity(64 << 10);
             let mut left = size;
             while left > 0 {

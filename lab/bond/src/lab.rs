@@ -77,7 +77,10 @@ impl BondLab {
         let make = |path: &Path| DirBuilder::new().mode(0o700).recursive(true).create(path);
         make(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let data = fs::symlink_metadata(PARENT)?;
-        ensure!(data.is_dir() && data.uid() == 0 && data.mode() & 0o022 == 0, "{PARENT} is not only ours to write");
+        ensure!(
+            data.is_dir() && data.uid() == 0 && data.mode() & 0o022 == 0,
+            "{PARENT} is not only ours to write"
+        );
         let owner = Known::of(std::process::id()).context("who are we?")?;
         fs::write(folder.join("owner.json"), serde_json::to_vec(&owner)?)?;
         let scenario = folder.join("links.toml");
@@ -236,7 +239,9 @@ impl BondLab {
         let notes = self.files.path("undo");
         fs::create_dir_all(&notes)?;
         let mut inside = self.inside(Host::Router);
-        inside.args(["sh", "-c", "mkdir -p /run/tquic && mount --bind \"$0\" /run/tquic && exec \"$@\""]).arg(notes);
+        inside
+            .args(["sh", "-c", "mkdir -p /run/tquic && mount --bind \"$0\" /run/tquic && exec \"$@\""])
+            .arg(notes);
         self.router = Some(self.files.start("router", inside)?);
         Ok(())
     }
@@ -257,13 +262,19 @@ impl BondLab {
         end(self.router.take(), signal);
     }
 
-    /// Rules, routes and packet filter of the router, without what the kernel adds by itself.
+    /// Rules, routes and packet filter of the router, without what the kernel adds by itself; of listeners not the port, which is
+    /// another one at each start.
     pub fn router_state(&self) -> Result<Vec<String>> {
         let mut lines = Vec::new();
-        for words in ["ip rule", "ip -6 rule", "ip route show table all", "ip -6 route show table all", "nft list ruleset"]
-        {
+        for words in [
+            "ip rule",
+            "ip -6 rule",
+            "ip route show table all",
+            "ip -6 route show table all",
+            "nft list ruleset",
+        ] {
             let text = self.says(Host::Router, words)?;
-            lines.extend(text.lines().filter(|line| !line.contains("proto kernel")).map(str::to_owned));
+            lines.extend(text.lines().filter(|line| !line.contains("proto kernel")).map(without_port));
         }
         Ok(lines)
     }
@@ -298,6 +309,14 @@ impl BondLab {
         };
         command
     }
+}
+
+/// A line of nft without the port that TPROXY leads to.
+fn without_port(line: &str) -> String {
+    let Some((before, after)) = line.split_once("tproxy ").and_then(|(_, rest)| rest.split_once("1:")) else {
+        return line.to_owned();
+    };
+    format!("tproxy {before}1:{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
 }
 
 fn end(running: Option<Running>, signal: &str) {
@@ -391,7 +410,10 @@ fn tell(removed: Result<()>) {
 pub fn may() -> Result<()> {
     netlab::may()?;
     for (program, package) in [("nft", "nftables"), ("curl", "curl")] {
-        ensure!(netlab::finds(program), "`{program}` is missing: apt-get install --yes --no-install-recommends {package}");
+        ensure!(
+            netlab::finds(program),
+            "`{program}` is missing: apt-get install --yes --no-install-recommends {package}"
+        );
     }
     ensure!(Path::new("/dev/net/tun").exists(), "there is no /dev/net/tun: modprobe tun");
     Ok(())
@@ -403,7 +425,12 @@ pub fn remove(name: &LabName) -> Result<()> {
     let owner = fs::read(folder.join("owner.json")).ok();
     let owner: Option<Known> = owner.and_then(|text| serde_json::from_slice(&text).ok());
     let other = owner.filter(|owner| owner.pid != std::process::id() && owner.lives());
-    ensure!(other.is_none(), "a lab {:?} runs already: process {}", name.as_str(), other.map_or(0, |o| o.pid));
+    ensure!(
+        other.is_none(),
+        "a lab {:?} runs already: process {}",
+        name.as_str(),
+        other.map_or(0, |o| o.pid)
+    );
     netlab::down(name)?;
     let _ = fs::remove_dir_all(&folder);
     // Both stay if there is something of somebody else's in them.

@@ -16,7 +16,7 @@ pub mod loopback;
 pub mod ping;
 pub mod place;
 pub mod process;
-pub mod story;
 pub mod stop;
+pub mod story;
 pub mod transfer;
 pub mod web;

@@ -175,10 +175,8 @@ impl Place for Loopback {
 
 impl Drop for Loopback {
     fn drop(&mut self) {
-        for running in [self.router.take(), self.server.take()] {
-            if let Some(mut running) = running {
-                running.end("TERM", Duration::from_secs(5));
-            }
+        for mut running in [self.router.take(), self.server.take()].into_iter().flatten() {
+            running.end("TERM", Duration::from_secs(5));
         }
         let _ = fs::remove_dir_all(&self.folder);
     }

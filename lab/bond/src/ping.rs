@@ -45,10 +45,20 @@ impl Pinger {
     pub fn start(tcp: TcpStream) -> Result<Self> {
         tcp.set_nodelay(true)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self::over(tcp))
+    }
+
+    /// Asks over anything that gives back what it gets.
+    pub fn over(pipe: impl Read + Write + Send + 'static) -> Self {
         let (stop, answers) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<_>>>::default());
         let (stopped, noted) = (Arc::clone(&stop), Arc::clone(&answers));
-        let asking = std::thread::spawn(move || ask(tcp, &stopped, &noted));
-        Ok(Self { stop, answers, asking: Some(asking) })
+        let asking = std::thread::spawn(move || ask(pipe, &stopped, &noted));
+        Self { stop, answers, asking: Some(asking) }
+    }
+
+    /// One that asks nobody.
+    pub fn none() -> Self {
+        Self { stop: Arc::default(), answers: Arc::default(), asking: None }
     }
 
     /// What was asked after `from` and not after `to`; `None` if nothing was.
@@ -77,12 +87,13 @@ impl Drop for Pinger {
     }
 }
 
-fn ask(mut tcp: TcpStream, stop: &AtomicBool, noted: &Mutex<Vec<(Instant, Duration)>>) -> Result<()> {
+fn ask(mut tcp: impl Read + Write, stop: &AtomicBool, noted: &Mutex<Vec<(Instant, Duration)>>) -> Result<()> {
     let mut number = 0u64;
     while !stop.load(Ordering::Relaxed) {
         let (asked, mut question) = (Clock::now(), [0; SIZE]);
         question[..8].copy_from_slice(&number.to_le_bytes());
         tcp.write_all(&question)?;
+        tcp.flush()?;
         let mut answer = [0; SIZE];
         tcp.read_exact(&mut answer)?;
         if answer != question {

@@ -35,6 +35,11 @@ impl Marks {
         self.0.iter().filter(|(at, _)| *at > from && *at <= to).map(|(_, bytes)| bytes).sum()
     }
 
+    /// The first byte's moment.
+    pub fn first(&self) -> Option<Instant> {
+        self.0.first().map(|(at, _)| *at)
+    }
+
     /// The last byte's moment.
     pub fn last(&self) -> Option<Instant> {
         self.0.last().map(|(at, _)| *at)

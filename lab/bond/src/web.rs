@@ -62,6 +62,7 @@ fn head(input: &mut impl BufRead) -> io::Result<Head> {
     let first = lines.next().transpose()?.unwrap_or_default();
     let mut words = first.split(' ').map(str::to_owned);
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = path.split('?').next().unwrap_or_default();
     let mut head = Head { method, name: path.trim_start_matches('/').to_owned(), length: 0, asks: false };
     for line in lines {
         let line = line?.to_ascii_lowercase();
@@ -79,7 +80,8 @@ fn answer(tcp: TcpStream, folder: &Path, uploads: &Uploads) -> io::Result<()> {
     let (mut input, mut out) = (BufReader::with_capacity(64 << 10, tcp.try_clone()?), tcp);
     let head = head(&mut input)?;
     // A name is a file of the folder: no way leads out of it.
-    let known = (!head.name.contains(['/', '\\']) && !head.name.starts_with('.')).then(|| folder.join(&head.name));
+    let known =
+        (!head.name.contains(['/', '\\']) && !head.name.starts_with('.')).then(|| folder.join(&head.name));
     match (head.method.as_str(), known) {
         ("GET", Some(path)) if path.is_file() => get(&mut out, path),
         ("PUT", Some(_)) => {
@@ -148,4 +150,3 @@ pub fn echo(listener: TcpListener) {
         }
     });
 }
-

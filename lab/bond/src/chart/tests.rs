@@ -7,7 +7,8 @@ use crate::place::usual_links;
 
 #[test]
 fn a_line_names_every_link_and_what_is_cut() {
-    let text = line(&usual_links(None), Duration::from_secs(7), &[93.5, 0.0, 18.0], &[false, true, false], 108.0);
+    let text =
+        line(&usual_links(None), Duration::from_secs(7), &[93.5, 0.0, 18.0], &[false, true, false], 108.0);
     assert_eq!(text, "    7 s  fibre 93.5  lte 0.0 (cut)  hspa 18.0  = 108.0 Mbit/s to the program\n");
 }
 

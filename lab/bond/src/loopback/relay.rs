@@ -121,9 +121,9 @@ impl Relay {
             let shared = Arc::clone(&shared);
             thread::spawn(move || work(&shared));
         };
-        spawn(Box::new(Shared::from_router));
+        spawn(Box::new(Shared::hear_router));
         for i in 0..links.len() {
-            spawn(Box::new(move |shared| shared.from_server(i)));
+            spawn(Box::new(move |shared| shared.hear_server(i)));
         }
         spawn(Box::new(Shared::deliver));
         Ok(Self { shared, port })
@@ -190,7 +190,7 @@ impl Shared {
         self.over.load(Ordering::Relaxed)
     }
 
-    fn from_router(&self) {
+    fn hear_router(&self) {
         let mut buffer = vec![0; 65_535];
         while !self.is_over() {
             let Ok((len, from)) = self.front.recv_from(&mut buffer) else { continue };
@@ -202,7 +202,7 @@ impl Shared {
         }
     }
 
-    fn from_server(&self, link: usize) {
+    fn hear_server(&self, link: usize) {
         let mut buffer = vec![0; 65_535];
         while !self.is_over() {
             // An error is that the server is not there: it may come back.
