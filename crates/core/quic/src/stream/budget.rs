@@ -7,11 +7,17 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use tq_buf::mem::Arc;
 
+/// For unread bytes a connection gets this part of what is left, in all.
+const LENDERS: usize = 8;
+/// Unread bytes are counted in lots of this many, so that not every read asks the budget.
+const LOT: usize = 256 << 10;
+
 /// Bytes by which the receive windows of all connections that share this may grow, beyond
 /// [`connection_window`](super::StreamConfig::connection_window) of each.
 ///
 /// A request is granted if it is no more than half of what is left: one connection alone may take most of the budget,
-/// but many never leave nothing for the next.
+/// but many never leave nothing for the next. What waits to be read is counted here as well while it does not count
+/// against its connection's window; for that a connection has no more than an eighth of what is left.
 #[derive(Debug)]
 pub struct WindowBudget {
     most: usize,
@@ -41,6 +47,22 @@ impl WindowBudget {
         };
         self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, grant).is_ok()
     }
+
+    /// Up to `wish` bytes for who was lent `has` already; says how many.
+    fn lend(&self, has: usize, wish: usize) -> usize {
+        let mut granted = 0;
+        let grant = |used: usize| {
+            let left = self.most.saturating_sub(used);
+            granted = wish.min((left / LENDERS).saturating_sub(has));
+            (granted > 0).then(|| used + granted)
+        };
+        let lent = self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, grant).is_ok();
+        if lent { granted } else { 0 }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
 }
 
 /// What one connection took of a budget; gives it back when dropped.
@@ -67,7 +89,50 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.taken, Ordering::Relaxed);
+        self.budget.give_back(self.taken);
+    }
+}
+
+/// Bytes that wait for their reader outside the connection's window: counted in the budget while they do.
+#[derive(Debug, Default)]
+pub(super) struct Loan {
+    budget: Option<Arc<WindowBudget>>,
+    taken: usize,
+}
+
+impl Loan {
+    /// Nobody is asked without a budget.
+    pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
+        self.budget = Some(budget);
+    }
+
+    /// Has room for `wish` bytes, or for as many of them as it says.
+    pub(super) fn cover(&mut self, wish: u64) -> u64 {
+        let wanted = usize::try_from(wish).unwrap_or(usize::MAX);
+        if let Some(more) = wanted.checked_sub(self.taken).filter(|more| *more > 0) {
+            let more = more.max(LOT);
+            self.taken += self.budget.as_ref().map_or(more, |budget| budget.lend(self.taken, more));
+        }
+        wanted.min(self.taken) as u64
+    }
+
+    /// Needs room for `needed` bytes only.
+    pub(super) fn reduce(&mut self, needed: u64) {
+        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+        let spare = self.taken.saturating_sub(needed);
+        if spare >= 2 * LOT || needed == 0 && spare > 0 {
+            let back = if needed == 0 { spare } else { spare - LOT };
+            self.taken -= back;
+            if let Some(budget) = &self.budget {
+                budget.give_back(back);
+            }
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.reduce(0);
     }
 }
 

@@ -4,12 +4,16 @@
 //! and not the reader, may be what holds the sender back. Bytes nobody reads never widen it. On paths with a long round
 //! trip it begins larger and grows fourfold, since senders may start faster there. What is granted to whom is not
 //! decided here.
+//!
+//! A stream gets its credit back when it is read. So does the connection, but what is in order and only waits for its
+//! reader is lent to it, so that streams nobody reads do not hold up those that are read. Both what is lent and what
+//! streams may grow to together has a bound.
 
 use tq_buf::mem::Arc;
 use tq_time::{Duration, Instant};
 
 use super::StreamConfig;
-use super::budget::{Share, WindowBudget};
+use super::budget::{Loan, Share, WindowBudget};
 
 /// Round trip from which on a path is long, and up to which it counts: that of a geostationary satellite.
 const LONG: Duration = Duration::from_millis(100);
@@ -46,6 +50,8 @@ pub(super) struct Window {
     size: u64,
     /// When it moved last; unset until the first byte.
     moved: Option<Instant>,
+    /// What had been read by then.
+    read: u64,
     /// Whether it was scaled for a long round trip.
     stretched: bool,
 }
@@ -53,14 +59,13 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: None, stretched: false }
+        Self { limit: size, size, moved: None, read: 0, stretched: false }
     }
 
     pub(super) const fn limit(&self) -> u64 {
         self.limit
     }
 
-    #[cfg(test)]
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
@@ -70,32 +75,42 @@ impl Window {
         self.moved.get_or_insert(now);
     }
 
-    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told. `may_grow` is asked
-    /// for the bytes by which the window would grow.
+    /// Whether it moves once all below `consumed` was consumed.
+    const fn is_due(&self, consumed: u64) -> bool {
+        self.limit.saturating_sub(consumed) <= self.size / 2
+    }
+
+    /// All below `read` was read, and `lent` bytes more count as if. The window grows to `most`, and falls back towards
+    /// `least` if it is larger than its reader needs. Says whether the limit moved and the peer is to be told. `may_grow`
+    /// is asked for the bytes by which the window would grow.
     // MUST 9000-4.2-1
     pub(super) fn consumed(
         &mut self,
-        consumed: u64,
-        max: u64,
+        (read, lent): (u64, u64),
+        (least, max): (u64, u64),
         clock: &Clock,
         mut may_grow: impl FnMut(u64) -> bool,
     ) -> bool {
+        let consumed = read.saturating_add(lent);
         let long = clock.srtt.filter(|srtt| *srtt >= LONG);
-        let stretch = long.filter(|_| !self.stretched && consumed > 0 && self.size < max);
+        let stretch = long.filter(|_| !self.stretched && read > 0 && self.size < max);
         if let Some(srtt) = stretch {
             let first = srtt.min(LONGEST).as_millis() as u64 * LONG_RATE;
             self.stretched = true;
             self.grow_to(first.min(max), &mut may_grow);
-        } else if self.limit.saturating_sub(consumed) > self.size / 2 {
+        } else if !self.is_due(consumed) {
             return false;
         }
         let since = self.moved.map(|moved| clock.now.saturating_since(moved));
         let quick = since.zip(clock.quick(long.is_some())).is_some_and(|(since, quick)| since < quick);
-        if quick && stretch.is_none() {
+        let wanted = (read - self.read).saturating_mul(4) >= self.size;
+        if quick && wanted && stretch.is_none() {
             let times = if long.is_some() { 4 } else { 2 };
             self.grow_to(self.size.saturating_mul(times).min(max), &mut may_grow);
+        } else if !quick && least < self.size {
+            self.size = least.max(self.size / 2);
         }
-        self.moved = Some(clock.now);
+        (self.moved, self.read) = (Some(clock.now), read);
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
         let moves = limit > self.limit;
         self.limit = self.limit.max(limit);
@@ -112,6 +127,15 @@ impl Window {
     }
 }
 
+/// What became of a stream's bytes since it was asked last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settled {
+    /// Read, or never to be.
+    pub(super) read: u64,
+    /// In order and unread, then and now.
+    pub(super) unread: (u64, u64),
+}
+
 /// What the connection grants for all streams together.
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -121,24 +145,46 @@ pub(super) struct Inbound {
     received: u64,
     /// Sum of what was read or will never be.
     consumed: u64,
+    /// Sum of what is in order and waits to be read.
+    unread: u64,
+    /// How much of that may be outside the window: none before the handshake is complete.
+    most_unread: u64,
+    loan: Loan,
+    /// Bytes by which windows of streams grew, and may.
+    grown: u64,
+    most_grown: u64,
     /// Who else may want to grow; nobody asks without it.
     share: Option<Share>,
 }
 
 impl Inbound {
     pub(super) fn new(config: &StreamConfig) -> Self {
+        let window = Window::new(config.connection_window);
+        let max = config.max_connection_window;
         Self {
-            window: Window::new(config.connection_window),
-            max: config.max_connection_window,
+            window,
+            max,
             received: 0,
             consumed: 0,
+            unread: 0,
+            most_unread: 0,
+            loan: Loan::default(),
+            grown: 0,
+            // half of the window is left for those that are read if all that grew are not
+            most_grown: config.most_unread().saturating_add(max.max(window.size()) / 2),
             share: None,
         }
     }
 
-    /// Growth counts against a budget from now on.
+    /// Growth and unread bytes count against a budget from now on.
     pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
+        self.loan.set_budget(Arc::clone(&budget));
         self.share = Some(Share::new(budget));
+    }
+
+    /// So many unread bytes may be outside the window from now on.
+    pub(super) fn allow_unread(&mut self, bytes: u64) {
+        self.most_unread = bytes;
     }
 
     /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
@@ -152,12 +198,67 @@ impl Inbound {
         true
     }
 
-    /// Gives credit for `bytes` back; says whether MAX_DATA is owed.
-    pub(super) fn release(&mut self, bytes: u64, clock: &Clock) -> bool {
-        self.consumed += bytes;
+    /// Bytes of a stream came, were read or dropped; says whether MAX_DATA is owed.
+    pub(super) fn settle(&mut self, settled: &Settled, clock: &Clock) -> bool {
+        self.consumed += settled.read;
+        self.unread = self.unread - settled.unread.0 + settled.unread.1;
+        if settled.read == 0 {
+            return false;
+        }
+        let lent = self.window.limit().saturating_sub(self.consumed.saturating_add(self.window.size()));
+        self.loan.reduce(lent);
+        self.advance(0, clock)
+    }
+
+    /// Unread bytes take up half of the window: what is lent for them goes to the peer. To be called when readers have had
+    /// their turn. Says whether MAX_DATA is owed.
+    pub(super) fn lend(&mut self, clock: &Clock) -> bool {
+        let wanted = self.unread.min(self.most_unread);
+        if wanted == 0 || !self.window.is_due(self.consumed.saturating_add(wanted)) {
+            return false;
+        }
+        let lent = self.loan.cover(wanted);
+        self.advance(lent, clock)
+    }
+
+    fn advance(&mut self, lent: u64, clock: &Clock) -> bool {
         let share = &mut self.share;
         let may_grow = |more| share.as_mut().is_none_or(|share| share.grow(more));
-        bytes > 0 && self.window.consumed(self.consumed, self.max, clock, may_grow)
+        self.window.consumed((self.consumed, lent), (u64::MAX, self.max), clock, may_grow)
+    }
+
+    /// All below `read` was read of a stream whose window began with `first` and may grow to `max`; says whether
+    /// MAX_STREAM_DATA is owed. What all grow by together has a bound: each grows by half of what is left of it, and once
+    /// half of it is taken, those whose readers are slow give way.
+    pub(super) fn widen(
+        &mut self,
+        window: &mut Window,
+        read: u64,
+        (first, max): (u64, u64),
+        clock: &Clock,
+    ) -> bool {
+        let (before, left) = (window.size(), self.most_grown.saturating_sub(self.grown));
+        let least = if left < self.most_grown / 2 { first } else { u64::MAX };
+        let moved = window.consumed((read, 0), (least, max), clock, |more| more <= left / 2);
+        self.grown = self.grown + window.size() - before;
+        moved
+    }
+
+    /// A window that grew by so much is no more.
+    pub(super) fn narrow(&mut self, grown: u64) {
+        self.grown -= grown;
+    }
+
+    /// Bytes by which windows of streams are larger than they began.
+    #[cfg(test)]
+    pub(super) fn grown(&self) -> u64 {
+        self.grown
+    }
+
+    /// Bytes received and not yet read or given up, in order or not.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u64 {
+        self.received - self.consumed
     }
 }
 

@@ -297,15 +297,28 @@ impl Streams {
         Some(result)
     }
 
+    /// The handshake is complete: the peer is who it says it is, and bytes that only wait to be read need not hold up
+    /// others.
+    pub(crate) fn on_complete(&mut self) {
+        self.inbound.allow_unread(self.config.most_unread());
+    }
+
+    /// Readers have had their turn: what they left need not count against the connection's window.
+    pub(crate) fn on_transmit(&mut self) {
+        if self.inbound.lend(&self.clock) {
+            self.owes.add(Owes::MAX_DATA);
+        }
+    }
+
     /// Gives credit back after a change of a receiving part, tells the peer, and forgets the stream if it is done.
     fn settle_recv(&mut self, key: u32) {
         let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key) else { return };
-        let (released, done) = (recv.release(), recv.is_done());
-        let widened = recv.widen(self.config.max_stream_window, &self.clock);
+        let (settled, done) = (recv.settle(), recv.is_done());
+        let widened = recv.widen(self.config.max_stream_window, &self.clock, &mut self.inbound);
         if widened {
             owes.add(Owes::MAX_DATA);
         }
-        if released > 0 && self.inbound.release(released, &self.clock) {
+        if self.inbound.settle(&settled, &self.clock) {
             self.owes.add(Owes::MAX_DATA);
         }
         if widened {
