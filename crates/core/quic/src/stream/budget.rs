@@ -65,74 +65,61 @@ impl WindowBudget {
     }
 }
 
-/// What one connection took of a budget; gives it back when dropped.
-#[derive(Debug)]
+/// What one connection took of a budget, for growth and for bytes that wait for their reader outside its window; gives it
+/// back when dropped. Without a budget nobody is asked.
+#[derive(Debug, Default)]
 pub(super) struct Share {
-    budget: Arc<WindowBudget>,
-    taken: usize,
+    budget: Option<Arc<WindowBudget>>,
+    grown: usize,
+    lent: usize,
 }
 
 impl Share {
-    pub(super) const fn new(budget: Arc<WindowBudget>) -> Self {
-        Self { budget, taken: 0 }
+    pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
+        self.budget = Some(budget);
     }
 
-    /// Asks for so much more.
+    /// Asks for so much more of a window.
     pub(super) fn grow(&mut self, bytes: u64) -> bool {
-        let granted = usize::try_from(bytes).is_ok_and(|bytes| self.budget.take(bytes));
+        let Some(budget) = &self.budget else { return true };
+        let granted = usize::try_from(bytes).is_ok_and(|bytes| budget.take(bytes));
         if granted {
-            self.taken += bytes as usize;
+            self.grown += bytes as usize;
         }
         granted
+    }
+
+    /// Has room for `wish` bytes that wait, or for as many of them as it says.
+    pub(super) fn cover(&mut self, wish: u64) -> u64 {
+        let wanted = usize::try_from(wish).unwrap_or(usize::MAX);
+        if let Some(more) = wanted.checked_sub(self.lent).filter(|more| *more > 0) {
+            let more = more.max(LOT);
+            self.lent += self.budget.as_ref().map_or(more, |budget| budget.lend(self.lent, more));
+        }
+        wanted.min(self.lent) as u64
+    }
+
+    /// So many wait still.
+    pub(super) fn reduce(&mut self, needed: u64) {
+        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
+        let spare = self.lent.saturating_sub(needed);
+        let back = match needed {
+            0 => spare,
+            _ if spare >= 2 * LOT => spare - LOT,
+            _ => 0,
+        };
+        if back > 0 {
+            self.lent -= back;
+            self.budget.iter().for_each(|budget| budget.give_back(back));
+        }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.give_back(self.taken);
-    }
-}
-
-/// Bytes that wait for their reader outside the connection's window: counted in the budget while they do.
-#[derive(Debug, Default)]
-pub(super) struct Loan {
-    budget: Option<Arc<WindowBudget>>,
-    taken: usize,
-}
-
-impl Loan {
-    /// Nobody is asked without a budget.
-    pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
-        self.budget = Some(budget);
-    }
-
-    /// Has room for `wish` bytes, or for as many of them as it says.
-    pub(super) fn cover(&mut self, wish: u64) -> u64 {
-        let wanted = usize::try_from(wish).unwrap_or(usize::MAX);
-        if let Some(more) = wanted.checked_sub(self.taken).filter(|more| *more > 0) {
-            let more = more.max(LOT);
-            self.taken += self.budget.as_ref().map_or(more, |budget| budget.lend(self.taken, more));
+        if let Some(budget) = &self.budget {
+            budget.give_back(self.grown + self.lent);
         }
-        wanted.min(self.taken) as u64
-    }
-
-    /// Needs room for `needed` bytes only.
-    pub(super) fn reduce(&mut self, needed: u64) {
-        let needed = usize::try_from(needed).unwrap_or(usize::MAX);
-        let spare = self.taken.saturating_sub(needed);
-        if spare >= 2 * LOT || needed == 0 && spare > 0 {
-            let back = if needed == 0 { spare } else { spare - LOT };
-            self.taken -= back;
-            if let Some(budget) = &self.budget {
-                budget.give_back(back);
-            }
-        }
-    }
-}
-
-impl Drop for Loan {
-    fn drop(&mut self) {
-        self.reduce(0);
     }
 }
 

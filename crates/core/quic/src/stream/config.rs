@@ -1,6 +1,6 @@
 //! What an endpoint grants its peers and its applications. Numbers only; nothing here decides.
 
-use tq_wire::{TransportParameters, VARINT_MAX};
+use tq_wire::{Dir, TransportParameters, VARINT_MAX};
 
 /// Limits of the streams of one connection. All sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +46,25 @@ impl Default for StreamConfig {
 }
 
 impl StreamConfig {
+    /// Streams of a direction that the peer may have open at a time.
+    pub(super) fn most_streams(&self, dir: Dir) -> u64 {
+        let most = if dir == Dir::Bi { self.max_bidi } else { self.max_uni };
+        most.min(super::count::MOST)
+    }
+
     /// Unread bytes that may be outside the connection's window.
     pub(super) fn most_unread(&self) -> u64 {
-        self.max_unread.min(self.max_connection_window.max(self.connection_window))
+        self.max_unread.min(self.most_window())
+    }
+
+    /// Bytes by which windows of streams may grow together: half of the connection's window is left for those that are
+    /// read if all that grew are not.
+    pub(super) fn most_grown(&self) -> u64 {
+        self.most_unread().saturating_add(self.most_window() / 2)
+    }
+
+    fn most_window(&self) -> u64 {
+        self.max_connection_window.max(self.connection_window)
     }
 
     /// Says so in our transport parameters.
@@ -58,7 +74,7 @@ impl StreamConfig {
         params.initial_max_stream_data_bidi_local = window;
         params.initial_max_stream_data_bidi_remote = window;
         params.initial_max_stream_data_uni = window;
-        params.initial_max_streams_bidi = self.max_bidi.min(super::count::MOST);
-        params.initial_max_streams_uni = self.max_uni.min(super::count::MOST);
+        params.initial_max_streams_bidi = self.most_streams(Dir::Bi);
+        params.initial_max_streams_uni = self.most_streams(Dir::Uni);
     }
 }

@@ -13,7 +13,7 @@ use tq_buf::mem::Arc;
 use tq_time::{Duration, Instant};
 
 use super::StreamConfig;
-use super::budget::{Loan, Share, WindowBudget};
+use super::budget::{Share, WindowBudget};
 
 /// Round trip from which on a path is long, and up to which it counts: that of a geostationary satellite.
 const LONG: Duration = Duration::from_millis(100);
@@ -48,10 +48,11 @@ pub(super) struct Window {
     /// Offset the peer may send up to.
     limit: u64,
     size: u64,
-    /// When it moved last; unset until the first byte.
-    moved: Option<Instant>,
+    /// When it moved last; of no meaning until the first byte.
+    moved: Instant,
     /// What had been read by then.
     read: u64,
+    started: bool,
     /// Whether it was scaled for a long round trip.
     stretched: bool,
 }
@@ -59,7 +60,7 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: None, read: 0, stretched: false }
+        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: false }
     }
 
     pub(super) const fn limit(&self) -> u64 {
@@ -72,7 +73,9 @@ impl Window {
 
     /// The first bytes came: what is consumed from now on is measured.
     pub(super) fn start(&mut self, now: Instant) {
-        self.moved.get_or_insert(now);
+        if !self.started {
+            (self.started, self.moved) = (true, now);
+        }
     }
 
     /// Whether it moves once all below `consumed` was consumed.
@@ -101,7 +104,7 @@ impl Window {
         } else if !self.is_due(consumed) {
             return false;
         }
-        let since = self.moved.map(|moved| clock.now.saturating_since(moved));
+        let since = self.started.then(|| clock.now.saturating_since(self.moved));
         let quick = since.zip(clock.quick(long.is_some())).is_some_and(|(since, quick)| since < quick);
         let wanted = (read - self.read).saturating_mul(4) >= self.size;
         if quick && wanted && stretch.is_none() {
@@ -110,7 +113,7 @@ impl Window {
         } else if !quick && least < self.size {
             self.size = least.max(self.size / 2);
         }
-        (self.moved, self.read) = (Some(clock.now), read);
+        (self.started, self.moved, self.read) = (true, clock.now, read);
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
         let moves = limit > self.limit;
         self.limit = self.limit.max(limit);
@@ -140,51 +143,27 @@ pub(super) struct Settled {
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) window: Window,
-    max: u64,
     /// Sum over all streams of the highest offset received.
     received: u64,
     /// Sum of what was read or will never be.
     consumed: u64,
     /// Sum of what is in order and waits to be read.
     unread: u64,
-    /// How much of that may be outside the window: none before the handshake is complete.
-    most_unread: u64,
-    loan: Loan,
-    /// Bytes by which windows of streams grew, and may.
+    /// Bytes by which windows of streams grew.
     grown: u64,
-    most_grown: u64,
-    /// Who else may want to grow; nobody asks without it.
-    share: Option<Share>,
+    /// What it took of what there is for all connections.
+    share: Share,
 }
 
 impl Inbound {
     pub(super) fn new(config: &StreamConfig) -> Self {
         let window = Window::new(config.connection_window);
-        let max = config.max_connection_window;
-        Self {
-            window,
-            max,
-            received: 0,
-            consumed: 0,
-            unread: 0,
-            most_unread: 0,
-            loan: Loan::default(),
-            grown: 0,
-            // half of the window is left for those that are read if all that grew are not
-            most_grown: config.most_unread().saturating_add(max.max(window.size()) / 2),
-            share: None,
-        }
+        Self { window, received: 0, consumed: 0, unread: 0, grown: 0, share: Share::default() }
     }
 
     /// Growth and unread bytes count against a budget from now on.
     pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
-        self.loan.set_budget(Arc::clone(&budget));
-        self.share = Some(Share::new(budget));
-    }
-
-    /// So many unread bytes may be outside the window from now on.
-    pub(super) fn allow_unread(&mut self, bytes: u64) {
-        self.most_unread = bytes;
+        self.share.set_budget(budget);
     }
 
     /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
@@ -198,48 +177,55 @@ impl Inbound {
         true
     }
 
-    /// Bytes of a stream came, were read or dropped; says whether MAX_DATA is owed.
-    pub(super) fn settle(&mut self, settled: &Settled, clock: &Clock) -> bool {
+    /// Bytes of a stream came in order.
+    #[inline]
+    pub(super) fn arrive(&mut self, (before, now): (u64, u64)) {
+        self.unread = self.unread - before + now;
+    }
+
+    /// Bytes of a stream were read or dropped; says whether MAX_DATA is owed.
+    pub(super) fn settle(&mut self, settled: &Settled, config: &StreamConfig, clock: &Clock) -> bool {
         self.consumed += settled.read;
-        self.unread = self.unread - settled.unread.0 + settled.unread.1;
+        self.arrive(settled.unread);
         if settled.read == 0 {
             return false;
         }
         let lent = self.window.limit().saturating_sub(self.consumed.saturating_add(self.window.size()));
-        self.loan.reduce(lent);
-        self.advance(0, clock)
+        self.share.reduce(lent);
+        self.advance(0, config, clock)
     }
 
     /// Unread bytes take up half of the window: what is lent for them goes to the peer. To be called when readers have had
     /// their turn. Says whether MAX_DATA is owed.
-    pub(super) fn lend(&mut self, clock: &Clock) -> bool {
-        let wanted = self.unread.min(self.most_unread);
+    pub(super) fn lend(&mut self, config: &StreamConfig, clock: &Clock) -> bool {
+        let wanted = self.unread.min(config.most_unread());
         if wanted == 0 || !self.window.is_due(self.consumed.saturating_add(wanted)) {
             return false;
         }
-        let lent = self.loan.cover(wanted);
-        self.advance(lent, clock)
+        let lent = self.share.cover(wanted);
+        self.advance(lent, config, clock)
     }
 
-    fn advance(&mut self, lent: u64, clock: &Clock) -> bool {
-        let share = &mut self.share;
-        let may_grow = |more| share.as_mut().is_none_or(|share| share.grow(more));
-        self.window.consumed((self.consumed, lent), (u64::MAX, self.max), clock, may_grow)
+    fn advance(&mut self, lent: u64, config: &StreamConfig, clock: &Clock) -> bool {
+        let (share, bounds) = (&mut self.share, (u64::MAX, config.max_connection_window));
+        self.window.consumed((self.consumed, lent), bounds, clock, |more| share.grow(more))
     }
 
-    /// All below `read` was read of a stream whose window began with `first` and may grow to `max`; says whether
+    /// All below `read` was read of a stream whose window began with `first`; says whether
     /// MAX_STREAM_DATA is owed. What all grow by together has a bound: each grows by half of what is left of it, and once
     /// half of it is taken, those whose readers are slow give way.
     pub(super) fn widen(
         &mut self,
         window: &mut Window,
         read: u64,
-        (first, max): (u64, u64),
+        (first, config): (u64, &StreamConfig),
         clock: &Clock,
     ) -> bool {
-        let (before, left) = (window.size(), self.most_grown.saturating_sub(self.grown));
-        let least = if left < self.most_grown / 2 { first } else { u64::MAX };
-        let moved = window.consumed((read, 0), (least, max), clock, |more| more <= left / 2);
+        let (before, most) = (window.size(), config.most_grown());
+        let left = most.saturating_sub(self.grown);
+        let least = if left < most / 2 { first } else { u64::MAX };
+        let moved =
+            window.consumed((read, 0), (least, config.max_stream_window), clock, |more| more <= left / 2);
         self.grown = self.grown + window.size() - before;
         moved
     }

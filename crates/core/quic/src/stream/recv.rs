@@ -8,6 +8,7 @@ use tq_buf::{Assembler, TooFragmented};
 use tq_wire::Code;
 
 use super::ReadError;
+use super::StreamConfig;
 use super::flow::{Clock, Inbound, Settled, Window};
 
 /// What a frame did wrong.
@@ -300,11 +301,11 @@ impl RecvPart {
         self.buffer.received() - self.buffer.consumed()
     }
 
-    /// What the connection is to know after bytes came in order.
+    /// How many waited when the connection was told last, and how many do now.
     #[inline]
-    pub(super) fn arrived(&mut self) -> Settled {
+    pub(super) fn arrived(&mut self) -> (u64, u64) {
         let unread = self.waiting();
-        Settled { read: 0, unread: (core::mem::replace(&mut self.unread, unread), unread) }
+        (core::mem::replace(&mut self.unread, unread), unread)
     }
 
     /// What goes back to the connection's window, read or never to be read, and what waits.
@@ -323,17 +324,17 @@ impl RecvPart {
         };
         let read = done.saturating_sub(self.released);
         self.released += read;
-        Settled { read, ..self.arrived() }
+        Settled { read, unread: self.arrived() }
     }
 
     /// Moves the window after a read; says whether MAX_STREAM_DATA is owed.
-    pub(super) fn widen(&mut self, max: u64, clock: &Clock, inbound: &mut Inbound) -> bool {
+    pub(super) fn widen(&mut self, config: &StreamConfig, clock: &Clock, inbound: &mut Inbound) -> bool {
         let read = self.buffer.consumed();
         if self.discards() {
             inbound.narrow(self.window.size() - self.first);
             self.first = self.window.size();
         }
-        self.is_growing() && inbound.widen(&mut self.window, read, (self.first, max), clock)
+        self.is_growing() && inbound.widen(&mut self.window, read, (self.first, config), clock)
     }
 
     /// The limit to announce, while the peer can have more to send.
