@@ -315,7 +315,7 @@ impl Connection {
             capacity: capacity.rate,
             capacity_state: capacity.state,
             capacity_age: capacity.age.map_or(u64::MAX, nanos),
-            r_measured: path.gauge.newest_rate(),
+            r_measured: path.gauge.draining(&window, min),
             cwnd: window.cwnd,
             in_flight,
             pacing_rate: if pacing { rate } else { 0 },
