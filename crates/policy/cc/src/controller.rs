@@ -241,6 +241,12 @@ impl Controller {
         if wanted { TRAIN_PACKETS * usize::from(self.mtu()) } else { 0 }
     }
 
+    /// What the spacing of trains says the path carries, bytes per second, while slow start goes on: before its window shows
+    /// what that is. `None` on short paths and before there were three trains.
+    pub fn train_rate(&self) -> Option<u64> {
+        self.loss_based().map_or_else(Bbr::train_rate, Recovery::train_rate)
+    }
+
     /// A packet of `bytes` that counts as in flight left; `in_flight_before` does not include it.
     ///
     /// `pn` rises within a space; where it falls, another space of the same path has begun to send.
