@@ -282,12 +282,13 @@ impl Controller {
     /// window falls with each loss.
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
         let started = !self.in_slow_start();
+        let first = self.in_first_start();
         let standing = (!self.in_recovery()).then(|| self.governor.standing());
         match &mut self.law {
             Law::Bbr(bbr) => bbr.on_lost(now, lost),
-            _ if started && self.asked == Algorithm::Auto => {
-                self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed());
-            }
+            _ if self.asked != Algorithm::Auto => {}
+            _ if started => self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed()),
+            _ if first => self.chooser.on_first_lost(lost.bytes, self.governor.standing()),
             _ => {}
         }
     }
@@ -311,6 +312,9 @@ impl Controller {
                     ack.in_flight > 0,
                     mtu.into(),
                 );
+                if !self.in_recovery() {
+                    self.chooser.on_recovered(mtu.into());
+                }
                 let counts = self.chooser.counts();
                 if !ack.rtt.has_sample() || self.chooser.leave_cubic(now, min_rtt, mtu.into()).is_none() {
                     return;
