@@ -256,6 +256,8 @@ pub(crate) struct Woken {
     /// Somebody was woken since this was last reset who may have something to send soon. Not whoever awaits the
     /// handshake: its last flight should be on its way when the application learns that it is complete.
     pub(crate) any: bool,
+    /// Somebody who awaited a handshake was woken since this was last reset.
+    pub(crate) completed: bool,
     /// Awaits the handshake.
     completing: Option<Waker>,
     /// Tasks that wait for a stream, by connection: one with thousands does not keep the others' waiting.
@@ -332,6 +334,7 @@ impl Woken {
     /// Wakes everybody collected who does not wait for a stream.
     pub(crate) fn signal(&mut self, signals: &Signals) {
         if let Some(waker) = self.completing.take() {
+            self.completed = true;
             waker.wake();
         }
         for dir in Dir::ALL.map(|dir| dir as usize) {

@@ -211,6 +211,11 @@ impl Driver {
             if lock(&self.inner.state).finished() {
                 return Ok(Poll::Ready(()));
             }
+            if !more && std::mem::take(&mut self.woken.completed) {
+                // The last flights of their handshakes are on the way; what they have to say next is known soon.
+                self.stage = Stage::Heard(0);
+                break;
+            }
             if !ask && !more && !left && self.rest(cx)? {
                 self.stage = Stage::Asleep;
                 return Ok(Poll::Pending);

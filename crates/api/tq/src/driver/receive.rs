@@ -109,7 +109,11 @@ impl Stage<'_> {
         }
         drop(endpoint);
         match route {
-            Route::Incoming(incoming) => self.inner.knock(incoming),
+            Route::Incoming(incoming) => {
+                // Whoever accepts it has something to send soon.
+                self.woken.any = true;
+                self.inner.knock(incoming);
+            }
             Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
             Route::Kept | Route::Drop(_) | Route::Connection(_) => {}
         }
@@ -131,7 +135,10 @@ impl Stage<'_> {
         for datagram in datagrams.take(admitted) {
             state.core.receive(now, meta, datagram);
         }
-        state.drain_events(self.woken);
+        // Who awaits the handshake is told when its last flight leaves: a task that closes at once could be sooner.
+        if state.connected {
+            state.drain_events(self.woken);
+        }
         let queued = std::mem::replace(&mut state.queued, true);
         drop(state);
         self.woken.signal(&shared.signals);
