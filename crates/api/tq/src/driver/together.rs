@@ -60,10 +60,7 @@ impl Together {
         let (Some(one), Some(other)) = (&first.transmit, &second.transmit) else { return };
         let longer = one.segment.unwrap_or(one.len) < other.segment.unwrap_or(other.len);
         let [owner] = first.owners[..] else { return };
-        if longer
-            && !second.owners.contains(&owner)
-            && second.join(one, &first.bytes, owner, max_segments)
-        {
+        if longer && !second.owners.contains(&owner) && second.join(one, &first.bytes, owner, max_segments) {
             first.clear();
             self.trains.rotate_left(1);
         }
@@ -97,8 +94,7 @@ impl Train {
         let segment = train.segment.unwrap_or(train.len);
         let same = (train.remote, train.local_ip, train.socket, train.ecn)
             == (transmit.remote, transmit.local_ip, transmit.socket, transmit.ecn);
-        let room =
-            !self.full && self.owners.len() < max_segments && train.len + contents.len() <= MAX_TRAIN;
+        let room = !self.full && self.owners.len() < max_segments && train.len + contents.len() <= MAX_TRAIN;
         if !same || !room || contents.len() > segment {
             return false;
         }

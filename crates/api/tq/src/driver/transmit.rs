@@ -279,8 +279,11 @@ impl Driver {
             let socket = slot.socket.get_ref();
             let result = socket.send(&train(&transmit, contents));
             #[cfg(test)]
-            let result =
-                if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
+            let result = if std::mem::take(&mut self.refuse) {
+                Err(SendError::WouldBlock { sent: 0 })
+            } else {
+                result
+            };
             match result {
                 Ok(()) => self.together.left(transmit.len),
                 Err(SendError::WouldBlock { sent }) => {
