@@ -124,7 +124,7 @@ impl Hmac {
     /// HKDF-Expand of no more than 255 digests.
     pub(crate) fn expand(&self, info: &[&[u8]], out: &mut [u8]) {
         let mut last = [0; LEN];
-        for (part, count) in out.chunks_mut(LEN).zip(1_u8..) {
+        for (part, count) in out.chunks_mut(LEN).zip(1..=u8::MAX) {
             let mut hash = Sha256::after_blocks(self.inner, 1);
             if count > 1 {
                 hash.update(&last);

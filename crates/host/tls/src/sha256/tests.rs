@@ -64,11 +64,12 @@ proptest! {
         len in 1_usize..200,
     ) {
         let pieces: Vec<_> = pieces.iter().map(|piece| &piece[..]).collect();
-        let own = Hmac::new(&key);
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), &pieces.concat());
-        prop_assert_eq!(tag.as_ref(), &own.sign(&pieces)[..]);
+        prop_assert_eq!(tag.as_ref(), &Hmac::new(&key).sign(&pieces)[..]);
+        // The library takes no longer ones.
+        let key = &key[..key.len().min(64)];
         let mut out = vec![0; len];
-        own.expand(&pieces, &mut out);
-        prop_assert_eq!(expanded(&key, &pieces, len), out);
+        Hmac::new(key).expand(&pieces, &mut out);
+        prop_assert_eq!(expanded(key, &pieces, len), out);
     }
 }
