@@ -313,10 +313,11 @@ impl BondLab {
 
 /// A line of nft without the port that TPROXY leads to.
 fn without_port(line: &str) -> String {
-    let Some((before, after)) = line.split_once("tproxy ").and_then(|(_, rest)| rest.split_once("1:")) else {
-        return line.to_owned();
-    };
-    format!("tproxy {before}1:{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+    let mut words: Vec<_> = line.split(' ').collect();
+    if let Some(to) = words.iter().position(|word| *word == "tproxy").and_then(|at| words.get_mut(at + 3)) {
+        *to = to.rsplit_once(':').map_or(*to, |(address, _)| address);
+    }
+    words.join(" ")
 }
 
 fn end(running: Option<Running>, signal: &str) {
@@ -452,3 +453,6 @@ fn scenario_of(links: &[LinkFacts]) -> String {
     }
     text + "[[traffic]]\nkind = \"bulk\"\nbytes = \"endless\"\n"
 }
+
+#[cfg(test)]
+mod tests;

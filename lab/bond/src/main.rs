@@ -95,6 +95,9 @@ struct Bars {
     /// For a machine with other work: small, slow, and loose bars.
     #[arg(long)]
     quick: bool,
+    /// Show what each link carries meanwhile.
+    #[arg(long)]
+    show: bool,
     /// Bytes of a long transfer, in MB.
     #[arg(long, value_name = "MB")]
     size: Option<u64>,
@@ -133,9 +136,9 @@ fn act(command: Command) -> Result<ExitCode> {
             let tools = programs.into();
             demo::run(&demo::Options { seconds, report, keep, files, loopback, tools, rates })?;
         }
-        Command::Bars(Bars { programs, only, quick, size, report, files, rates }) => {
+        Command::Bars(Bars { programs, only, quick, show, size, report, files, rates }) => {
             let tools = programs.into();
-            let all = bars::run(&bars::Options { only, quick, size, report, files, tools, rates })?;
+            let all = bars::run(&bars::Options { only, quick, show, size, report, files, tools, rates })?;
             return Ok(ExitCode::from(all));
         }
         Command::Down => {

@@ -37,7 +37,7 @@ fn options(words: &[&str]) -> Result<Vec<String>> {
     while let Some(&word) = rest.next() {
         all.push(word.to_owned());
         match word {
-            "--quick" => {}
+            "--quick" | "--show" => {}
             "--size" | "--report" | "--rates" => {
                 all.push((*rest.next().with_context(|| format!("{word} needs a value"))?).to_owned());
             }
