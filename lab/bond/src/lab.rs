@@ -59,9 +59,11 @@ pub struct BondLab {
     at_router: Control,
 }
 
-/// Programs that are not ours, where they are wanted and there.
+/// Programs that are not ours, where they are wanted and there, and how the daemons are to schedule.
 #[derive(Clone, Debug, Default)]
 pub struct Tools {
+    /// Both ends' scheduler, instead of the daemon's own choice.
+    pub scheduler: Option<String>,
     /// A web server for the internet host.
     pub nginx: Option<PathBuf>,
     /// A server of OpenSSH for the internet host.
@@ -85,7 +87,7 @@ impl BondLab {
         fs::write(folder.join("owner.json"), serde_json::to_vec(&owner)?)?;
         let scenario = folder.join("links.toml");
         fs::write(&scenario, scenario_of(&links))?;
-        let files = Files::new(&folder)?;
+        let files = Files { scheduler: tools.scheduler.clone(), ..Files::new(&folder)? };
         let at_router = files.control("router")?;
         // From here on there is something to put away.
         let guard = Remains(name.clone());

@@ -54,11 +54,14 @@ struct Programs {
     /// OpenSSH's server for the internet host.
     #[arg(long, value_name = "FILE")]
     sshd: Option<PathBuf>,
+    /// Both daemons' scheduler, instead of their own choice.
+    #[arg(long, value_name = "NAME")]
+    scheduler: Option<String>,
 }
 
 impl From<Programs> for Tools {
-    fn from(Programs { nginx, sshd }: Programs) -> Self {
-        Self { nginx, sshd }
+    fn from(Programs { nginx, sshd, scheduler }: Programs) -> Self {
+        Self { nginx, sshd, scheduler }
     }
 }
 

@@ -38,7 +38,7 @@ fn options(words: &[&str]) -> Result<Vec<String>> {
         all.push(word.to_owned());
         match word {
             "--quick" | "--show" => {}
-            "--size" | "--report" | "--rates" => {
+            "--size" | "--report" | "--rates" | "--scheduler" => {
                 all.push((*rest.next().with_context(|| format!("{word} needs a value"))?).to_owned());
             }
             _ if word.starts_with('-') => {
