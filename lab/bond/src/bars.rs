@@ -109,7 +109,7 @@ struct Bar {
     judge: fn(&mut Bench) -> Result<Found>,
 }
 
-const BARS: [Bar; 11] = [
+const BARS: [Bar; 12] = [
     Bar {
         name: "download",
         what: "curl through TPROXY, a silent cut and a lost carrier meanwhile",
@@ -132,6 +132,7 @@ const BARS: [Bar; 11] = [
         quick: false,
         judge: fair::slow_reader,
     },
+    Bar { name: "outage", what: "all links silent at a time", quick: false, judge: lives::outage },
     Bar {
         name: "server-restart",
         what: "the server ends and starts again",
