@@ -19,11 +19,13 @@ use tq_netlab::health::{Limits, Reading};
 use tq_netlab::names::LabName;
 use tq_udp::Clock;
 
+use crate::chart::Chart;
 use crate::demo::alone;
 use crate::files::{Folder, Payload};
 use crate::lab::{BondLab, Tools};
 use crate::place::{Place, usual_links};
 use crate::stop;
+use crate::story::Way;
 
 /// The lab it raises.
 pub const LAB: &str = "bars";
@@ -41,6 +43,8 @@ pub struct Options {
     pub quick: bool,
     /// Of a long transfer, MB.
     pub size: Option<u64>,
+    /// Show what each link carries meanwhile.
+    pub show: bool,
     /// Where verdicts and figures go as JSON, and a page beside it.
     pub report: Option<PathBuf>,
     /// Where files are made that are sent.
@@ -105,7 +109,7 @@ struct Bar {
     judge: fn(&mut Bench) -> Result<Found>,
 }
 
-const BARS: [Bar; 11] = [
+const BARS: [Bar; 12] = [
     Bar {
         name: "download",
         what: "curl through TPROXY, a silent cut and a lost carrier meanwhile",
@@ -128,6 +132,7 @@ const BARS: [Bar; 11] = [
         quick: false,
         judge: fair::slow_reader,
     },
+    Bar { name: "outage", what: "all links silent at a time", quick: false, judge: lives::outage },
     Bar {
         name: "server-restart",
         what: "the server ends and starts again",
@@ -214,6 +219,13 @@ impl Bench {
             self.lab = Some(lab);
         }
         self.lab.as_mut().context("no lab")
+    }
+
+    fn chart(&self, way: Way) -> Chart {
+        match &self.lab {
+            Some(lab) if self.options.show => Chart::new(lab.links(), way),
+            _ => Chart::silent(),
+        }
     }
 
     /// About how long the long transfer takes over all links.
