@@ -359,6 +359,11 @@ impl Bbr {
         self.in_startup() && self.start.wants_trains()
     }
 
+    /// What trains of packets said the path carries, in Startup.
+    pub(crate) fn train_rate(&self) -> Option<u64> {
+        self.start.train_rate().filter(|_| self.in_startup())
+    }
+
     /// The next of a sequence that is the same for the same seed (SplitMix64).
     fn draw(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);

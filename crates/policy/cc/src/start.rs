@@ -155,11 +155,20 @@ impl Start {
         }
         self.jumped = true;
         self.landing = LANDING;
+        Some(volume(self.median(), self.min_rtt) / 2)
+    }
+
+    fn median(&self) -> u64 {
         let mut rates = self.rates;
         let known = (self.trains as usize).min(TRAINS);
         let rates = &mut rates[..known];
         rates.sort_unstable();
-        Some(volume(rates[known / 2], self.min_rtt) / 2)
+        rates.get(known / 2).copied().unwrap_or(0)
+    }
+
+    /// What its trains say the path carries, bytes per second; `None` if too few were seen.
+    pub(crate) fn train_rate(&self) -> Option<u64> {
+        self.jumped.then(|| self.median()).filter(|rate| *rate > 0)
     }
 
     /// Whether packets are to leave in trains: a long path of which too few were seen.

@@ -22,6 +22,8 @@ const MIN_ACK_DELAY: Duration = Duration::from_millis(1);
 
 /// Most packets per ACK we ask for, about one GSO batch.
 const MAX_THRESHOLD: u64 = 40;
+/// The same while a path is measured by trains of 16.
+const MAX_TRAIN_THRESHOLD: u64 = 2;
 
 /// What we asked of the peer, and what it asked of us.
 #[derive(Debug, Default)]
@@ -201,7 +203,10 @@ impl Connection {
         let live = self.paths.iter().filter(|path| path.state.is_live());
         let Some(path) = live.max_by_key(|path| path.cc.window()) else { return };
         let packets = path.cc.window() / u64::from(path.mtu.current());
-        let threshold = (packets / 16).clamp(1, MAX_THRESHOLD);
+        // Trains of a path that is new tell its rate by how far apart they are acknowledged.
+        let trains = self.paths.iter().any(|path| path.state.is_live() && path.cc.train() > 0);
+        let most = if trains { MAX_TRAIN_THRESHOLD } else { MAX_THRESHOLD };
+        let threshold = (packets / 16).clamp(1, most);
         let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
         if threshold < old * 2 && threshold * 2 > old {
             return;

@@ -47,6 +47,8 @@ pub(crate) struct Streams {
     first_limits: [u64; 3],
     /// Whether the peer's limits are known at all.
     introduced: bool,
+    /// Whether unread bytes may be outside the connection's window.
+    lends: bool,
     table: Table,
     local: [Local; 2],
     remote: [Remote; 2],
@@ -91,9 +93,10 @@ impl Streams {
             config: config.clone(),
             first_limits: [0; 3],
             introduced: false,
+            lends: false,
             table: Table::default(),
             local: Default::default(),
-            remote: [Remote::new(config.max_bidi), Remote::new(config.max_uni)],
+            remote: Dir::ALL.map(|dir| Remote::new(config.most_streams(dir))),
             inbound: Inbound::new(config),
             outbound: Outbound::default(),
             clock: Clock::default(),
@@ -297,15 +300,28 @@ impl Streams {
         Some(result)
     }
 
+    /// The handshake is complete: the peer is who it says it is, and bytes that only wait to be read need not hold up
+    /// others.
+    pub(crate) fn on_complete(&mut self) {
+        self.lends = true;
+    }
+
+    /// Readers have had their turn: what they left need not count against the connection's window.
+    pub(crate) fn on_transmit(&mut self) {
+        if self.lends && self.inbound.lend(&self.config, &self.clock) {
+            self.owes.add(Owes::MAX_DATA);
+        }
+    }
+
     /// Gives credit back after a change of a receiving part, tells the peer, and forgets the stream if it is done.
     fn settle_recv(&mut self, key: u32) {
         let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key) else { return };
-        let (released, done) = (recv.release(), recv.is_done());
-        let widened = recv.widen(self.config.max_stream_window, &self.clock);
+        let (settled, done) = (recv.settle(), recv.is_done());
+        let widened = recv.widen(&self.config, &self.clock, &mut self.inbound);
         if widened {
             owes.add(Owes::MAX_DATA);
         }
-        if released > 0 && self.inbound.release(released, &self.clock) {
+        if self.inbound.settle(&settled, &self.config, &self.clock) {
             self.owes.add(Owes::MAX_DATA);
         }
         if widened {
@@ -333,7 +349,7 @@ impl Streams {
             self.waiting.revoke(&mut send.places.waiting);
         }
         self.table.remove(key);
-        if !self.is_ours(id) && self.remote[id.dir() as usize].end() {
+        if !self.is_ours(id) && self.remote[id.dir() as usize].end(self.config.most_streams(id.dir())) {
             self.owes.add(Owes::max_streams(id.dir()));
         }
     }

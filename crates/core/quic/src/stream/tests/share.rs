@@ -65,6 +65,35 @@ fn copies_are_what_was_lost_and_a_slower_path_takes_none_of_a_short_stream() {
 }
 
 #[test]
+fn of_a_long_stream_a_slower_path_takes_fresh_bytes_and_leaves_those_that_were_lost() {
+    let (mut c, mut s) = pair(&StreamConfig::default());
+    let ids = opened(&mut c, &[90_000]);
+    let sent = packet(&mut c, 1200).expect("data");
+    lost(&mut c, &sent);
+    let missing = c.lost_bytes();
+    let slower = core::iter::from_fn(|| {
+        let mut room = vec![0; 1200];
+        let mut payload = Payload::new(&mut room);
+        c.write_data(Share::Over(50_000), &mut payload);
+        let (len, tokens) = (payload.out.len(), core::mem::take(&mut payload.tokens));
+        room.truncate(len);
+        (len > 0).then_some(Packet { bytes: room, tokens })
+    });
+    let slower: Vec<_> = slower.collect();
+    assert!((25..40).contains(&slower.len()), "{}", slower.len());
+    assert_eq!(c.lost_bytes(), missing, "they wait for a faster path");
+    let faster = packet(&mut c, 1200).expect("data");
+    assert!(matches!(frames(&faster)[0], Frame::Stream(f) if f.offset == 0));
+    // more of it than a faster path would send meanwhile goes anywhere
+    slower.iter().for_each(|packet| lost(&mut c, packet));
+    assert!(c.wants_share(Share::Over(20_000)));
+    lost(&mut c, &faster);
+    c.finish(ids[0]).unwrap();
+    flush(&mut c, &mut s, at(1));
+    assert_eq!(super::drain(&mut s, ids[0]), (vec![1; 90_000], Ok(None)));
+}
+
+#[test]
 fn data_beyond_the_credit_is_no_backlog_for_a_slower_path() {
     let (mut c, _) = pair(&StreamConfig { connection_window: 10_000, ..StreamConfig::default() });
     opened(&mut c, &[50_000]);
