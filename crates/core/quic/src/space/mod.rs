@@ -11,7 +11,7 @@ mod sent;
 
 pub(crate) use number::Numbers;
 pub(crate) use outcome::{Acked, BadAck, Lost};
-pub(crate) use owed::{AckPolicy, Owed};
+pub(crate) use owed::{AckPolicy, Owed, QUIET};
 pub(crate) use sent::{Sent, SentPacket};
 
 /// One packet number space.
