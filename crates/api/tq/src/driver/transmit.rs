@@ -198,6 +198,9 @@ impl Driver {
         let at = at.into_iter().chain(look).min();
         state.queued = false;
         let over = state.core.is_closed();
+        if over && state.abandoned {
+            state.core.strip();
+        }
         drop(state);
         self.woken.signal(&shared.signals);
         // A deadline that moved away is found out when the old one comes, unless it moves for good.
