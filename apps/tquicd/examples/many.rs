@@ -124,13 +124,12 @@ async fn measure(options: &Options) -> bool {
     std::fs::create_dir_all(&folder.0).unwrap();
     let target = flood::target().await;
     let devices = options.devices.to_string();
-    let args = ["--serve", folder.0.to_str().unwrap(), &target.to_string(), "--devices", &devices].map(str::to_owned);
+    let args = ["--serve", folder.0.to_str().unwrap(), &target.to_string(), "--devices", &devices]
+        .map(str::to_owned);
     let mut server = again("0", false, &args.each_ref().map(String::as_str));
     let lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-    let tokens: Vec<Token> = lines
-        .take(options.devices + Flood::ALL.len())
-        .map(|line| line.unwrap().parse().unwrap())
-        .collect();
+    let tokens: Vec<Token> =
+        lines.take(options.devices + Flood::ALL.len()).map(|line| line.unwrap().parse().unwrap()).collect();
     let (own, floods) = tokens.split_at(options.devices);
     let mut joined = Vec::new();
     for token in own {
