@@ -142,8 +142,8 @@ impl Recovery {
         }
         let first = self.ssthresh == NO_THRESHOLD;
         let untouched = self.is_untouched();
-        if first {
-            self.start.on_ack(now, ack, self.mtu);
+        if first && self.start.on_ack(now, ack, self.mtu) {
+            self.hystart.restart();
         }
         // An application-limited flight still tells about the path's delay.
         let rounds = self.hystart.rounds();
