@@ -111,7 +111,12 @@ async fn ask(connection: &Connection, target: SocketAddr, what: u8) -> Option<(S
 }
 
 /// Downloads for ever over one stream, `rate` bytes a second if there is one, and counts.
-pub(crate) async fn download(connection: Connection, target: SocketAddr, rate: Option<u64>, count: Arc<AtomicU64>) {
+pub(crate) async fn download(
+    connection: Connection,
+    target: SocketAddr,
+    rate: Option<u64>,
+    count: Arc<AtomicU64>,
+) {
     let Some((_send, mut recv)) = ask(&connection, target, b'D').await else { return };
     let (start, mut all) = (Instant::now(), 0u64);
     while let Ok(Some(chunk)) = recv.read_chunk(64 * 1024).await {
