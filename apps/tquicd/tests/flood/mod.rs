@@ -42,7 +42,11 @@ impl Flood {
 
 /// A service that sends for ever (`D`), swallows everything (`U`) or sends it back (`E`), as the first byte says.
 pub(crate) async fn target() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    target_at(([127, 0, 0, 1], 0).into()).await
+}
+
+pub(crate) async fn target_at(addr: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind(addr).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
