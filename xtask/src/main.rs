@@ -29,7 +29,7 @@ cargo xtask COMMAND
                      5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
   lab --beside [FILTER] [--scheduler NAME] [--window 8s] [--report FILE] [--rounds N]
                      the table of bonding over the kernel's MPTCP with the same controllers: who carries more
-  lab bond [BAR...] [--size MB] [--report FILE] [--rates A,B,C] [--quick]
+  lab bond [BAR...] [--size MB] [--report FILE] [--rates A,B,C] [--quick] [--show]
                      the bond with the real daemon and real programs: transfers while links are cut, restarts, kills
                      (docs/bond.md); FILE gets JSON, and a page beside it
   compliance [--write]

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tq::tls::{self, ClientAuth, RawIdentity};
 use tq::{Endpoint, EndpointConfig, ServerConfig};
 use tq_identity::{DeviceId, Name, Store, Token, key_file, private_dir};
+use tq_net::process::cpu_time;
 use tq_tunnel::{ALPN, Exit, Limits, Traffic};
 
 pub(crate) use api::ServerApi;
@@ -62,7 +63,7 @@ impl Server {
         let endpoint = listen(role, endpoint, serve(config, &identity, &store))?;
         let traffic = Arc::new(Traffic::default());
         Ok(Arc::new(Self {
-            exit: Exit::new(role.egress.clone(), limits(), Arc::clone(&traffic)),
+            exit: Exit::new(role.egress.clone(), limits(), Arc::clone(&traffic), cpu_time),
             config: role.clone(),
             endpoint,
             identity,

@@ -66,6 +66,8 @@ pub struct Files {
     pub programs: PathBuf,
     /// Of configurations, state, sockets and logs; only we can read it.
     pub folder: PathBuf,
+    /// Both ends' scheduler, instead of the daemon's own choice.
+    pub scheduler: Option<String>,
 }
 
 /// A server's configuration, beyond its folder.
@@ -93,7 +95,7 @@ impl Files {
                 programs.display()
             );
         }
-        Ok(Self { programs, folder: folder.to_owned() })
+        Ok(Self { programs, folder: folder.to_owned(), scheduler: None })
     }
 
     /// A file of the folder.
@@ -124,7 +126,8 @@ impl Files {
 
     fn common(&self, name: &str) -> String {
         let (state, socket) = (self.path(name), self.path(&format!("{name}.sock")));
-        format!("state = {state:?}\ncontrol = {{ socket = {socket:?} }}\n")
+        let own = self.scheduler.as_ref().map(|name| format!("transport = {{ scheduler = {name:?} }}\n"));
+        format!("state = {state:?}\ncontrol = {{ socket = {socket:?} }}\n{}", own.unwrap_or_default())
     }
 
     fn write(&self, name: &str, text: &str) -> Result<PathBuf> {

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use tq_linkmodel::Instant;
 use tq_netlab::control::Wanted;
+use tq_netlab::health::{Limits, Reading};
 use tq_netlab::names::LabName;
 use tq_udp::Clock;
 
@@ -148,7 +149,15 @@ fn with_lab(options: &Options, links: Vec<LinkFacts>, files: &Folder) -> Result<
     let alone = alone(&place, files, "plain TCP, no bond")?;
     say("starting tquicd on server and router, with a token by `tquic tenant add`");
     place.start_bond()?;
+    // The books of the links begin anew, so that what is told of the machine is of the bond's part.
+    place.lab.start(1, false)?;
+    let (from, before) = (Clock::now(), Reading::take(&place.lab.name, &place.books()?)?);
     bonded(&place, options, files, &alone)?;
+    let (books, seconds) = (place.books()?, (Clock::now() - from).as_secs_f64());
+    let health = Reading::take(&place.lab.name, &books)?.since(&before, &books, seconds, Limits::USUAL);
+    if !health.troubles.is_empty() {
+        println!("    the machine had its hand in these figures: {}", health.troubles.join(", "));
+    }
     keep(options, &place.hints())
 }
 

@@ -59,9 +59,11 @@ pub struct BondLab {
     at_router: Control,
 }
 
-/// Programs that are not ours, where they are wanted and there.
+/// Programs that are not ours, where they are wanted and there, and how the daemons are to schedule.
 #[derive(Clone, Debug, Default)]
 pub struct Tools {
+    /// Both ends' scheduler, instead of the daemon's own choice.
+    pub scheduler: Option<String>,
     /// A web server for the internet host.
     pub nginx: Option<PathBuf>,
     /// A server of OpenSSH for the internet host.
@@ -85,7 +87,7 @@ impl BondLab {
         fs::write(folder.join("owner.json"), serde_json::to_vec(&owner)?)?;
         let scenario = folder.join("links.toml");
         fs::write(&scenario, scenario_of(&links))?;
-        let files = Files::new(&folder)?;
+        let files = Files { scheduler: tools.scheduler.clone(), ..Files::new(&folder)? };
         let at_router = files.control("router")?;
         // From here on there is something to put away.
         let guard = Remains(name.clone());
@@ -313,10 +315,11 @@ impl BondLab {
 
 /// A line of nft without the port that TPROXY leads to.
 fn without_port(line: &str) -> String {
-    let Some((before, after)) = line.split_once("tproxy ").and_then(|(_, rest)| rest.split_once("1:")) else {
-        return line.to_owned();
-    };
-    format!("tproxy {before}1:{}", after.trim_start_matches(|c: char| c.is_ascii_digit()))
+    let mut words: Vec<_> = line.split(' ').collect();
+    if let Some(to) = words.iter().position(|word| *word == "tproxy").and_then(|at| words.get_mut(at + 3)) {
+        *to = to.rsplit_once(':').map_or(*to, |(address, _)| address);
+    }
+    words.join(" ")
 }
 
 fn end(running: Option<Running>, signal: &str) {
@@ -452,3 +455,6 @@ fn scenario_of(links: &[LinkFacts]) -> String {
     }
     text + "[[traffic]]\nkind = \"bulk\"\nbytes = \"endless\"\n"
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,11 +54,14 @@ struct Programs {
     /// OpenSSH's server for the internet host.
     #[arg(long, value_name = "FILE")]
     sshd: Option<PathBuf>,
+    /// Both daemons' scheduler, instead of their own choice.
+    #[arg(long, value_name = "NAME")]
+    scheduler: Option<String>,
 }
 
 impl From<Programs> for Tools {
-    fn from(Programs { nginx, sshd }: Programs) -> Self {
-        Self { nginx, sshd }
+    fn from(Programs { nginx, sshd, scheduler }: Programs) -> Self {
+        Self { nginx, sshd, scheduler }
     }
 }
 
@@ -95,6 +98,9 @@ struct Bars {
     /// For a machine with other work: small, slow, and loose bars.
     #[arg(long)]
     quick: bool,
+    /// Show what each link carries meanwhile.
+    #[arg(long)]
+    show: bool,
     /// Bytes of a long transfer, in MB.
     #[arg(long, value_name = "MB")]
     size: Option<u64>,
@@ -133,9 +139,9 @@ fn act(command: Command) -> Result<ExitCode> {
             let tools = programs.into();
             demo::run(&demo::Options { seconds, report, keep, files, loopback, tools, rates })?;
         }
-        Command::Bars(Bars { programs, only, quick, size, report, files, rates }) => {
+        Command::Bars(Bars { programs, only, quick, show, size, report, files, rates }) => {
             let tools = programs.into();
-            let all = bars::run(&bars::Options { only, quick, size, report, files, tools, rates })?;
+            let all = bars::run(&bars::Options { only, quick, show, size, report, files, tools, rates })?;
             return Ok(ExitCode::from(all));
         }
         Command::Down => {

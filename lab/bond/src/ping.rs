@@ -10,16 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use tq_linkmodel::Instant;
 use tq_udp::Clock;
+
+use crate::stop;
 
 const EVERY: Duration = Duration::from_millis(50);
 /// A question's bytes.
 const SIZE: usize = 64;
 /// Longer than any outage here.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(110);
+
+/// How long the last answer is waited for.
+const LAST: Duration = Duration::from_secs(5);
 
 /// Questions that go on until this is dropped.
 #[derive(Debug)]
@@ -61,6 +66,11 @@ impl Pinger {
         Self { stop: Arc::default(), answers: Arc::default(), asking: None }
     }
 
+    /// How many answers have come.
+    pub fn answers(&self) -> usize {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What was asked after `from` and not after `to`; `None` if nothing was.
     pub fn times(&self, from: Instant, to: Instant) -> Option<Times> {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,6 +84,8 @@ impl Pinger {
     /// Stops, and says whether the connection lived as long.
     pub fn finish(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
+        let is_over = || self.asking.as_ref().is_none_or(JoinHandle::is_finished).then_some(());
+        stop::poll(LAST, is_over)?.with_context(|| format!("an answer has not come for {LAST:?}"))?;
         match self.asking.take().map(JoinHandle::join) {
             Some(Ok(result)) => result,
             _ => bail!("nobody asked"),

@@ -37,8 +37,8 @@ fn options(words: &[&str]) -> Result<Vec<String>> {
     while let Some(&word) = rest.next() {
         all.push(word.to_owned());
         match word {
-            "--quick" => {}
-            "--size" | "--report" | "--rates" => {
+            "--quick" | "--show" => {}
+            "--size" | "--report" | "--rates" | "--scheduler" => {
                 all.push((*rest.next().with_context(|| format!("{word} needs a value"))?).to_owned());
             }
             _ if word.starts_with('-') => {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::task::yield_now;
 use tokio::time::timeout;
-use tq::{Connection, Incoming, PeerIdentity, RecvStream, SendStream};
+use tq::{Connection, Incoming, PathId, PathPolicy, PeerIdentity, RecvStream, SendStream};
 use tq_identity::DeviceId;
-use tq_tunnel::{ControlError, Crew, ToRouter, ToServer, read_message, write_message};
+use tq_tunnel::{ControlError, Crew, PathTerms, ToRouter, ToServer, read_message, write_message};
 
 use super::Server;
-use crate::transport::code;
+use crate::transport::{self, code};
 use crate::{clock, debug};
 
 /// From the first packet to the end of the introduction.
@@ -28,6 +28,15 @@ struct Introduced {
     software: String,
     send: SendStream,
     recv: RecvStream,
+}
+
+/// A device says how its paths are to be used: its own, and nobody else's. What it says of others is nothing.
+fn obey(connection: &Connection, paths: &[PathTerms]) {
+    for terms in paths.iter().take(transport::PATHS as usize) {
+        let mut policy = PathPolicy::default();
+        (policy.cost, policy.weight, policy.max_rate) = (terms.cost, terms.weight, terms.max_rate);
+        let _ = connection.path(PathId(terms.path)).set_policy(policy);
+    }
 }
 
 impl Server {
@@ -112,6 +121,7 @@ impl Server {
             loop {
                 match read_message::<ToServer>(&mut recv).await {
                     Ok(ToServer::Alive) => {}
+                    Ok(ToServer::Policy { paths }) => obey(&connection, &paths),
                     Ok(message) => debug!("session {}: {message:?}", seat.number),
                     // The connection ends, too, or is of no use any more.
                     Err(ControlError::Lost) => break,

@@ -78,7 +78,7 @@ async fn serve(mut tcp: TcpStream) -> std::io::Result<()> {
 pub(crate) struct Joined {
     pub(crate) connection: Connection,
     _endpoint: Endpoint,
-    _control: (SendStream, RecvStream),
+    pub(crate) control: (SendStream, RecvStream),
 }
 
 /// Joins as a router does.
@@ -98,7 +98,7 @@ pub(crate) async fn join(token: &Token) -> Joined {
     let key = Secret::generate().join_key().spki().to_vec();
     write_message(&mut send, &ToServer::Enrol { key }).await.unwrap();
     let _: ToRouter = read_message(&mut recv).await.unwrap();
-    Joined { connection, _endpoint: endpoint, _control: (send, recv) }
+    Joined { connection, _endpoint: endpoint, control: (send, recv) }
 }
 
 /// A stream to `target`, which is told what to do; the answer is not waited for.

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) connected: bool,
     /// Whether it is known to have completed at both ends.
     pub(crate) confirmed: bool,
+    /// No handle is left.
+    pub(crate) abandoned: bool,
     /// The one `Connecting`.
     pub(crate) connecting: Option<Waker>,
     /// Whether the driver has it on its list.
@@ -109,6 +111,7 @@ impl Shared {
             error: None,
             connected: false,
             confirmed: false,
+            abandoned: false,
             connecting: None,
             queued: false,
             held: VecDeque::new(),
@@ -364,8 +367,13 @@ pub(crate) struct Hold(pub(crate) Arc<Shared>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.0.lock().error.is_none() {
+        let mut state = self.0.lock();
+        state.abandoned = true;
+        if state.error.is_none() {
+            drop(state);
             self.0.close(0, b"");
+        } else {
+            state.core.strip();
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Meant for the beginning of `main`, before there are threads: Linux keeps capabilities for each thread, and threads inherit them.
 
 use std::io;
+use std::time::Duration;
 
 use crate::sys;
 
@@ -25,6 +26,11 @@ impl Capability {
     fn bit(self) -> u64 {
         1 << self as u8
     }
+}
+
+/// CPU time of this process so far, all threads, for itself and in the kernel.
+pub fn cpu_time() -> Duration {
+    sys::cpu_time().unwrap_or_default()
 }
 
 /// How many descriptors this process may have open.

@@ -196,6 +196,14 @@ pub(crate) fn netns_cookie(socket: &impl AsFd) -> io::Result<u64> {
     Ok(value)
 }
 
+/// CPU time of this process.
+pub(crate) fn cpu_time() -> io::Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes the structure it is given.
+    call(|| unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) as isize })?;
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
 /// How many descriptors this process may have, and may allow itself.
 pub(crate) fn descriptors() -> io::Result<(u64, u64)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -113,6 +113,13 @@ impl Chooser {
         }
     }
 
+    /// Round trips are never below `known` ns any more: those that were went by another way back.
+    pub(crate) fn on_min_rtt(&mut self, known: u64) {
+        if self.least() < known {
+            (self.least, self.deepest) = ([u64::MAX; 2], [0; 2]);
+        }
+    }
+
     /// `bytes` were acknowledged while the least round trips took `standing` ns; `busy`: more is in flight.
     pub(crate) fn on_acked(&mut self, now: Instant, bytes: u64, standing: u64, busy: bool, mtu: u64) {
         if self.heard_at.is_some_and(|at| now >= at + PAUSE) {

@@ -127,8 +127,9 @@ struct Sample {
     /// Bytes lost while it was in flight.
     lost: u64,
     app_limited: bool,
-    /// Newest round-trip time, ns; `None` before the first.
+    /// Newest round-trip time, ns; `None` before the first. And the least the connection knows of this way there and back.
     rtt: Option<u64>,
+    least: u64,
 }
 
 /// What another controller knew of the path.
@@ -288,6 +289,7 @@ impl Bbr {
             lost: flight.lost,
             app_limited: flight.app_limited || self.probe_rtt.limits(flight.delivered_before),
             rtt: ack.rtt.has_sample().then(|| nanos(ack.rtt.latest())),
+            least: nanos(ack.rtt.min()),
         })
     }
 

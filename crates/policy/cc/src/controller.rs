@@ -308,6 +308,7 @@ impl Controller {
                 }
             }
             law => {
+                self.chooser.on_min_rtt(min_rtt);
                 self.chooser.on_acked(
                     now,
                     ack.bytes,

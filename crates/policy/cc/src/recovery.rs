@@ -145,9 +145,9 @@ impl Recovery {
         }
         let first = self.ssthresh == NO_THRESHOLD;
         let untouched = self.is_untouched();
-        if first {
-            self.start.on_ack(now, ack, self.mtu);
-            self.two_way = ack.two_way;
+        self.two_way = if first { ack.two_way } else { self.two_way };
+        if first && self.start.on_ack(now, ack, self.mtu) {
+            self.hystart.restart();
         }
         // An application-limited flight still tells about the path's delay.
         let rounds = self.hystart.rounds();

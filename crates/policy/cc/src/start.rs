@@ -108,10 +108,15 @@ impl Start {
         self.long
     }
 
-    /// Takes one acknowledgement; `mtu` is the size of a packet.
-    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
+    /// Takes one acknowledgement; `mtu` is the size of a packet. Says whether round trips before went by another way back,
+    /// for they were less than the least known now.
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) -> bool {
         self.rtt = nanos(ack.rtt.latest());
-        self.min_rtt = nanos(ack.rtt.min());
+        let least = core::mem::replace(&mut self.min_rtt, nanos(ack.rtt.min()));
+        let anew = least > 0 && self.min_rtt > least;
+        if anew {
+            (self.mean, self.sum, self.samples) = (u64::MAX, 0, 0);
+        }
         self.sum = self.sum.saturating_add(self.rtt);
         self.samples += 1;
         // An application-limited sample is a lower bound like any other; the window does not grow meanwhile.
@@ -121,6 +126,7 @@ impl Start {
         if self.long && self.min_rtt >= LONG && !self.jumped {
             self.on_train(now, ack, mtu);
         }
+        anew
     }
 
     /// The rate of a train is that of the packets after its first acknowledgement, as soon as they are enough: the

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tq::{RecvStream, SendStream};
 
 use crate::header::answer;
+use crate::measure::{self, Measure};
 use crate::relay::{Side, relay};
 use crate::share::{Account, Stock, Taken};
 use crate::{Egress, Open, Pace, Status, Target, Traffic};
@@ -51,6 +52,12 @@ pub struct Room {
     flows: Arc<Account>,
 }
 
+/// Where a stream leads.
+enum Far {
+    Tcp(TcpStream, Taken),
+    Measure(Measure),
+}
+
 /// Connects for tenants. Shared by all sessions of a server.
 #[derive(Debug)]
 pub struct Exit {
@@ -58,16 +65,19 @@ pub struct Exit {
     stocks: [Arc<Stock>; 3],
     rooms: Mutex<HashMap<String, Weak<Room>>>,
     traffic: Arc<Traffic>,
+    cpu: fn() -> Duration,
 }
 
 impl Exit {
-    /// Allows what `egress` does, and so much at a time.
-    pub fn new(egress: Egress, limits: Limits, traffic: Arc<Traffic>) -> Self {
+    /// Allows what `egress` does, and so much at a time. `cpu` tells how much CPU time this process has used, for whoever
+    /// measures.
+    pub fn new(egress: Egress, limits: Limits, traffic: Arc<Traffic>, cpu: fn() -> Duration) -> Self {
         Self {
             egress: RwLock::new(Arc::new(egress)),
             stocks: [limits.dials, limits.lookups, limits.flows].map(Stock::new),
             rooms: Mutex::default(),
             traffic,
+            cpu,
         }
     }
 
@@ -110,9 +120,12 @@ impl Exit {
             return;
         }
         match connected {
-            Ok((tcp, _flow)) => {
+            Ok(Far::Tcp(tcp, _flow)) => {
                 let flow = self.traffic.flow();
                 relay(tcp, send, recv, &flow, Side::Far(pace)).await;
+            }
+            Ok(Far::Measure(what)) => {
+                measure::serve(what, &mut send, &mut recv, pace, (self.cpu)()).await;
             }
             Err(status) => {
                 let _ = send.finish();
@@ -126,15 +139,18 @@ impl Exit {
         recv: &mut RecvStream,
         room: &Room,
         pace: &Pace,
-    ) -> Result<(TcpStream, Taken), Status> {
+    ) -> Result<Far, Status> {
         let dial = room.dials.take().ok_or(Status::Busy)?;
         let open = timeout(HEADER, Open::read(recv)).await.map_err(|_| Status::Timeout)?;
         let open = open.map_err(|_| Status::BadRequest)?;
         pace.spend(DIAL).await;
+        if let Target::Measure(what) = open.target {
+            return Ok(Far::Measure(what));
+        }
         let flow = room.flows.take().ok_or(Status::Busy)?;
         let tcp = self.dial(&open.target, &room.lookups).await?;
         drop(dial);
-        Ok((tcp, flow))
+        Ok(Far::Tcp(tcp, flow))
     }
 
     /// Connects to a target, if that is allowed.
@@ -148,6 +164,7 @@ impl Exit {
                 let lookup = lookups.take().ok_or(Status::Busy)?;
                 resolve(name.clone(), *port, lookup).await?
             }
+            Target::Measure(_) => return Err(Status::BadRequest),
         };
         let egress = Arc::clone(&self.egress.read().unwrap_or_else(PoisonError::into_inner));
         let allowed: Vec<_> = found.into_iter().filter(|addr| egress.allows(*addr)).collect();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tq_control::model;
 use tq_linkmodel::Instant;
+use tq_netlab::control::Wanted;
 use tq_netlab::names::Host;
 use tq_udp::Clock;
 
@@ -16,6 +17,7 @@ use super::{Bench, Found};
 use crate::chart::Chart;
 use crate::demo::download;
 use crate::lab::BondLab;
+use crate::ping::Pinger;
 use crate::place::Place;
 use crate::stop;
 use crate::transfer::Download;
@@ -25,6 +27,8 @@ const BACK: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// After a router's start, at which it is killed: while it sets up, and later.
 const MOMENTS: [u64; 6] = [10, 40, 80, 150, 300, 1000];
+/// How long all links are silent.
+const QUIET: Duration = Duration::from_secs(60);
 /// How long the server is away.
 const AWAY: [u64; 3] = [0, 1000, 3000];
 
@@ -116,6 +120,39 @@ pub(super) fn server_kill(bench: &mut Bench) -> Result<Found> {
     found.must(now == known, || format!("devices were {known:?}, are {now:?}"));
     let left = state(lab)?;
     found.must(left == routes, || format!("the server's rules and routes were {routes:?}, are {left:?}"));
+    Ok(found)
+}
+
+/// All links are silent for a while; a connection that waits goes on in the same session.
+pub(super) fn outage(bench: &mut Bench) -> Result<Found> {
+    let (mut found, away) = (Found::default(), if bench.options.quick { QUIET / 20 } else { QUIET });
+    let lab = bench.lab()?;
+    let before = lab.router().sessions();
+    let pinger = Pinger::start(lab.dial()?)?;
+    stop::pause(Duration::from_secs(1))?;
+    let links = lab.links().len();
+    (0..links).try_for_each(|link| lab.change(link, Wanted::CutSilently))?;
+    // What was under way when the links went is answered no more.
+    stop::pause(Duration::from_millis(500))?;
+    let (cut, answered) = (Clock::now(), pinger.answers());
+    stop::until(cut + away)?;
+    found.must(pinger.answers() == answered, || "answers came over links that were cut".into());
+    (0..links).try_for_each(|link| lab.change(link, Wanted::Heal))?;
+    let healed = Clock::now();
+    let again = stop::poll(PATIENCE, || (pinger.answers() > answered).then(Clock::now))?;
+    match again {
+        Some(at) => found.most("back_s", (at - healed).as_secs_f64(), BACK.as_secs_f64()),
+        None => found.broken.push(format!("no answer {PATIENCE:?} after the links were healed")),
+    }
+    found.figure("outage_s", (healed - cut).as_secs_f64());
+    lab.await_bond()?;
+    found.figure("all_paths_s", (Clock::now() - healed).as_secs_f64());
+    if let Err(error) = pinger.finish() {
+        found.broken.push(format!("the connection broke: {error:#}"));
+    }
+    let (now, lab) = (bench.lab()?.router().sessions(), bench.lab()?);
+    found.must(now == before, || format!("sessions were {before:?}, are {now:?}"));
+    found.must(lab.router().links_up() == links, || "not all links are up again".into());
     Ok(found)
 }
 

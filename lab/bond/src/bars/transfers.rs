@@ -13,7 +13,6 @@ use tq_netlab::names;
 use tq_udp::Clock;
 
 use super::{Bench, Found};
-use crate::chart::Chart;
 use crate::files::Digest;
 use crate::lab::SOCKS;
 use crate::ping::Pinger;
@@ -69,10 +68,11 @@ impl Bench {
     fn fetch(&mut self, curl: impl Fn(&crate::lab::BondLab) -> Command) -> Result<Found> {
         let (file, acts, mut found) =
             (self.file.clone(), cuts(self.length(self.file.size)), Found::default());
+        self.lab()?;
+        let mut chart = self.chart(Way::Down);
         let lab = self.lab()?;
         let pinger = Pinger::start(lab.dial()?)?;
         let download = Download::start(curl(lab))?;
-        let mut chart = Chart::silent();
         let over = || (download.bytes(), download.is_over());
         let log = story::play(lab, &acts, Way::Down, &mut chart, over)?;
         let flow = download.finish()?;
@@ -130,13 +130,14 @@ pub(super) fn socks5(bench: &mut Bench) -> Result<Found> {
 pub(super) fn upload(bench: &mut Bench) -> Result<Found> {
     let (file, acts, mut found) = (bench.file.clone(), cuts(bench.length(bench.file.size)), Found::default());
     let path = bench.files.path().join(&file.name);
+    bench.lab()?;
+    let mut chart = bench.chart(Way::Up);
     let lab = bench.lab()?;
     let before = lab.uploads.all().len();
     let mut curl = lab.curl();
     curl.arg("--upload-file").arg(path).arg(lab.put_at(false, "taken"));
     let download = Download::start(curl)?;
     let uploads = lab.uploads.clone();
-    let mut chart = Chart::silent();
     let over = || (uploads.last_bytes(), download.is_over());
     let log = story::play(lab, &acts, Way::Up, &mut chart, over)?;
     let told = download.finish()?;
@@ -160,6 +161,8 @@ pub(super) fn parallel(bench: &mut Bench) -> Result<Found> {
     let (acts, mut found) = (cuts(bench.length(whole)), Found::default());
     let got = bench.files.path().join("got");
     std::fs::create_dir_all(&got)?;
+    bench.lab()?;
+    let mut chart = bench.chart(Way::Down);
     let lab = bench.lab()?;
     let mut curl = lab.inside(names::Host::Lan);
     curl.args([
@@ -178,7 +181,6 @@ pub(super) fn parallel(bench: &mut Bench) -> Result<Found> {
     let begun = Clock::now();
     let mut running = Running::start(curl, &log_file)?;
     let (mut status, mut open) = (None, 0);
-    let mut chart = Chart::silent();
     let over = || {
         status = running.ended();
         let told: Option<tq_control::model::Status> = lab.router().get("status").ok();

@@ -27,6 +27,10 @@ pub(crate) struct Heard {
     cost: u64,
 }
 
+/// Nobody is held to less than this in an epoch, 26 Mbit/s or so: whoever asks for less is not what a socket overflows by,
+/// and a level that fell without end would shut everybody out.
+const LEAST: u64 = 32 * 1024;
+
 /// The counts of an epoch.
 #[derive(Default)]
 pub(super) struct Crowd {
@@ -82,7 +86,7 @@ fn next_level(level: Option<u64>, asked: &mut [u64], taken: u64, datagrams: u64,
     let most = asked.iter().copied().max().unwrap_or(0);
     if lost == 0 {
         // Slowly up again, and away when nobody would feel it.
-        return level.map(|level| level + level / 8).filter(|level| *level < 2 * most);
+        return level.map(|level| level + level / 8 + 1).filter(|level| *level < 2 * most);
     }
     if asked.len() < 2 {
         return None;
@@ -94,7 +98,7 @@ fn next_level(level: Option<u64>, asked: &mut [u64], taken: u64, datagrams: u64,
     }
     asked.sort_unstable();
     let fair = share(asked, taken) / 100 * EASE;
-    let level = level.map_or(fair, |level| fair.min(level - level / 8));
+    let level = level.map_or(fair, |level| fair.min(level - level / 8)).max(LEAST);
     (level < asked[asked.len() - 1]).then_some(level)
 }
 

@@ -51,21 +51,27 @@ impl Together {
         }
         // A later train leaves later, so what the connection has in one must not be overtaken by an earlier train.
         let least = self.trains.iter().rposition(|train| train.owners.contains(&owner)).unwrap_or(0);
-        self.trains[least..].iter_mut().any(|train| train.join(transmit, contents, owner, max_segments))
+        let trains = &mut self.trains[least..];
+        // A shorter one ends a train only if there is no other place for it.
+        let at = trains.iter().position(|train| train.segment() == Some(contents.len()));
+        let at = at.or_else(|| trains.iter().position(|train| train.transmit.is_none()));
+        let join = |train: &mut Train| train.join(transmit, contents, owner, max_segments);
+        at.is_some_and(|at| join(&mut trains[at])) || trains.iter_mut().any(join)
     }
 
     /// Nothing more comes: a single datagram goes behind a train of longer ones, as its last.
     pub(super) fn close(&mut self, max_segments: usize) {
         let [first, second] = &mut self.trains;
-        let (Some(one), Some(other)) = (&first.transmit, &second.transmit) else { return };
-        let longer = one.segment.unwrap_or(one.len) < other.segment.unwrap_or(other.len);
-        let [owner] = first.owners[..] else { return };
-        if longer
-            && !second.owners.contains(&owner)
-            && second.join(one, &first.bytes, owner, max_segments)
+        let behind = first.segment() < second.segment();
+        let (longer, single) = if behind { (second, first) } else { (first, second) };
+        let (Some(transmit), &[owner]) = (single.transmit, &single.owners[..]) else { return };
+        let in_order = !behind || !longer.owners.contains(&owner);
+        if in_order && longer.transmit.is_some() && longer.join(&transmit, &single.bytes, owner, max_segments)
         {
-            first.clear();
-            self.trains.rotate_left(1);
+            single.clear();
+            if behind {
+                self.trains.rotate_left(1);
+            }
         }
     }
 
@@ -86,6 +92,11 @@ impl Together {
 }
 
 impl Train {
+    /// Bytes of each datagram but the last.
+    fn segment(&self) -> Option<usize> {
+        self.transmit.map(|train| train.segment.unwrap_or(train.len))
+    }
+
     fn join(&mut self, transmit: &Transmit, contents: &[u8], owner: u32, max_segments: usize) -> bool {
         let Some(train) = &mut self.transmit else {
             self.transmit = Some(*transmit);
@@ -97,8 +108,7 @@ impl Train {
         let segment = train.segment.unwrap_or(train.len);
         let same = (train.remote, train.local_ip, train.socket, train.ecn)
             == (transmit.remote, transmit.local_ip, transmit.socket, transmit.ecn);
-        let room =
-            !self.full && self.owners.len() < max_segments && train.len + contents.len() <= MAX_TRAIN;
+        let room = !self.full && self.owners.len() < max_segments && train.len + contents.len() <= MAX_TRAIN;
         if !same || !room || contents.len() > segment {
             return false;
         }

@@ -198,6 +198,9 @@ impl Driver {
         let at = at.into_iter().chain(look).min();
         state.queued = false;
         let over = state.core.is_closed();
+        if over && state.abandoned {
+            state.core.strip();
+        }
         drop(state);
         self.woken.signal(&shared.signals);
         // A deadline that moved away is found out when the old one comes, unless it moves for good.
@@ -279,8 +282,11 @@ impl Driver {
             let socket = slot.socket.get_ref();
             let result = socket.send(&train(&transmit, contents));
             #[cfg(test)]
-            let result =
-                if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
+            let result = if std::mem::take(&mut self.refuse) {
+                Err(SendError::WouldBlock { sent: 0 })
+            } else {
+                result
+            };
             match result {
                 Ok(()) => self.together.left(transmit.len),
                 Err(SendError::WouldBlock { sent }) => {

@@ -9,7 +9,12 @@ use tq_wire::frame::Close;
 use tq_wire::{Code, Frame};
 
 use super::{Connection, EndpointEvent, Event, SpaceId, Timer};
+use crate::datagram::Datagrams;
 use crate::error::{ConnectionError, TransportError};
+use crate::handshake::crypto_stream::CryptoStreams;
+use crate::handshake::keys::KeyStore;
+use crate::space::{Acked, Lost, Sent};
+use crate::stream::Streams;
 
 /// What is over goes at multiples of this, 2^24 ns: a host of many short connections is woken once for all that ended
 /// meanwhile, not for each.
@@ -219,6 +224,34 @@ impl Connection {
         }
         self.endpoint_events.push_back(EndpointEvent::Drained);
         self.log_state(now, ConnectionState::Closed);
+    }
+
+    /// Gives back what only an application could still ask for or send. For a host whose application has let go of a
+    /// connection: once that has ended and said so, little of it lingers. Before, this does nothing.
+    pub fn strip(&mut self) {
+        match &self.end {
+            End::None => return,
+            End::Closing(closing) if closing.sent_at.is_none() => return,
+            // Keys stay: they repeat the close.
+            End::Closing(_) => {}
+            End::Draining(_) | End::Drained(_) => {
+                self.keys = KeyStore::default();
+                self.initial = None;
+                self.handshake = None;
+            }
+        }
+        (self.hs.session, self.hs.client) = (None, None);
+        (self.hs.token, self.hs.new_token, self.hs.waiting) = (Vec::new(), None, Vec::new());
+        self.crypto = CryptoStreams::default();
+        self.streams = Streams::new(self.side, &self.config.stream);
+        self.datagrams = Datagrams::new(0, 0);
+        (self.acked, self.lost, self.seals) = (Acked::default(), Lost::default(), Vec::new());
+        for space in [&mut self.initial, &mut self.handshake].into_iter().flatten() {
+            space.sent = Sent::new();
+        }
+        for path in &mut self.paths {
+            path.space.sent = Sent::new();
+        }
     }
 
     /// Whether the connection has ended or is ending.

@@ -4,9 +4,6 @@
 //! the peer in acknowledgements. It never decides when or where to send, how much may be in flight, or what an RTT is:
 //! those are the path's. The three parts do not know each other.
 
-// Until the connection uses all of it.
-#![allow(dead_code, unused_imports)]
-
 mod number;
 mod outcome;
 mod owed;

@@ -191,7 +191,7 @@ impl Streams {
         self.held.unsent.min(self.outbound.credit()) + self.held.lost
     }
 
-    /// Of those, the most that one stream has; only the next streams in turn are asked.
+    /// Of those, what is sent until the longest stream is through; only the next streams in turn are asked.
     pub(crate) fn longest_backlog(&mut self) -> u64 {
         let (table, most) = (&self.table, core::cell::Cell::new(0));
         self.fresh.among(
@@ -202,7 +202,13 @@ impl Streams {
                 false
             },
         );
-        most.get().min(self.outbound.credit()).max(self.held.lost)
+        self.until_through(most.get()).min(self.outbound.credit()).max(self.held.lost)
+    }
+
+    /// Bytes that are sent until a stream with `fresh` of them is through: others have their turns meanwhile, so that they
+    /// share what faster paths deliver.
+    pub(super) fn until_through(&self, fresh: u64) -> u64 {
+        fresh.saturating_mul(self.fresh.competing() as u64).min(self.held.unsent)
     }
 
     /// Whether credit is to be told.

@@ -146,7 +146,9 @@ impl Streams {
             Share::Over(least) if self.held.lost <= least => {
                 let credit = self.outbound.credit();
                 let valid = |entry| table.has_fresh(entry);
-                let long = |entry| table.fresh_bytes(entry).min(credit) > least;
+                let turns = self.fresh.competing() as u64;
+                let most = self.held.unsent.min(credit);
+                let long = |entry| table.fresh_bytes(entry).saturating_mul(turns).min(most) > least;
                 let (priority, entry) = self.fresh.among(super::IN_TURN, valid, long)?;
                 return Some(Turn { entry, priority, free: false, fresh: true });
             }

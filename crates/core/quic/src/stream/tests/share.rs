@@ -37,16 +37,33 @@ fn opened(c: &mut Streams, lens: &[usize]) -> Vec<StreamId> {
 fn a_slower_path_serves_the_stream_that_is_long_enough_until_it_is_not() {
     let (mut c, _) = pair(&StreamConfig::default());
     let ids = opened(&mut c, &[2_000, 90_000, 3_000]);
-    assert_eq!(c.longest_backlog(), 90_000);
+    assert_eq!(c.longest_backlog(), 95_000);
     let share = Share::Over(50_000);
     assert!(c.wants_share(share));
     let (served, bytes) = drain(&mut c, share, 1000);
     assert_eq!(served, [ids[1]]);
-    assert!((40_000..42_000).contains(&bytes), "{bytes}");
+    assert!((45_000..47_000).contains(&bytes), "{bytes}");
     assert!(!c.wants_share(share));
     let (served, rest) = drain(&mut c, Share::All, 1000);
     assert!(ids.iter().all(|id| served.contains(id)));
     assert_eq!(bytes + rest, 95_000);
+}
+
+#[test]
+fn a_slower_path_serves_streams_that_are_long_together_because_they_take_turns() {
+    let (mut c, _) = pair(&StreamConfig::default());
+    let ids = opened(&mut c, &[5_000; 20]);
+    assert_eq!(c.longest_backlog(), 100_000);
+    let (served, bytes) = drain(&mut c, Share::Over(60_000), 1000);
+    assert!(served.iter().all(|id| ids.contains(id)));
+    assert!((30_000..42_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_short_stream_beside_a_long_one_stays_off_a_slower_path() {
+    let (mut c, _) = pair(&StreamConfig::default());
+    let ids = opened(&mut c, &[5_000, 200_000]);
+    assert_eq!(drain(&mut c, Share::Over(60_000), 20).0, [ids[1]]);
 }
 
 #[test]
