@@ -132,6 +132,9 @@ pub struct Ack<'a> {
     /// What became of the path while the newest of the packets was in flight
     /// ([`RateSampler::flight`](crate::RateSampler::flight)).
     pub flight: Option<Flight>,
+    /// About as much comes the other way: acknowledgements may wait in a queue of that traffic, and while it grows they tell
+    /// of less than what is delivered.
+    pub two_way: bool,
 }
 
 /// Packets declared lost at one moment, as controllers that measure loss see them.

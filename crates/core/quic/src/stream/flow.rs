@@ -241,6 +241,12 @@ impl Inbound {
         self.grown
     }
 
+    /// Bytes in order that wait to be read.
+    #[cfg(test)]
+    pub(super) fn unread(&self) -> u64 {
+        self.unread
+    }
+
     /// Bytes received and not yet read or given up, in order or not.
     #[cfg(test)]
     pub(super) fn held(&self) -> u64 {

@@ -203,3 +203,35 @@ fn the_window_drains_to_the_path_and_losses_of_the_overshoot_are_answered_for() 
     controller.on_congestion(at(ms + 9), at(ms + 1), 1200, 0, false, false);
     assert!(controller.window() < before);
 }
+
+#[test]
+fn with_as_much_the_other_way_the_window_falls_as_for_a_loss_and_no_further() {
+    let rtt = settled(100 * MS);
+    let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200);
+    let (mut pn, mut ms, mut before) = (0, 0, 0);
+    while controller.ssthresh() == u64::MAX {
+        for _ in 0..20 {
+            (pn, ms) = (pn + 4, ms + 5);
+            before = controller.window();
+            controller.on_sent(at(ms), 1200, 0, pn + 100);
+            let ack = Ack { delivered: rate(1_000_000), two_way: true, ..ack(&rtt, 5000, at(ms), pn) };
+            controller.on_ack(at(ms), &ack);
+            if controller.ssthresh() != u64::MAX {
+                break;
+            }
+        }
+        assert!(ms < 5000, "slow start does not end");
+    }
+    let after = controller.window();
+    assert!(after >= before * 7 / 10 && after < before * 3 / 4, "{after} of {before}");
+    // before slow start ends, a loss halves or less what it was, whatever acknowledgements tell
+    let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200);
+    for pn in 1..20 {
+        controller.on_sent(at(pn), 1200, 0, pn);
+        let ack = Ack { delivered: rate(100_000), two_way: true, ..ack(&rtt, 5000, at(pn), pn) };
+        controller.on_ack(at(pn), &ack);
+    }
+    let before = controller.window();
+    controller.on_congestion(at(30), at(20), 1200, 0, false, false);
+    assert_eq!(controller.window(), before * 7 / 10);
+}
