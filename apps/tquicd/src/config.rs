@@ -260,7 +260,8 @@ impl fmt::Display for Config {
             Role::Server(server) => {
                 let list =
                     |addrs: &[IpAddr]| addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-                writeln!(f, "  server on {:?}", server.listen)?;
+                let listen: Vec<_> = server.listen.iter().map(ToString::to_string).collect();
+                writeln!(f, "  server on UDP {}", listen.join(", "))?;
                 writeln!(f, "  tokens say {} port {}", list(&server.addresses), server.port)?;
                 let rules = [("allow", &server.egress.allow), ("deny", &server.egress.deny)];
                 for (word, rules) in rules {

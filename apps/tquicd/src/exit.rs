@@ -73,7 +73,8 @@ impl From<tq_identity::FileError> for Fatal {
         use tq_identity::FileError;
         match error {
             FileError::Io { ref cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
-                Self::Privilege(error.to_string())
+                // Root, too: tquicd keeps no power over what is not its own.
+                Self::Privilege(format!("{error}; it must belong to the user that tquicd runs as"))
             }
             FileError::TooOpen { .. } | FileError::Contents { .. } => Self::Config(error.to_string()),
             _ => Self::Failed(error.to_string()),

@@ -149,6 +149,10 @@ fn join(state: PathBuf, role: &config::Router) -> Result<DeviceFile, Fatal> {
             {
                 None
             }
+            Err(tq_identity::FileError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+                let help = "not there: write the line into it that `tquic tenant add` printed at the server, mode 0600";
+                return Err(wrong(file, &help));
+            }
             Err(error) => return Err(error.into()),
         },
         None => None,

@@ -70,6 +70,17 @@ fn a_secret_that_others_may_read_is_refused() {
 }
 
 #[test]
+fn a_token_that_is_not_there_is_told_with_what_to_do() {
+    let folder = Folder::new();
+    let file = folder.router("tquic://1/AAAA", 1);
+    std::fs::remove_file(folder.0.join("token")).unwrap();
+    let output = tquicd(&["run", file.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("tquic tenant add"), "{said}");
+}
+
+#[test]
 fn a_port_in_use_is_told() {
     let folder = Folder::new();
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

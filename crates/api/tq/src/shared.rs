@@ -380,3 +380,6 @@ impl Drop for Hold {
 
 /// The driver's list of the turn.
 pub(crate) type Turn = VecDeque<Arc<Shared>>;
+
+#[cfg(test)]
+mod tests;
