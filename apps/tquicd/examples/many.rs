@@ -55,7 +55,9 @@ fn main() {
         Options { serve: Some(folder), .. } => runtime.block_on(serve(folder, &options)),
         Options { flood: Some(words), .. } => {
             let kind = Flood::ALL.iter().find(|(name, _)| *name == words[0]).unwrap().1;
-            runtime.block_on(async { flood::flood(kind, words[1].parse().unwrap(), flood::target().await).await });
+            runtime.block_on(async {
+                flood::flood(kind, words[1].parse().unwrap(), flood::target().await).await
+            });
         }
         _ => {
             let passed = runtime.block_on(measure(&options));
@@ -125,10 +127,8 @@ async fn measure(options: &Options) -> bool {
     let devices = options.devices.to_string();
     let mut server = again("0", false, &["--serve", folder.0.to_str().unwrap(), "--devices", &devices]);
     let lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-    let tokens: Vec<Token> = lines
-        .take(options.devices + Flood::ALL.len())
-        .map(|line| line.unwrap().parse().unwrap())
-        .collect();
+    let tokens: Vec<Token> =
+        lines.take(options.devices + Flood::ALL.len()).map(|line| line.unwrap().parse().unwrap()).collect();
     let (own, floods) = tokens.split_at(options.devices);
     let mut joined = Vec::new();
     for token in own {
@@ -148,7 +148,9 @@ async fn measure(options: &Options) -> bool {
     // Else something else was what they shared.
     let valid = server_cpu >= BUSY;
     if !valid {
-        println!("invalid: the server's core was not what they shared; is the machine busy with something else?");
+        println!(
+            "invalid: the server's core was not what they shared; is the machine busy with something else?"
+        );
     }
     let mut passed = valid;
     for ((name, _), token) in Flood::ALL.iter().zip(floods) {

@@ -17,7 +17,10 @@ pub fn confine(config: &Config) -> Result<(), Fatal> {
     let _ = raise_descriptors();
     let limit = descriptors();
     if limit < FEW {
-        warn!("only {limit} descriptors: about {} connections at a time (LimitNOFILE=, ulimit -n)", limit / 2);
+        warn!(
+            "only {limit} descriptors: about {} connections at a time (LimitNOFILE=, ulimit -n)",
+            limit / 2
+        );
     }
     let keep: &[_] = match &config.role {
         // A LAN and devices on one, a port below 1024 on the other.

@@ -137,21 +137,28 @@ fn one_direction_may_end_before_the_other() {
 
 #[test]
 fn who_does_not_read_holds_up_nobody_else() {
+    // More than a session's window would hold, if all of it were theirs.
+    const STUCK: usize = 24;
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);
         let bond = Bond::new(2, &[target, fine]).await;
-        let stuck = socks(bond.socks, &target.to_string()).await.unwrap();
-        let (mut far, _) = listener.accept().await.unwrap();
-        // More than all the buffers between there and here hold.
-        let flood = tokio::spawn(async move {
-            let block = vec![1; 1 << 20];
-            while far.write_all(&block).await.is_ok() {}
-        });
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
-        drop(stuck);
-        flood.abort();
+        let mut held = Vec::new();
+        for _ in 0..STUCK {
+            let stuck = socks(bond.socks, &target.to_string()).await.unwrap();
+            let (mut far, _) = listener.accept().await.unwrap();
+            // More than all the buffers between there and here hold.
+            let flood = tokio::spawn(async move {
+                let block = vec![1; 1 << 20];
+                while far.write_all(&block).await.is_ok() {}
+            });
+            held.push((stuck, flood));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for _ in 0..4 {
+            assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
+        }
+        held.iter().for_each(|(_, flood)| flood.abort());
     });
 }
 
@@ -209,8 +216,7 @@ fn links_and_paths_change_by_command() {
     run(async {
         let bond = Bond::new(2, &[]).await;
         let mut events = bond.at_router.events().await.unwrap();
-        let add =
-            model::AddLink { address: Some("127.0.0.9".into()), backup: true, ..Default::default() };
+        let add = model::AddLink { address: Some("127.0.0.9".into()), backup: true, ..Default::default() };
         let _: model::Done = bond.at_router.ask(Method::Post, "links/extra", &add).await.unwrap();
         bond.wait_for_paths(3).await;
         let standby = || async {

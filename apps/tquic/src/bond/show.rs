@@ -95,7 +95,7 @@ fn terms(link: &tq_control::model::Link) -> String {
         all.push(format!("priority {}", link.priority));
     }
     all.extend(link.weight.map(|weight| format!("weight {weight}")));
-    all.extend(link.max_rate.map(|rate| format!("cap {:.4} Mbit/s", rate as f64 * 8.0 / 1e6)));
+    all.extend(link.max_rate.map(|rate| format!("cap {} Mbit/s", rate as f64 * 8.0 / 1e6)));
     if link.backup {
         all.push("backup".into());
     }

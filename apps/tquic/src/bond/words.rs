@@ -73,8 +73,7 @@ impl Words {
     /// `dev DEVICE|local ADDRESS [cost flat|metered] [cap RATE] [weight N] [priority N] [backup]`.
     pub(super) fn link(&mut self) -> Result<AddLink> {
         let mut link = AddLink::default();
-        while let Some(word) =
-            self.next_if(&["dev", "local", "cost", "cap", "weight", "priority", "backup"])
+        while let Some(word) = self.next_if(&["dev", "local", "cost", "cap", "weight", "priority", "backup"])
         {
             match word {
                 "cap" => link.cap = Some(self.rate()?),

@@ -55,10 +55,17 @@ fn a_router_has_links_and_listeners() {
     let policy = router.links[1].terms.policy(Cost::Flat);
     assert_eq!((policy.cost, policy.weight, policy.max_rate), (13, Some(20), Some(312_500)));
     let (found, any) = (&router.matches[0], &router.matches[0].terms);
-    assert_eq!((found.pattern.as_str(), any.cap.map(|cap| cap.to_string())), ("ww*", Some("1 Gbit/s".into())));
+    assert_eq!(
+        (found.pattern.as_str(), any.cap.map(|cap| cap.to_string())),
+        ("ww*", Some("1 Gbit/s".into()))
+    );
     assert!(any.policy(Cost::Metered).cost > any.policy(Cost::Flat).cost);
     let said = config_text(text);
-    assert!(said.contains("link lte: address 127.0.0.3, metered, priority 3, weight 20, at most 2.5 Mbit/s, backup"));
+    assert!(
+        said.contains(
+            "link lte: address 127.0.0.3, metered, priority 3, weight 20, at most 2.5 Mbit/s, backup"
+        )
+    );
     assert!(said.contains("links ww*: cost as guessed, at most 1 Gbit/s"), "{said}");
 }
 

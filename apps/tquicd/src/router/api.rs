@@ -197,7 +197,9 @@ impl RouterApi {
         let measured = match tq_tunnel::measure(&connection, asked.upload, streams, time).await {
             Ok(measured) => measured,
             Err(Status::BadRequest) => return Reply::failed(409, "the server is too old to take part"),
-            Err(status) => return Reply::failed(409, format!("the measurement broke off: {}", status.name())),
+            Err(status) => {
+                return Reply::failed(409, format!("the measurement broke off: {}", status.name()));
+            }
         };
         let (near, far) = (cpu_time().saturating_sub(cpu).as_secs_f64(), measured.far_cpu.as_secs_f64());
         let (gbit, seconds) = (measured.bytes as f64 * 8e-9, measured.time.as_secs_f64());

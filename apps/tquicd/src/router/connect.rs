@@ -290,9 +290,11 @@ impl Router {
                 let mut links = lock(&self.links);
                 links.sockets();
                 let now = links.settle(connection);
-                self.terms.send_if_modified(|terms| *terms != now && {
-                    *terms = now;
-                    true
+                self.terms.send_if_modified(|terms| {
+                    *terms != now && {
+                        *terms = now;
+                        true
+                    }
                 });
                 links.wanted(connection)
             };

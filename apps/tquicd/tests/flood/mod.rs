@@ -42,7 +42,11 @@ impl Flood {
 
 /// A service that sends for ever (`D`), swallows everything (`U`) or sends it back (`E`), as the first byte says.
 pub(crate) async fn target() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    target_at(([127, 0, 0, 1], 0).into()).await
+}
+
+pub(crate) async fn target_at(addr: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind(addr).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
@@ -111,7 +115,12 @@ async fn ask(connection: &Connection, target: SocketAddr, what: u8) -> Option<(S
 }
 
 /// Downloads for ever over one stream, `rate` bytes a second if there is one, and counts.
-pub(crate) async fn download(connection: Connection, target: SocketAddr, rate: Option<u64>, count: Arc<AtomicU64>) {
+pub(crate) async fn download(
+    connection: Connection,
+    target: SocketAddr,
+    rate: Option<u64>,
+    count: Arc<AtomicU64>,
+) {
     let Some((_send, mut recv)) = ask(&connection, target, b'D').await else { return };
     let (start, mut all) = (Instant::now(), 0u64);
     while let Ok(Some(chunk)) = recv.read_chunk(64 * 1024).await {

@@ -265,7 +265,9 @@ impl Store {
         let state = self.read();
         let id = state.by_name.get(server_name)?;
         let record = state.devices.get(id)?;
-        record.admits(&self.nobody.1, spki, now).then(|| Access { id: id.clone(), must_enrol: !record.joined })
+        record
+            .admits(&self.nobody.1, spki, now)
+            .then(|| Access { id: id.clone(), must_enrol: !record.joined })
     }
 
     /// All devices, by name.

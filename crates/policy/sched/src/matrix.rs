@@ -196,9 +196,8 @@ impl RttMatrix {
         let ready = row.cells.iter().flatten().filter(|cell| cell.samples >= ENOUGH && cell.is_fresh(now));
         let best =
             ready.filter(|cell| cell.ack_path != row.cc).min_by_key(|cell| cell.rtt.smoothed()).copied();
-        let silent = current.is_none_or(|cell| {
-            now.saturating_since(cell.last) > FADED.max(cell.rtt.smoothed())
-        });
+        let silent =
+            current.is_none_or(|cell| now.saturating_since(cell.last) > FADED.max(cell.rtt.smoothed()));
         let better = best.filter(|best| silent || current.is_none_or(|current| is_faster(best, &current)));
         let since = match (better, row.better) {
             (Some(best), Some((id, since))) if id == best.ack_path => since,

@@ -134,12 +134,7 @@ impl Exit {
         }
     }
 
-    async fn connect(
-        &self,
-        recv: &mut RecvStream,
-        room: &Room,
-        pace: &Pace,
-    ) -> Result<Far, Status> {
+    async fn connect(&self, recv: &mut RecvStream, room: &Room, pace: &Pace) -> Result<Far, Status> {
         let dial = room.dials.take().ok_or(Status::Busy)?;
         let open = timeout(HEADER, Open::read(recv)).await.map_err(|_| Status::Timeout)?;
         let open = open.map_err(|_| Status::BadRequest)?;

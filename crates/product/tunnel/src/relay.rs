@@ -36,7 +36,11 @@ pub enum Side<'a> {
 impl Side<'_> {
     /// Bytes were moved.
     async fn moved(self, flow: &Flow, bytes: usize, from_tcp: bool) {
-        if from_tcp == matches!(self, Self::Near) { flow.up(bytes) } else { flow.down(bytes) }
+        if from_tcp == matches!(self, Self::Near) {
+            flow.up(bytes)
+        } else {
+            flow.down(bytes)
+        }
         if let Self::Far(pace) = self {
             pace.spend(bytes).await;
         }

@@ -27,7 +27,10 @@ fn pairs_come_in_any_order() {
     let change = words("down nobackup").change().unwrap();
     assert_eq!((change.up, change.backup), (Some(false), Some(false)));
     let change = words("cap 20 Mbit/s weight 5 priority 2").change().unwrap();
-    assert_eq!((change.cap.as_deref(), change.weight, change.priority), (Some("20 Mbit/s"), Some(5), Some(2)));
+    assert_eq!(
+        (change.cap.as_deref(), change.weight, change.priority),
+        (Some("20 Mbit/s"), Some(5), Some(2))
+    );
     let change = words("noweight cap 20mbit").change().unwrap();
     assert_eq!((change.cap.as_deref(), change.weight), (Some("20mbit"), Some(0)));
     assert_eq!(words("nocap").change().unwrap().cap.as_deref(), Some("none"));

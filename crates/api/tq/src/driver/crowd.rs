@@ -65,7 +65,13 @@ impl Crowd {
     }
 
     /// How many of `count` datagrams with so many bytes in all are taken in; `heard` is the connection's.
-    pub(super) fn admit(&mut self, heard: &mut Heard, shared: &Arc<Shared>, count: usize, bytes: usize) -> usize {
+    pub(super) fn admit(
+        &mut self,
+        heard: &mut Heard,
+        shared: &Arc<Shared>,
+        count: usize,
+        bytes: usize,
+    ) -> usize {
         if heard.epoch != self.epoch {
             *heard = Heard { epoch: self.epoch, cost: 0 };
             self.here.push(Arc::clone(shared));

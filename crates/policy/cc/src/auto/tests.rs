@@ -135,3 +135,33 @@ fn asked_for_by_name_it_keeps_its_name() {
     assert_eq!((controller.algorithm(), controller.at_work()), (Algorithm::Auto, Algorithm::Cubic));
     assert_eq!(controller.name(), "auto");
 }
+
+#[test]
+fn an_odd_loss_that_ends_slow_start_is_enough_and_a_queue_that_ran_over_is_not() {
+    let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
+    let ms = 1_000_000;
+    for (lost, standing, expected) in [(1, 40, Some(Algorithm::Bbr)), (30, 40, None), (1, 80, None)] {
+        let mut chooser = Chooser::new(at(0));
+        chooser.on_acked(at(40), 50 * MTU, 40 * ms, true, MTU);
+        chooser.on_first_lost(MTU, standing * ms);
+        (1..lost).for_each(|_| chooser.on_lost(at(81), MTU, None, 40 * MS));
+        chooser.on_acked(at(120), 60 * MTU, 40 * ms, true, MTU);
+        assert_eq!(chooser.leave_cubic(at(120), 40 * ms, MTU), None, "more may be lost");
+        chooser.on_recovered(MTU);
+        assert_eq!(chooser.leave_cubic(at(121), 40 * ms, MTU), expected, "{lost} lost at {standing} ms");
+    }
+}
+
+#[test]
+fn a_longer_way_back_is_no_queue() {
+    let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
+    let ms = 1_000_000;
+    for known in [20, 60] {
+        let mut chooser = Chooser::new(at(0));
+        chooser.on_acked(at(20), MTU, 20 * ms, true, MTU);
+        chooser.on_min_rtt(known * ms);
+        chooser.on_acked(at(60), MTU, 62 * ms, true, MTU);
+        chooser.on_lost(at(61), MTU, Some(63 * ms), 60 * MS);
+        assert_eq!(chooser.counts().1 > 0, known == 60, "{known}");
+    }
+}

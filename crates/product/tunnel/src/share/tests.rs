@@ -35,4 +35,3 @@ fn a_stock_is_never_overdrawn() {
     let held: Vec<_> = devices.iter().filter_map(|device| device.take()).collect();
     assert_eq!((held.len(), stock.taken()), (10, 10));
 }
-
