@@ -53,14 +53,29 @@ fn one_round_ahead_is_forgiven() {
 #[test]
 fn a_rate_that_stands_while_the_round_trips_grow_ends_slow_start() {
     let mut start = Start::new(false);
-    assert!(!round(&mut start, &settled(40 * MS), 500_000, 40_000, false));
-    assert!(!round(&mut start, &settled(40 * MS), 1_000_000, 80_000, false));
+    let risen = |ms: u32| {
+        let mut rtt = settled(40 * MS);
+        rtt.update(ms * MS, Duration::ZERO);
+        rtt
+    };
+    assert!(!round(&mut start, &risen(40), 500_000, 40_000, false));
+    assert!(!round(&mut start, &risen(40), 1_000_000, 80_000, false));
     // 1.25 times the mean is no rise yet, more is.
-    assert!(!round(&mut start, &settled(50 * MS), 1_000_000, 80_000, false));
+    assert!(!round(&mut start, &risen(50), 1_000_000, 80_000, false));
     assert!(!start.is_careful(0));
-    assert!(!round(&mut start, &settled(51 * MS), 1_000_000, 80_000, false));
+    assert!(!round(&mut start, &risen(51), 1_000_000, 80_000, false));
     assert!(start.is_careful(0));
-    assert!(round(&mut start, &settled(60 * MS), 1_000_000, 80_000, false));
+    assert!(round(&mut start, &risen(60), 1_000_000, 80_000, false));
+}
+
+#[test]
+fn round_trips_by_a_longer_way_back_are_no_rise() {
+    let mut start = Start::new(false);
+    assert!(!round(&mut start, &settled(40 * MS), 1_000_000, 40_000, false));
+    for _ in 0..4 {
+        assert!(!round(&mut start, &settled(60 * MS), 1_000_000, 80_000, false));
+        assert!(!start.is_careful(0));
+    }
 }
 
 #[test]
