@@ -18,6 +18,8 @@ mod tests;
 pub const COLUMNS: usize = 4;
 /// A column is fresh for this long.
 const FRESH: Duration = Duration::from_secs(1);
+/// A column without samples for this long, or three round trips, is not in use any more.
+const SILENT: Duration = Duration::from_millis(200);
 /// Samples before a column may serve congestion control.
 const ENOUGH: u32 = 8;
 /// How long a column has to be better before it serves congestion control.
@@ -194,7 +196,7 @@ impl RttMatrix {
         let best =
             ready.filter(|cell| cell.ack_path != row.cc).min_by_key(|cell| cell.rtt.smoothed()).copied();
         let silent = current.is_none_or(|cell| {
-            now.saturating_since(cell.last) > FRESH.max(cell.rtt.smoothed().saturating_mul(3))
+            now.saturating_since(cell.last) > SILENT.max(cell.rtt.smoothed().saturating_mul(3))
         });
         let better = best.filter(|best| silent || current.is_none_or(|current| is_faster(best, &current)));
         let since = match (better, row.better) {
