@@ -110,6 +110,9 @@ impl Start {
 
     /// Takes one acknowledgement; `mtu` is the size of a packet.
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
+        if !ack.rtt.has_sample() {
+            return;
+        }
         self.rtt = nanos(ack.rtt.latest());
         self.min_rtt = nanos(ack.rtt.min());
         self.sum = self.sum.saturating_add(self.rtt);
