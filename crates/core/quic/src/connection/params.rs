@@ -13,6 +13,7 @@ use super::Connection;
 use super::multipath::initial_max;
 use crate::config::CID_POOL;
 use crate::error::TransportError;
+use crate::path::Path;
 use crate::payload::Payload;
 use crate::space::AckPolicy;
 use crate::token::Token;
@@ -22,6 +23,12 @@ const MIN_ACK_DELAY: Duration = Duration::from_millis(1);
 
 /// Most packets per ACK we ask for, about one GSO batch.
 const MAX_THRESHOLD: u64 = 40;
+
+/// Packets per ACK that need not be fewer for the sake of a path that is starting: three ACKs for a train of 16.
+const SPARING: u64 = 4;
+
+/// Packets in flight from which on a path is in use.
+const TRAIN: u64 = 8;
 
 /// What we asked of the peer, and what it asked of us.
 #[derive(Debug, Default)]
@@ -197,11 +204,14 @@ impl Connection {
         else {
             return;
         };
-        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged
-        let live = self.paths.iter().filter(|path| path.state.is_live());
-        let Some(path) = live.max_by_key(|path| path.cc.window()) else { return };
-        let packets = path.cc.window() / u64::from(path.mtu.current());
-        let threshold = (packets / 16).clamp(1, MAX_THRESHOLD);
+        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged, but where
+        // one is starting, trains of its packets must be told from single ones
+        let live = || self.paths.iter().filter(|path| path.state.is_live());
+        let Some(widest) = live().max_by_key(|path| path.cc.window()) else { return };
+        let starts = |path: &&Path| path.cc.in_slow_start() && path.space.sent.eliciting_in_flight() >= TRAIN;
+        let path = live().filter(starts).min_by_key(|path| path.cc.window()).unwrap_or(widest);
+        let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
+        let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, MAX_THRESHOLD);
         let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
         if threshold < old * 2 && threshold * 2 > old {
             return;
