@@ -82,9 +82,6 @@ impl Pace {
 /// Acknowledgement routes of one connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AckRouting {
-    /// The best one, whether it can be used at the moment or not.
-    chosen: Option<u32>,
-    /// The one in use.
     fast: Option<u32>,
     better: Option<(u32, Instant)>,
     /// When each path's own copy last went, ns.
@@ -98,18 +95,16 @@ impl AckRouting {
     }
 
     /// Chooses the fast path again; call it when a view changed, at most each millisecond. It stays what it is unless
-    /// another is better by a fifth or 5 ms for a second. While it is silent or under suspicion another stands in for it.
+    /// it fell silent or another is better by a fifth or 5 ms for a second.
     pub fn update(&mut self, now: Instant, paths: &[AckPath]) -> Option<u32> {
         let able = || paths.iter().filter(|path| path.may_be_fast(now));
         let best = able().min_by_key(|path| (path.return_delay, path.id));
-        let current = self.chosen.and_then(|id| able().find(|path| path.id == id));
+        let current = self.fast.and_then(|id| able().find(|path| path.id == id));
         let (Some(best), Some(current)) = (best, current) else {
             self.better = None;
             self.fast = best.map(|path| path.id);
-            self.chosen = self.chosen.filter(|id| paths.iter().any(|path| path.id == *id)).or(self.fast);
             return self.fast;
         };
-        self.fast = self.chosen;
         let margin = (current.srtt / 10).min(5 * MS);
         if best.return_delay.saturating_add_unsigned(margin) > current.return_delay || best.id == current.id {
             self.better = None;
@@ -121,7 +116,7 @@ impl AckRouting {
         };
         self.better = Some((best.id, since));
         if now.saturating_since(since) >= STEADY {
-            (self.chosen, self.fast) = (Some(best.id), Some(best.id));
+            self.fast = Some(best.id);
             self.better = None;
         }
         self.fast
@@ -165,7 +160,6 @@ impl AckRouting {
     pub fn forget(&mut self, id: u32) {
         self.own_sent.forget(id);
         self.fast = self.fast.filter(|fast| *fast != id);
-        self.chosen = self.chosen.filter(|chosen| *chosen != id);
         self.better = self.better.filter(|(better, _)| *better != id);
     }
 

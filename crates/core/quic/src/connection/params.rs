@@ -27,6 +27,10 @@ const MAX_THRESHOLD: u64 = 40;
 /// Packets per ACK that need not be fewer for the sake of a path that is starting: three ACKs for a train of 16.
 const SPARING: u64 = 4;
 
+/// A path that brought so many bytes is not starting any more, though its controller may say so for good: a window that is
+/// held down never leaves slow start.
+const STARTED: u64 = 1 << 20;
+
 /// Packets in flight from which on a path is in use.
 const TRAIN: u64 = 8;
 
@@ -208,7 +212,9 @@ impl Connection {
         // one is starting, trains of its packets must be told from single ones
         let live = || self.paths.iter().filter(|path| path.state.is_live());
         let Some(widest) = live().max_by_key(|path| path.cc.window()) else { return };
-        let starts = |path: &&Path| path.cc.in_slow_start() && path.space.sent.eliciting_in_flight() >= TRAIN;
+        let starts = |path: &&Path| {
+            path.cc.in_slow_start() && path.bytes_acked < STARTED && path.space.sent.eliciting_in_flight() >= TRAIN
+        };
         let path = live().filter(starts).min_by_key(|path| path.cc.window()).unwrap_or(widest);
         let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
         let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, MAX_THRESHOLD);

@@ -61,18 +61,6 @@ fn a_fast_path_that_falls_silent_is_left_at_once() {
 }
 
 #[test]
-fn a_fast_path_under_suspicion_is_replaced_and_is_the_fast_one_again_as_soon_as_it_is_cleared() {
-    let good = [path(0, 20, 1000), path(1, 600, 1000)];
-    let mut routing = routing(1000, &good);
-    let suspect = [AckPath { healthy: false, ..good[0] }, good[1]];
-    assert_eq!(routing.update(at(1001), &suspect), Some(1));
-    assert_eq!(routing.update(at(1040), &good), Some(0));
-    assert_eq!(routing.update(at(1041), &suspect), Some(1));
-    assert_eq!(routing.update(at(1050), &good[1..]), Some(1), "it is gone");
-    assert_eq!(routing.update(at(1060), &good), Some(1), "one that is new has to be better for a while");
-}
-
-#[test]
 fn unknown_unhealthy_and_metered_paths_are_not_loaded() {
     let unknown = AckPath { received_at: None, ..path(0, 20, 0) };
     let ill = AckPath { healthy: false, ..path(0, 20, 1000) };
