@@ -14,7 +14,10 @@ use crate::setup;
 use crate::summary::Summary;
 
 mod beside;
+mod bond;
 mod report;
+
+pub(crate) use bond::quick as bond_quick;
 
 #[cfg(test)]
 mod tests;
@@ -139,6 +142,9 @@ impl Options {
 
 /// The command of its own: whether no bar failed.
 pub(crate) fn command(words: &[&str]) -> Result<bool> {
+    if let ["bond", words @ ..] = words {
+        return bond::command(words);
+    }
     let options = Options::parse(words)?;
     setup::lab()?;
     say("building the lab (release)");

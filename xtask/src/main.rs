@@ -29,10 +29,15 @@ cargo xtask COMMAND
                      5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
   lab --beside [FILTER] [--scheduler NAME] [--window 8s] [--report FILE] [--rounds N]
                      the table of bonding over the kernel's MPTCP with the same controllers: who carries more
+  lab bond [BAR...] [--size MB] [--report FILE] [--rates A,B,C] [--quick] [--show]
+                     the bond with the real daemon and real programs: transfers while links are cut, restarts, kills
+                     (docs/bond.md); FILE gets JSON, and a page beside it
   compliance [--write]
                      MUSTs of RFC 9000, 9001, 9002 and the multipath draft without owner or test, and counts; --write
                      renews docs/compliance.md and docs/multipath-compliance.md
-  demo [--keep]      builds the tool and sends 512 MiB between two processes; --keep leaves the files
+  demo [--seconds N] [--report FILE] [--keep] [--loopback]
+                     the bond: a LAN host's downloads over three links alone and together, one link cut meanwhile; as root
+                     in namespaces, else on loopback; --keep leaves it running until Ctrl-C
   bench [--json] [--bulk] [--rounds N] [--seconds N] [--peer NAME]
                      downloads, handshakes and requests beside other QUIC stacks, seven rounds of four seconds in
                      alternating order; --bulk leaves out all but downloads
@@ -53,8 +58,7 @@ fn main() -> ExitCode {
         ["compliance"] => check::compliance::report(&run::root(), false).map(|()| true),
         ["compliance", "--write"] => check::compliance::report(&run::root(), true).map(|()| true),
         ["bench", words @ ..] => bench::run(words).map(|()| true),
-        ["demo"] => demo::run(false).map(|()| true),
-        ["demo", "--keep"] => demo::run(true).map(|()| true),
+        ["demo", words @ ..] => demo::command(words),
         [] | ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             return ExitCode::SUCCESS;

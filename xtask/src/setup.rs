@@ -108,7 +108,59 @@ pub(crate) fn network() {
     }
 }
 
-fn is_there(program: &str) -> bool {
+/// What the demo needs beside a compiler: `curl`; as root also `ip` and `nft`, and nginx, whose place is told.
+pub(crate) fn demo(loopback: bool) -> Result<Option<PathBuf>> {
+    let lab: &[_] = if is_root() && !loopback { &[("ip", "iproute2"), ("nft", "nftables")] } else { &[] };
+    for (program, package) in [("curl", "curl")].iter().chain(lab) {
+        if !is_there(program) {
+            debian(&[package], program)?;
+        }
+    }
+    Ok(if lab.is_empty() { None } else { nginx() })
+}
+
+/// A web server that is not ours.
+pub(crate) fn nginx() -> Option<PathBuf> {
+    unpacked("nginx", &["nginx", "nginx-core"])
+}
+
+/// OpenSSH's server.
+pub(crate) fn sshd() -> Option<PathBuf> {
+    unpacked("sshd", &["openssh-server", "libwrap0"])
+}
+
+/// A daemon of Debian's, of this machine or unpacked below `target/tools`: were it installed, it would be started, too. None
+/// if there is no such package, which is told.
+fn unpacked(program: &str, packages: &[&str]) -> Option<PathBuf> {
+    let own = Path::new("/usr/sbin").join(program);
+    let folder = run::target_dir().join("tools").join(program);
+    let unpacked = folder.join("usr/sbin").join(program);
+    if let Some(there) = [own, unpacked.clone()].into_iter().find(|path| path.is_file()) {
+        return Some(there);
+    }
+    if !run::quietly(Command::new("apt-get").arg("--version")) || std::fs::create_dir_all(&folder).is_err() {
+        say(&format!("{program} is missing and there is no apt-get: going on without"));
+        return None;
+    }
+    say(&format!("{program} is missing: unpacking {} into {}", packages.join(", "), folder.display()));
+    for package in packages {
+        run::quietly(Command::new("apt-get").args(["download", package]).current_dir(&folder));
+    }
+    for entry in std::fs::read_dir(&folder).ok()?.flatten() {
+        if entry.path().extension().is_some_and(|extension| extension == "deb") {
+            run::quietly(Command::new("dpkg").arg("-x").arg(entry.path()).arg(&folder));
+        }
+    }
+    if !unpacked.is_file() {
+        say(&format!("{program} could not be had (apt-get update may help): going on without"));
+        // So that the next run tries again.
+        let _ = std::fs::remove_dir_all(&folder);
+        return None;
+    }
+    Some(unpacked)
+}
+
+pub(crate) fn is_there(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }

@@ -27,8 +27,9 @@ pub(crate) enum Command {
     Status(Ask),
     /// Paths: show; add dev DEVICE|local ADDRESS [backup]; set ID standby|available; del ID.
     Path(Object),
-    /// Links of a router: show; add NAME dev DEVICE|local ADDRESS [cost flat|metered] [backup]; set NAME [up|down]
-    /// [cost flat|metered] [backup|nobackup]; del NAME.
+    /// Links of a router: show; add NAME dev DEVICE|local ADDRESS [cost flat|metered] [cap RATE] [weight N] [priority N]
+    /// [backup]; set NAME [up|down] [cost flat|metered] [cap RATE|nocap] [weight N|noweight] [priority N]
+    /// [backup|nobackup]; del NAME. A RATE is 20mbit, or 20 Mbit/s; priority 0 comes first.
     Link(Object),
     /// Tenants of a server: show; add TENANT [dev DEVICE] [expires 7d]; rotate TENANT [dev DEVICE] [expires 7d];
     /// revoke TENANT [dev DEVICE].
@@ -52,7 +53,7 @@ pub(crate) struct Ask {
     socket: Option<PathBuf>,
     /// As JSON.
     #[arg(short, long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// Something, and what to do with it.
@@ -213,7 +214,8 @@ impl Ask {
         if self.json { say(&serde_json::to_string(&done)?) } else { Ok(()) }
     }
 
-    fn client(&self) -> Result<Client> {
+    /// The daemon that is asked.
+    pub(crate) fn client(&self) -> Result<Client> {
         let socket = match (&self.socket, &self.name) {
             (Some(socket), _) => socket.clone(),
             (None, Some(name)) => tq_control::socket_path(name),

@@ -11,6 +11,7 @@ mod protocol;
 mod report;
 mod requests;
 mod server;
+mod through;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -36,6 +37,9 @@ pub(crate) enum Command {
     Server(ServerOptions),
     /// Measure against a server.
     Client(ClientOptions),
+    /// Measure through the bond of a router that runs here, from its daemon to the server's.
+    #[command(long_flag = "through")]
+    Through(through::Options),
 }
 
 #[derive(Args)]
@@ -152,7 +156,7 @@ impl Tuning {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
@@ -177,5 +181,6 @@ pub(crate) async fn run(command: Command) -> Result<()> {
     match command {
         Command::Server(options) => server::run(options).await,
         Command::Client(options) => client::run(options).await,
+        Command::Through(options) => through::run(options).await,
     }
 }

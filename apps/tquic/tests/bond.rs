@@ -85,11 +85,25 @@ async fn the_whole_way() {
     let columns: Vec<_> = stats.lines().map(|line| line.split(' ').count()).collect();
     assert!(columns.len() == 2 && columns[0] == columns[1] && columns[0] > 37, "{columns:?}");
 
+    said(&at_router, "link set two up cap 50mbit weight 3 priority 1").await;
+    let links = said(&at_router, "link").await;
+    assert!(links.contains("priority 1, weight 3, cap 50 Mbit/s"), "{links}");
+    let text = said(&at_router, "perf --through --duration 0.3").await;
+    assert!(text.starts_with("download of ") && text.contains("\nCPU per Gbit: router "), "{text}");
+    let json = said(&at_router, "perf through --upload --streams 2 --duration 0.3 -j").await;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((json["schema"].as_u64(), json["direction"].as_str()), (Some(1), Some("upload")));
+    assert!(json["bytes"].as_u64() > Some(0) && json["server_cpu_s_per_gbit"].as_f64() > Some(0.0), "{json}");
+
     // The daemon says no: 1. The words make no sense: 2. Nobody is there: 3.
     for (args, code) in [
         ("link del none", 1),
         ("tenant show", 1),
         ("path del 99", 1),
+        ("link set two cap fast", 1),
+        ("link set two weight x", 2),
+        ("perf --through --duration 70", 1),
+        ("perf --through --streams 0", 2),
         ("link", 0),
         ("link burn", 2),
         ("link set", 2),

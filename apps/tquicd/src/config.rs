@@ -4,13 +4,17 @@
 //! say, and names file, line and key of what it may not.
 
 mod error;
+mod link;
+mod rate;
 mod raw;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
+pub use link::{Begins, Cost, Link, Match, Terms};
+pub use rate::Rate;
 use tq::quic::cc::Algorithm;
 use tq::quic::sched::Kind;
 use tq_identity::{Name, Token};
@@ -76,8 +80,10 @@ pub struct Server {
 pub struct Router {
     /// Holds the join token; needed until it has joined.
     pub token_file: Option<PathBuf>,
-    /// Its links; none: every interface with a default route of its own is one.
+    /// Its links. None, and nothing that matches: every interface with a default route of its own is one.
     pub links: Vec<Link>,
+    /// Interfaces with a default route of their own that are links, too; the first that matches says how.
+    pub matches: Vec<Match>,
     /// Virtual interfaces that may be links all the same, and interfaces that may not, as patterns.
     pub select: (Vec<String>, Vec<String>),
     /// SOCKS5 listeners.
@@ -119,58 +125,6 @@ impl std::str::FromStr for Without {
             "block" => Ok(Self::Block),
             _ => Err("expected `direct` or `block`".into()),
         }
-    }
-}
-
-/// A link.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Its name.
-    pub name: Name,
-    /// Where it begins.
-    pub begins: Begins,
-    /// What its bytes cost.
-    pub cost: Cost,
-    /// Whether it is used only if no other can be.
-    pub backup: bool,
-}
-
-/// Where a link begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begins {
-    /// At a network device.
-    Device(String),
-    /// At an address of this host.
-    Address(IpAddr),
-}
-
-/// What a link's bytes cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// Nothing.
-    Flat,
-    /// Something.
-    Metered,
-}
-
-impl Cost {
-    /// As it is written.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flat => "flat",
-            Self::Metered => "metered",
-        }
-    }
-}
-
-impl std::str::FromStr for Cost {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Flat, Self::Metered]
-            .into_iter()
-            .find(|cost| cost.as_str() == text)
-            .ok_or_else(|| format!("{text:?} is no cost, expected `flat` or `metered`"))
     }
 }
 
@@ -267,7 +221,7 @@ fn router(
     tcp: raw::Tcp,
     lan: Option<raw::Lan>,
 ) -> Result<Router, String> {
-    let links: Vec<Link> = links.into_iter().map(link).collect::<Result<_, _>>()?;
+    let (links, matches) = link::links(links)?;
     let lan = lan.map(|lan| Lan {
         interfaces: lan.interfaces,
         without: lan.without.map_or(Without::Direct, |without| without.0),
@@ -276,61 +230,17 @@ fn router(
     if lan.as_ref().is_some_and(|lan| lan.interfaces.is_empty()) {
         return Err("[lan] interfaces is empty: name at least one, or leave [lan] out".into());
     }
-    for (i, link) in links.iter().enumerate() {
-        if links[..i].iter().any(|other| other.name == link.name || other.begins == link.begins) {
-            return Err(format!("[[link]] {}: another has the same name, device or address", link.name));
-        }
-    }
     let addrs = |addrs: Vec<raw::Text<SocketAddr>>| addrs.into_iter().map(|addr| addr.0).collect();
     Ok(Router {
         token_file: router.token_file,
         links,
+        matches,
         socks5: addrs(tcp.socks5),
         http: addrs(tcp.http),
         lan,
         select: (router.allow, router.deny),
         max_connections: tcp.max_connections.unwrap_or(1024),
     })
-}
-
-fn link(link: raw::Link) -> Result<Link, String> {
-    let begins = match (link.device, link.address) {
-        (Some(device), None) => Begins::Device(device),
-        (None, Some(address)) => Begins::Address(address.0),
-        _ => return Err("[[link]]: say either device or address".into()),
-    };
-    let name = match (&link.name, &begins) {
-        (Some(name), _) => name.0.clone(),
-        (None, Begins::Device(device)) => {
-            device.parse().map_err(|why| format!("[[link]]: {why}; add a name"))?
-        }
-        (None, Begins::Address(address)) => {
-            return Err(format!("[[link]] address {address}: add a name"));
-        }
-    };
-    Ok(Link { name, begins, cost: link.cost.map_or(Cost::Flat, |cost| cost.0), backup: link.backup })
-}
-
-impl fmt::Display for Begins {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Device(device) => write!(f, "device {device}"),
-            Self::Address(address) => write!(f, "address {address}"),
-        }
-    }
-}
-
-impl Begins {
-    /// Where a socket on it is bound: a device's carries both families, if this host has both.
-    pub(crate) fn bound(&self) -> (Option<&str>, Vec<SocketAddr>) {
-        match self {
-            Self::Device(device) => {
-                let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
-                (Some(device), any.map(|ip| (ip, 0).into()).to_vec())
-            }
-            Self::Address(address) => (None, vec![(*address, 0).into()]),
-        }
-    }
 }
 
 impl fmt::Display for Config {
@@ -360,10 +270,12 @@ impl fmt::Display for Config {
             }
             Role::Router(router) => {
                 for link in &router.links {
-                    let backup = if link.backup { ", backup" } else { "" };
-                    writeln!(f, "  link {}: {}, {}{backup}", link.name, link.begins, link.cost.as_str())?;
+                    writeln!(f, "  link {}: {}, {}", link.name, link.begins, link.terms)?;
                 }
-                if router.links.is_empty() {
+                for Match { pattern, terms } in &router.matches {
+                    writeln!(f, "  links {pattern}: {terms}")?;
+                }
+                if router.links.is_empty() && router.matches.is_empty() {
                     writeln!(f, "  links: every interface with a default route of its own")?;
                 }
                 if let Some(lan) = &router.lan {

@@ -8,6 +8,7 @@
 mod api;
 mod clock;
 pub mod config;
+mod confine;
 mod daemon;
 mod events;
 mod exit;
@@ -19,6 +20,7 @@ pub mod server;
 mod transport;
 
 pub use config::Config;
+pub use confine::confine;
 pub use daemon::{Daemon, run};
 pub use exit::Fatal;
 pub use router::preview;

@@ -56,6 +56,7 @@ fn main() -> ExitCode {
 
 fn run(file: PathBuf) -> Result<(), Fatal> {
     let config = Config::load(&file)?;
+    tquicd::confine(&config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|error| Fatal::failed("cannot start threads", error))?.block_on(tquicd::run(config))
 }

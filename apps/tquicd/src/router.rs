@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tq::{Connection, Endpoint};
 use tq_identity::{DeviceFile, Token, private_dir, read_secret};
-use tq_tunnel::{Front, Traffic, Way, listen, serve};
+use tq_tunnel::{Front, PathTerms, Traffic, Way, listen, serve};
 
 pub(crate) use api::RouterApi;
 use connect::Progress;
@@ -41,7 +41,11 @@ pub struct Router {
     stir: Notify,
     device: Mutex<DeviceFile>,
     session: watch::Sender<Option<Connection>>,
+    /// What the server is told of the session's paths.
+    terms: watch::Sender<Vec<PathTerms>>,
     progress: Mutex<Progress>,
+    /// Held by who measures.
+    measuring: tokio::sync::Mutex<()>,
     traffic: Arc<Traffic>,
     hub: Hub,
 }
@@ -65,12 +69,14 @@ impl Router {
         Ok(Arc::new(Self {
             config: role.clone(),
             transport: config.transport,
-            links: Mutex::new(Links::new(endpoint.clone(), &role.links)),
+            links: Mutex::new(Links::new(endpoint.clone(), role)),
             endpoint,
             stir: Notify::new(),
             progress: Mutex::new(Progress::new(&device)),
             device: Mutex::new(device),
             session: watch::channel(None).0,
+            terms: watch::channel(Vec::new()).0,
+            measuring: tokio::sync::Mutex::default(),
             traffic: Arc::default(),
             hub,
         }))
@@ -102,7 +108,7 @@ impl Router {
 
     /// Takes over what can change while the session goes on.
     pub(crate) fn reload(&self, role: &config::Router) {
-        lock(&self.links).configure(&role.links);
+        lock(&self.links).configure(role);
         self.stir.notify_waiters();
         let now = &self.config;
         if (&now.socks5, &now.http, &now.lan, now.max_connections, &now.token_file, &now.select)

@@ -15,7 +15,8 @@ use tokio::time::timeout;
 use tq::tls::{self, ClientAuth, RawIdentity};
 use tq::{Endpoint, EndpointConfig, ServerConfig};
 use tq_identity::{DeviceId, Name, Store, Token, key_file, private_dir};
-use tq_tunnel::{ALPN, Exit, Traffic};
+use tq_net::process::cpu_time;
+use tq_tunnel::{ALPN, Exit, Limits, Traffic};
 
 pub(crate) use api::ServerApi;
 use sessions::Sessions;
@@ -25,8 +26,11 @@ use crate::events::Hub;
 use crate::transport::{self, code};
 use crate::{Fatal, clock, config, warn};
 
-/// Attempts to connect to targets, all sessions together.
-const DIALLING: usize = 1024;
+/// Attempts to connect to targets and names being looked up, of all devices together.
+const DIALS: usize = 1024;
+const LOOKUPS: usize = 256;
+/// Descriptors kept for everything else: sockets, control, store, attempts.
+const SPARE: usize = 2048;
 /// How long peers are given to hear that the server stops.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -59,7 +63,7 @@ impl Server {
         let endpoint = listen(role, endpoint, serve(config, &identity, &store))?;
         let traffic = Arc::new(Traffic::default());
         Ok(Arc::new(Self {
-            exit: Exit::new(role.egress.clone(), DIALLING, Arc::clone(&traffic)),
+            exit: Exit::new(role.egress.clone(), limits(), Arc::clone(&traffic), cpu_time),
             config: role.clone(),
             endpoint,
             identity,
@@ -146,6 +150,12 @@ impl Server {
         }
         Ok((revoked, ended))
     }
+}
+
+/// What devices may have under way, as far as the process's descriptors go.
+fn limits() -> Limits {
+    let descriptors = usize::try_from(tq_net::process::descriptors()).unwrap_or(usize::MAX);
+    Limits { dials: DIALS, lookups: LOOKUPS, flows: descriptors.saturating_sub(SPARE).max(descriptors / 2) }
 }
 
 /// How clients are met: every name they ask for by the same steps, and whether their key may come in under it by the store.

@@ -29,8 +29,8 @@ pub(crate) mod code {
     pub(crate) const FULL: u64 = 0x14;
 }
 
-/// Receive windows of a stream may grow to this: 250 Mbit/s over 500 ms. Well below the connection's, which programs that do
-/// not read keep from the others.
+/// Receive windows of a stream may grow to this: 250 Mbit/s over 500 ms. Well below what a session holds for programs that do
+/// not read.
 const STREAM_WINDOW: u64 = 16 << 20;
 /// What a router lets its server send ahead of all its programs, and a server each of its routers, to begin with.
 const ROUTER_WINDOW: u64 = 48 << 20;

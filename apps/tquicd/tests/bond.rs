@@ -1,13 +1,15 @@
 //! Programs through a bond, end to end.
 
 mod common;
+mod flood;
 
 use std::time::Duration;
 
-use common::{Bond, comes_back, echo, run, socks, until};
+use common::{Bond, Folder, comes_back, echo, id, run, socks, start_server, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tq_control::{Method, model};
+use tq_tunnel::{PathTerms, ToServer};
 use tquicd::router::links::LinkEvent;
 
 #[test]
@@ -207,8 +209,7 @@ fn links_and_paths_change_by_command() {
     run(async {
         let bond = Bond::new(2, &[]).await;
         let mut events = bond.at_router.events().await.unwrap();
-        let add =
-            model::AddLink { device: None, address: Some("127.0.0.9".into()), cost: None, backup: true };
+        let add = model::AddLink { address: Some("127.0.0.9".into()), backup: true, ..Default::default() };
         let _: model::Done = bond.at_router.ask(Method::Post, "links/extra", &add).await.unwrap();
         bond.wait_for_paths(3).await;
         let standby = || async {
@@ -240,5 +241,82 @@ fn links_and_paths_change_by_command() {
         {
             assert!(bond.at_router.ask::<model::Done>(method, what, &()).await.is_err(), "{what}");
         }
+    });
+}
+
+#[test]
+fn terms_of_links_reach_both_ends() {
+    run(async {
+        let target = echo("127.0.0.1:0").await;
+        let bond = Bond::new(2, &[target]).await;
+        let set = async |link: &str, change: model::SetLink| {
+            bond.at_router.ask::<model::Done>(Method::Patch, &format!("links/{link}"), &change).await
+        };
+        let both = |wish: fn(&model::Path) -> bool| {
+            let clients = [&bond.at_router, &bond.at_server];
+            until("both ends keep to it", move || async move {
+                for client in clients {
+                    let paths: model::Paths = client.get("paths").await.unwrap();
+                    if paths.paths.iter().filter(|path| wish(path)).count() != 1 {
+                        return None;
+                    }
+                }
+                Some(())
+            })
+        };
+        let change = model::SetLink {
+            cost: Some("metered".into()),
+            cap: Some("4 Mbit/s".into()),
+            weight: Some(7),
+            priority: Some(2),
+            ..Default::default()
+        };
+        set("wan1", change).await.unwrap();
+        both(|path| path.cost == 12 && path.weight == Some(7) && path.max_rate == Some(500_000)).await;
+        // Alone, it carries no more than that, either way.
+        set("wan0", model::SetLink { up: Some(false), ..Default::default() }).await.unwrap();
+        bond.wait_for_paths(1).await;
+        let start = tokio::time::Instant::now();
+        assert!(comes_back(socks(bond.socks, &target.to_string()).await.unwrap(), 1_000_000).await);
+        assert!(start.elapsed() > Duration::from_millis(1200), "{:?}", start.elapsed());
+        set("wan0", model::SetLink { up: Some(true), ..Default::default() }).await.unwrap();
+        // What cannot be changes nothing, and says what can.
+        for (cap, weight, priority, says) in [
+            (Some("fast"), None, None, "20 Mbit/s"),
+            (None, Some(5000), None, "1 to 1000"),
+            (Some("9 Mbit/s"), None, Some(10), "0 (first) to 9"),
+        ] {
+            let change = model::SetLink { cap: cap.map(Into::into), weight, priority, ..Default::default() };
+            let error = set("wan1", change).await.unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+        let change = model::SetLink { cap: Some("none".into()), weight: Some(0), ..Default::default() };
+        set("wan1", change).await.unwrap();
+        both(|path| path.cost == 12 && path.weight.is_none() && path.max_rate.is_none()).await;
+    });
+}
+
+#[test]
+fn what_a_device_says_of_paths_concerns_its_own_only() {
+    run(async {
+        let folder = Folder::new();
+        let (_daemon, server, at_server) = start_server(&folder, &[]).await;
+        let mut devices = Vec::new();
+        for name in ["acme/one", "acme/two"] {
+            devices.push(flood::join(&server.invite(&id(name), None, false).unwrap()).await);
+        }
+        let terms = |path| PathTerms { path, cost: 200, weight: Some(0), max_rate: Some(0) };
+        // One that is not there, one that is, and far too many.
+        let paths: Vec<_> = [77, 0].into_iter().chain(1..40).map(terms).collect();
+        let message = ToServer::Policy { paths };
+        tq_tunnel::write_message(&mut devices[0].control.0, &message).await.unwrap();
+        until("it is obeyed", || async {
+            let paths: model::Paths = at_server.get("paths").await.unwrap();
+            let mut costs: Vec<_> = paths.paths.iter().map(|path| path.cost).collect();
+            costs.sort_unstable();
+            (costs == [0, 200]).then_some(())
+        })
+        .await;
+        assert_eq!(devices[0].connection.close_reason(), None);
     });
 }

@@ -48,6 +48,51 @@ fn unknown_wrong_revoked_and_expired_hear_the_same() {
     });
 }
 
+/// How much more often than by chance one sample is slower than the other, in standard deviations (Mann and Whitney).
+fn slower(one: &[Duration], other: &[Duration]) -> f64 {
+    let wins = |a: &Duration| {
+        let of = |b: &Duration| if a > b { 1.0 } else { f64::from(u8::from(a == b)) / 2.0 };
+        other.iter().map(of).sum::<f64>()
+    };
+    let (n, m) = (one.len() as f64, other.len() as f64);
+    (one.iter().map(wins).sum::<f64>() - n * m / 2.0) / (n * m * (n + m + 1.0) / 12.0).sqrt()
+}
+
+#[test]
+fn unknown_wrong_and_revoked_take_as_long() {
+    const ROUNDS: usize = 200;
+    run(async {
+        let folder = Folder::new();
+        let (_daemon, server, _) = start_server(&folder, &[]).await;
+        let good = server.invite(&id("acme/good"), None, false).unwrap();
+        let revoked = server.invite(&id("acme/revoked"), None, false).unwrap();
+        server.revoke(&revoked.tenant, Some(&revoked.device)).unwrap();
+        let stranger = Secret::generate();
+        let who = [
+            (&stranger, stranger.server_name()),
+            (&stranger, good.secret.server_name()),
+            (&revoked.secret, revoked.secret.server_name()),
+        ];
+        let mut times = [const { Vec::new() }; 3];
+        for round in 0..ROUNDS + 10 {
+            // In turn, and each as often first.
+            for at in (0..3).map(|at| (at + round) % 3) {
+                let (secret, name) = &who[at];
+                let start = tokio::time::Instant::now();
+                assert!(knock(&good, secret.join_key(), name).await.is_err());
+                if round >= 10 {
+                    times[at].push(start.elapsed());
+                }
+            }
+        }
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            let by = slower(&times[one], &times[other]);
+            // By chance once in two million.
+            assert!(by.abs() < 5.0, "{one} against {other}: {by:.1}");
+        }
+    });
+}
+
 #[test]
 fn another_server_is_not_believed() {
     run(async {

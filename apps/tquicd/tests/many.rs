@@ -1,6 +1,11 @@
 //! A hundred devices of one server, at once.
 
 mod common;
+mod flood;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use common::{Folder, comes_back, echo, id, run, socks, start_server, until};
 use tq_control::model;
@@ -45,5 +50,37 @@ fn a_hundred_devices_share_a_server() {
             (status.sessions.len() == DEVICES - 1).then_some(())
         })
         .await;
+    });
+}
+
+/// Loosely, beside everything else this machine does; the bar is `cargo run --release -p tquicd --example many`.
+#[test]
+fn one_that_floods_leaves_the_others_their_share() {
+    const RATE: u64 = 16 * 1024;
+    run(async {
+        let folder = Folder::new();
+        // Two: what is shared is to be the server.
+        let (target, other) = (flood::target().await, flood::target().await);
+        let (_daemon, server, _) = start_server(&folder, &[target, other]).await;
+        let invite = |i: usize| server.invite(&id(&format!("many/d{i}")), None, false).unwrap();
+        let mut devices = Vec::new();
+        for i in 0..DEVICES {
+            devices.push(flood::join(&invite(i)).await);
+        }
+        for (i, kind) in [flood::Flood::Opens, flood::Flood::Tiny].into_iter().enumerate() {
+            let flooder = tokio::spawn(flood::flood(kind, invite(DEVICES + i), other));
+            let counts: Vec<_> = devices.iter().map(|_| Arc::new(AtomicU64::new(0))).collect();
+            let downloads = devices.iter().zip(&counts).map(|(device, count)| {
+                let (connection, count) = (device.connection.clone(), Arc::clone(count));
+                tokio::spawn(flood::download(connection, target, Some(RATE), count))
+            });
+            let downloads: Vec<_> = downloads.collect();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let mut got: Vec<_> = counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+            downloads.iter().for_each(tokio::task::JoinHandle::abort);
+            flooder.abort();
+            got.sort_unstable();
+            assert!(got[DEVICES / 10] >= 3 * RATE / 2, "{kind:?}: {got:?}");
+        }
     });
 }

@@ -169,3 +169,29 @@ fn signals_reload_and_end() {
         assert!(!folder.0.join("server.sock").exists() && !folder.0.join("router.sock").exists());
     });
 }
+
+#[test]
+fn a_daemon_keeps_no_power_it_does_not_need() {
+    run(async {
+        let folder = Folder::new();
+        let (server, router, ..) = pair(&folder, &[]).await;
+        for (daemon, may) in [(&server, 1u64 << 10 | 1 << 12), (&router, 1 << 10 | 1 << 12 | 1 << 13)] {
+            for thread in std::fs::read_dir(format!("/proc/{}/task", daemon.0.id())).unwrap() {
+                let status = std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+                let value = |key: &str| {
+                    let found = status.lines().find_map(|line| line.strip_prefix(key));
+                    found.unwrap().trim().to_owned()
+                };
+                for key in ["CapPrm:", "CapEff:", "CapInh:", "CapAmb:"] {
+                    let set = u64::from_str_radix(&value(key), 16).unwrap();
+                    assert_eq!(set & !may, 0, "{key} {set:x}");
+                }
+                assert_eq!(value("NoNewPrivs:"), "1");
+            }
+            let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.0.id())).unwrap();
+            let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+            let words: Vec<_> = files.split_whitespace().collect();
+            assert_eq!(words[3], words[4], "{files}");
+        }
+    });
+}

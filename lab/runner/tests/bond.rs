@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use tq_runner::report::Verdict;
 use tq_runner::run::tell::Runs;
-use tq_runner::run::{self, Alone, Outcome, Plan, compare, tell};
-use tq_scenario::Scenario;
+use tq_runner::run::{self, Alone, Outcome, Plan, compare, figures, tell};
+use tq_scenario::{Kind, Scenario, Window};
 
 fn load(name: &str) -> Scenario {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
@@ -214,4 +214,32 @@ fn a_dead_first_link_does_not_keep_a_connection_from_beginning() {
     let outcome = together(&scenario);
     let done = outcome.completion().expect("a completed download");
     assert!(done.as_nanos() < 4_000_000_000, "done at {done:?}");
+}
+
+/// Every file of `lab/scenarios/bonding` with a download of 12 MB: what is sent again though it was not lost is no more than
+/// 5 % of it.
+#[test]
+fn little_is_sent_twice_over_the_links_of_the_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/bonding");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).expect("files").map(|entry| entry.expect("one").path()).collect();
+    files.sort();
+    let play = |file: &std::path::PathBuf| {
+        let mut scenario = tq_scenario::load(file).expect("a scenario");
+        scenario.traffic.truncate(1);
+        scenario.traffic[0].kind = Kind::Bulk { bytes: Some(12_000_000), streams: 1, sequential: false };
+        scenario.measure.window = Window::Cold;
+        let outcome = together(&scenario);
+        (
+            scenario.name.clone(),
+            figures::twice(&outcome),
+            outcome.own().map(|flow| flow.down.bytes).sum::<u64>(),
+        )
+    };
+    let played: Vec<_> = files.iter().map(play).collect();
+    assert!(played.len() >= 14, "{played:?}");
+    for (name, twice, bytes) in &played {
+        println!("{name}: {:.2} % of {bytes}", twice * 100.0);
+    }
+    assert!(played.iter().all(|(_, twice, bytes)| *twice <= 0.05 && *bytes >= 12_000_000), "{played:?}");
 }

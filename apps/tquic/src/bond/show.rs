@@ -88,13 +88,27 @@ pub(super) fn status(status: &Status) -> String {
     text
 }
 
+/// What was said of a link beside its cost.
+fn terms(link: &tq_control::model::Link) -> String {
+    let mut all = Vec::new();
+    if link.priority > 0 {
+        all.push(format!("priority {}", link.priority));
+    }
+    all.extend(link.weight.map(|weight| format!("weight {weight}")));
+    all.extend(link.max_rate.map(|rate| format!("cap {:.4} Mbit/s", rate as f64 * 8.0 / 1e6)));
+    if link.backup {
+        all.push("backup".into());
+    }
+    all.join(", ")
+}
+
 fn link_table(links: &[tq_control::model::Link]) -> String {
     let rows = links.iter().map(|link| {
         let begins = link.device.clone().or(link.address.clone()).unwrap_or_default();
-        let backup = if link.backup { "backup" } else { "" };
+        let terms = terms(link);
         let path = link.path.map_or("-".to_owned(), |path| path.to_string());
         let error = link.error.clone().unwrap_or_default();
-        vec![link.name.clone(), begins, link.state.clone(), path, link.cost.clone(), backup.into(), error]
+        vec![link.name.clone(), begins, link.state.clone(), path, link.cost.clone(), terms, error]
     });
     table(&["link", "begins", "state", "path", "cost", "", ""], rows.collect())
 }
@@ -151,12 +165,13 @@ pub(super) fn connections(all: &Connections, info: bool) -> String {
         for path in connection.paths.iter().filter(|_| info) {
             let _ = writeln!(
                 text,
-                "\t path:{} dev:{} {} {} rtt:{:.1}/{:.1} minrtt:{:.1} cwnd:{} inflight:{} mss:{} pacing:{}/s sent:{} \
+                "\t path:{} dev:{} {} {}{} rtt:{:.1}/{:.1} minrtt:{:.1} cwnd:{} inflight:{} mss:{} pacing:{}/s sent:{} \
                  rcvd:{} lost:{} sched:{}",
                 path.id,
                 path.link.as_deref().unwrap_or("-"),
                 path.status,
                 path.health,
+                policy(path),
                 path.rtt_ms,
                 path.rttvar_ms,
                 path.min_rtt_ms,
@@ -170,6 +185,21 @@ pub(super) fn connections(all: &Connections, info: bool) -> String {
                 connection.scheduler
             );
         }
+    }
+    text
+}
+
+/// What is said of a path, if anything is.
+fn policy(path: &Path) -> String {
+    let mut text = String::new();
+    if path.cost > 0 {
+        let _ = write!(text, " cost:{}", path.cost);
+    }
+    if let Some(weight) = path.weight {
+        let _ = write!(text, " weight:{weight}");
+    }
+    if let Some(rate) = path.max_rate {
+        let _ = write!(text, " max:{}/s", bytes(rate).replace(' ', ""));
     }
     text
 }

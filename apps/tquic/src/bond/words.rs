@@ -70,11 +70,15 @@ impl Words {
         self.0.next().map_or(Ok(()), |word| Err(usage(format_args!("{word:?} is one word too many"))))
     }
 
-    /// `dev DEVICE|local ADDRESS [cost flat|metered] [backup]`.
+    /// `dev DEVICE|local ADDRESS [cost flat|metered] [cap RATE] [weight N] [priority N] [backup]`.
     pub(super) fn link(&mut self) -> Result<AddLink> {
-        let mut link = AddLink { device: None, address: None, cost: None, backup: false };
-        while let Some(word) = self.next_if(&["dev", "local", "cost", "backup"]) {
+        let mut link = AddLink::default();
+        while let Some(word) = self.next_if(&["dev", "local", "cost", "cap", "weight", "priority", "backup"])
+        {
             match word {
+                "cap" => link.cap = Some(self.rate()?),
+                "weight" => link.weight = Some(self.number("weight, 1 to 1000")?),
+                "priority" => link.priority = Some(self.number("priority, 0 (first) to 9")?),
                 "dev" => link.device = Some(self.name("DEVICE")?),
                 "local" => link.address = Some(self.name("ADDRESS")?),
                 "cost" => link.cost = Some(self.one_of(&["flat", "metered"])?.to_owned()),
@@ -87,18 +91,38 @@ impl Words {
         }
     }
 
-    /// `[up|down] [cost flat|metered] [backup|nobackup]`.
+    /// A rate, in one word (`20mbit`) or two (`20 Mbit/s`); the daemon knows which there are.
+    fn rate(&mut self) -> Result<String> {
+        let mut rate = self.text("RATE")?;
+        if rate.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && let Some(unit) = self.0.next()
+        {
+            rate = format!("{rate} {unit}");
+        }
+        Ok(rate)
+    }
+
+    /// `[up|down] [cost flat|metered] [cap RATE|nocap] [weight N|noweight] [priority N] [backup|nobackup]`.
     pub(super) fn change(&mut self) -> Result<SetLink> {
         let mut change = SetLink::default();
-        while let Some(word) = self.next_if(&["up", "down", "cost", "backup", "nobackup"]) {
+        const WORDS: [&str; 10] =
+            ["up", "down", "cost", "cap", "nocap", "weight", "noweight", "priority", "backup", "nobackup"];
+        while let Some(word) = self.next_if(&WORDS) {
             match word {
+                "cap" => change.cap = Some(self.rate()?),
+                "nocap" => change.cap = Some("none".into()),
+                "weight" => change.weight = Some(self.number("weight, 1 to 1000")?),
+                "noweight" => change.weight = Some(0),
+                "priority" => change.priority = Some(self.number("priority, 0 (first) to 9")?),
                 "up" | "down" => change.up = Some(word == "up"),
                 "cost" => change.cost = Some(self.one_of(&["flat", "metered"])?.to_owned()),
                 _ => change.backup = Some(word == "backup"),
             }
         }
         match change == SetLink::default() {
-            true => Err(usage("say what to change: up, down, cost flat|metered, backup, nobackup")),
+            true => Err(usage(
+                "say what to change: up, down, cost flat|metered, cap RATE, nocap, weight N, noweight, priority N, backup, nobackup",
+            )),
             false => Ok(change),
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use tq_identity::Name;
 use tq_tunnel::Rule;
 
-use super::{Cost, Without};
+use super::{Cost, Rate, Without};
 
 /// A value written as text.
 #[derive(Clone, Debug)]
@@ -81,7 +81,12 @@ pub(super) struct Link {
     pub(super) name: Option<Text<Name>>,
     pub(super) device: Option<String>,
     pub(super) address: Option<Text<IpAddr>>,
+    #[serde(rename = "match")]
+    pub(super) matches: Option<String>,
     pub(super) cost: Option<Text<Cost>>,
+    pub(super) cap: Option<Text<Rate>>,
+    pub(super) priority: Option<u64>,
+    pub(super) weight: Option<u64>,
     #[serde(default)]
     pub(super) backup: bool,
 }

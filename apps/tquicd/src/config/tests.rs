@@ -8,6 +8,11 @@ fn parse(text: &str) -> Result<Config, String> {
     Config::parse(Path::new("/etc/tquic/home.toml"), text).map_err(|error| error.to_string())
 }
 
+/// What `check` prints.
+fn config_text(text: &str) -> String {
+    parse(text).unwrap().to_string()
+}
+
 #[test]
 fn a_server_says_where_it_is() {
     let config = parse("[server]\naddresses = [\"203.0.113.7\", \"2001:db8::7\"]\n").unwrap();
@@ -28,7 +33,13 @@ fn a_router_has_links_and_listeners() {
         name = "lte"
         address = "127.0.0.3"
         cost = "metered"
+        priority = 3
+        weight = 20
+        cap = "2.5 Mbit/s"
         backup = true
+        [[link]]
+        match = "ww*"
+        cap = "1Gbit"
         [tcp]
         socks5 = ["127.0.0.1:1080"]
         [transport]
@@ -40,7 +51,22 @@ fn a_router_has_links_and_listeners() {
     let Role::Router(router) = config.role else { panic!("a router") };
     assert_eq!(router.links[0].name.as_str(), "eth0");
     assert_eq!(router.links[1].begins, Begins::Address("127.0.0.3".parse().unwrap()));
-    assert_eq!((router.links[1].cost, router.links[1].backup), (Cost::Metered, true));
+    assert_eq!((router.links[0].terms.cost, router.links[1].terms.cost), (None, Some(Cost::Metered)));
+    let policy = router.links[1].terms.policy(Cost::Flat);
+    assert_eq!((policy.cost, policy.weight, policy.max_rate), (13, Some(20), Some(312_500)));
+    let (found, any) = (&router.matches[0], &router.matches[0].terms);
+    assert_eq!(
+        (found.pattern.as_str(), any.cap.map(|cap| cap.to_string())),
+        ("ww*", Some("1 Gbit/s".into()))
+    );
+    assert!(any.policy(Cost::Metered).cost > any.policy(Cost::Flat).cost);
+    let said = config_text(text);
+    assert!(
+        said.contains(
+            "link lte: address 127.0.0.3, metered, priority 3, weight 20, at most 2.5 Mbit/s, backup"
+        )
+    );
+    assert!(said.contains("links ww*: cost as guessed, at most 1 Gbit/s"), "{said}");
 }
 
 #[test]
@@ -61,7 +87,13 @@ fn what_is_wrong_is_said_with_line_and_key() {
             &[":4: without: ", "`direct` or `block`"],
         ),
         (&format!("{link}cost = \"free\"\n"), &[":4: cost: ", "`flat` or `metered`"]),
-        (&format!("{link}address = \"127.0.0.1\"\n"), &["either device or address"]),
+        (&format!("{link}address = \"127.0.0.1\"\n"), &["one of device, address or match"]),
+        (&format!("{link}cap = \"20\"\n"), &[":4: cap: ", "\"20 Mbit/s\""]),
+        (&format!("{link}cap = \"1 kbit/s\"\n"), &[":4: cap: ", "at least 64 kbit/s"]),
+        (&format!("{link}priority = 10\n"), &["10 is no priority", "0 (first) to 9"]),
+        (&format!("{link}weight = 0\n"), &["0 is no weight", "1 to 1000"]),
+        (&format!("{link}weight = -1\n"), &[":4: weight: "]),
+        ("[router]\n[[link]]\nmatch = \"ww*\"\nname = \"x\"\n", &["\"ww*\"", "has no name"]),
         (&format!("{link}[[link]]\ndevice = \"eth0\"\n"), &["[[link]] eth0", "same name"]),
         (&format!("{link}[transport]\nscheduler = \"fast\"\n"), &[":5: scheduler: ", "minrtt"]),
         (&format!("{link}[transport]\ncongestion = \"fast\"\n"), &[":5: congestion: ", "cubic"]),
@@ -82,4 +114,18 @@ fn the_files_name_is_the_daemons() {
     let text = "[server]\naddresses = [\"203.0.113.7\"]\n";
     let error = Config::parse(Path::new("/etc/tquic/my home.toml"), text).unwrap_err().to_string();
     assert!(error.contains("\"my home\" is no name"), "{error}");
+}
+
+#[test]
+fn the_examples_are_right_as_they_are_and_with_all_they_leave_out() {
+    for text in [include_str!("../../dist/server.toml"), include_str!("../../dist/router.toml")] {
+        parse(text).unwrap();
+        // What is commented out is there to be used.
+        let line = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if rest.contains(" = ") || rest.starts_with('[') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        let all = text.lines().map(line).collect::<Vec<_>>().join("\n");
+        parse(&all).unwrap_or_else(|error| panic!("{error}\n{all}"));
+    }
 }

@@ -1,15 +1,18 @@
 //! What a router answers on its control socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tq::{Connection, PathId, PathStatus};
 use tq_control::model::{self, SCHEMA};
 use tq_control::{Api, Method, Reply, Request, prometheus};
+use tq_net::process::cpu_time;
+use tq_tunnel::Status;
 
 use super::links::Refused;
 use super::{Router, lock};
 use crate::api::Common;
-use crate::config::{Begins, Cost, Link};
+use crate::config::{Begins, Link};
 use crate::figures;
 
 /// A router's API.
@@ -31,6 +34,7 @@ impl Api for RouterApi {
             (Method::Get, ["paths"]) => {
                 return Reply::json(&model::Paths { schema: SCHEMA, paths: self.paths() });
             }
+            (Method::Post, ["measure"]) => return self.measure(&request).await,
             (Method::Get, ["connections"]) => return Reply::json(&self.connections()),
             (Method::Post, ["links", name]) => self.add_link(name, &request),
             (Method::Patch, ["links", name]) => self.set_link(name, &request),
@@ -110,6 +114,7 @@ impl RouterApi {
     fn add_link(&self, name: &str, request: &Request) -> Result<(), Reply> {
         let asked: model::AddLink = request.json()?;
         let bad = |why: String| Reply::failed(400, why);
+        let terms = super::links::asked(&asked).map_err(bad)?;
         let begins = match (asked.device, asked.address) {
             (Some(device), None) => Begins::Device(device),
             (None, Some(address)) => {
@@ -118,8 +123,7 @@ impl RouterApi {
             }
             _ => return Err(bad("say either device or address".into())),
         };
-        let cost = asked.cost.map_or(Ok(Cost::Flat), |cost| cost.parse()).map_err(bad)?;
-        let link = Link { name: name.parse().map_err(bad)?, begins, cost, backup: asked.backup };
+        let link = Link { name: name.parse().map_err(bad)?, begins, terms };
         lock(&self.router.links).add(link).map_err(refused)?;
         self.common.hub.tell("link", "added", name, "");
         Ok(())
@@ -169,5 +173,59 @@ impl RouterApi {
     fn close_path(&self, id: &str) -> Result<(), Reply> {
         let path = self.path(id)?;
         path.close(0).map_err(|error| Reply::failed(409, error))
+    }
+    /// One at a time: two would measure each other.
+    async fn measure(&self, request: &Request) -> Reply {
+        let asked: model::Measure = match request.json() {
+            Ok(asked) => asked,
+            Err(reply) => return reply,
+        };
+        let (streams, time) = (asked.streams as usize, Duration::try_from_secs_f64(asked.seconds));
+        let Some(time) = time.ok().filter(|_| (0.1..=60.0).contains(&asked.seconds)) else {
+            return Reply::failed(400, "seconds: expected 0.1 to 60");
+        };
+        if !(1..=100).contains(&asked.streams) {
+            return Reply::failed(400, "streams: expected 1 to 100");
+        }
+        let Ok(_alone) = self.router.measuring.try_lock() else {
+            return Reply::failed(409, "a measurement is under way: one at a time");
+        };
+        let Some(connection) = self.connection() else {
+            return Reply::failed(409, "there is no session with the server: see tquic status");
+        };
+        let (paths, cpu) = (self.paths(), cpu_time());
+        let measured = match tq_tunnel::measure(&connection, asked.upload, streams, time).await {
+            Ok(measured) => measured,
+            Err(Status::BadRequest) => return Reply::failed(409, "the server is too old to take part"),
+            Err(status) => {
+                return Reply::failed(409, format!("the measurement broke off: {}", status.name()));
+            }
+        };
+        let (near, far) = (cpu_time().saturating_sub(cpu).as_secs_f64(), measured.far_cpu.as_secs_f64());
+        let (gbit, seconds) = (measured.bytes as f64 * 8e-9, measured.time.as_secs_f64());
+        let per_gbit = |cpu: f64| if gbit > 0.0 { cpu / gbit } else { 0.0 };
+        let part = |now: model::Path| {
+            let before = paths.iter().find(|before| before.id == now.id);
+            let (sent, received) = before.map_or((0, 0), |path| (path.bytes_sent, path.bytes_received));
+            model::MeasuredPath {
+                id: now.id,
+                link: now.link,
+                bytes_sent: now.bytes_sent.saturating_sub(sent),
+                bytes_received: now.bytes_received.saturating_sub(received),
+            }
+        };
+        Reply::json(&model::Measured {
+            schema: SCHEMA,
+            direction: if asked.upload { "upload" } else { "download" }.into(),
+            streams: asked.streams,
+            seconds,
+            bytes: measured.bytes,
+            gbit_per_s: gbit / seconds,
+            router_cpu_s: near,
+            server_cpu_s: far,
+            router_cpu_s_per_gbit: per_gbit(near),
+            server_cpu_s_per_gbit: per_gbit(far),
+            paths: self.paths().into_iter().map(part).collect(),
+        })
     }
 }

@@ -242,9 +242,17 @@ impl Router {
         }
         // Kept open as long as the session.
         tokio::spawn(async move { while read_message::<ToRouter>(&mut recv).await.is_ok() {} });
+        let mut terms = self.terms.subscribe();
         tokio::spawn(async move {
-            while write_message(&mut send, &ToServer::Alive).await.is_ok() {
-                sleep(transport::ALIVE).await;
+            // Those of an earlier session are nobody's.
+            terms.mark_unchanged();
+            let mut message = ToServer::Alive;
+            while write_message(&mut send, &message).await.is_ok() {
+                message = match timeout(transport::ALIVE, terms.changed()).await {
+                    Ok(Ok(())) => ToServer::Policy { paths: terms.borrow_and_update().clone() },
+                    Ok(Err(_)) => return,
+                    Err(_) => ToServer::Alive,
+                };
             }
         });
         Ok(())
@@ -270,6 +278,7 @@ impl Router {
         };
         watching.abort();
         self.session.send_replace(None);
+        self.terms.send_replace(Vec::new());
         lock(&self.links).forget();
         ended
     }
@@ -280,7 +289,13 @@ impl Router {
             let wanted = {
                 let mut links = lock(&self.links);
                 links.sockets();
-                links.settle(connection);
+                let now = links.settle(connection);
+                self.terms.send_if_modified(|terms| {
+                    *terms != now && {
+                        *terms = now;
+                        true
+                    }
+                });
                 links.wanted(connection)
             };
             for socket in wanted {

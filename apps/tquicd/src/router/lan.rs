@@ -17,7 +17,7 @@ use tq_net::host::{Host, Options, Plan, SetupError, Without};
 use tq_net::listener::{Listener, Taken};
 use tq_net::syn::{Limits, Refusal, Syn, SynGate};
 use tq_net::tun::Tun;
-use tq_tunnel::{Open, Status, Target, Traffic, Way, abort, relay};
+use tq_tunnel::{Open, Side, Status, Target, Traffic, Way, abort, relay};
 
 use super::lock;
 use crate::{Fatal, config, info, warn};
@@ -193,7 +193,7 @@ impl Lan {
 
     async fn carry(&self, tcp: TcpStream, send: SendStream, recv: RecvStream) {
         let flow = self.traffic.flow();
-        relay(tcp, send, recv, &flow, true).await;
+        relay(tcp, send, recv, &flow, Side::Near).await;
     }
 }
 

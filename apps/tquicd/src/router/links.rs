@@ -7,11 +7,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tq::{Connection, Endpoint, Path, PathStatus, SocketId};
+use tq::{Connection, Endpoint, Path, PathPolicy, PathStatus, SocketId};
 use tq_control::model;
+use tq_net::links::matches;
+use tq_tunnel::PathTerms;
 
 use crate::clock;
-use crate::config::{Begins, Cost, Link};
+use crate::config::{self, Begins, Cost, Link, Match, Rate, Terms};
 
 /// A link that failed is tried again after this, then after twice as long, up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
@@ -59,27 +61,53 @@ struct Entry {
 /// All of them.
 pub(crate) struct Links {
     endpoint: Endpoint,
-    /// No link is listed: those that are found are used.
-    finds: bool,
+    /// Which that are found are used, and how.
+    finds: Finds,
     entries: Vec<Entry>,
+}
+
+/// Which interfaces are links though none is listed so.
+struct Finds {
+    /// Nothing is said about links: all.
+    all: bool,
+    matches: Vec<Match>,
+}
+
+impl Finds {
+    fn new(role: &config::Router) -> Self {
+        Self { all: role.links.is_empty() && role.matches.is_empty(), matches: role.matches.clone() }
+    }
+
+    /// How this one is to be used, if it is.
+    fn terms(&self, device: &str) -> Option<Terms> {
+        let found = self.matches.iter().find(|found| matches(&found.pattern, device));
+        found.map(|found| found.terms.clone()).or(self.all.then(Terms::default))
+    }
 }
 
 /// Something a command asked for cannot be.
 pub(crate) struct Refused(pub(crate) u16, pub(crate) String);
 
 impl Links {
-    pub(crate) fn new(endpoint: Endpoint, links: &[Link]) -> Self {
-        let entries = links.iter().map(|link| Entry::new(link.clone(), Origin::Listed)).collect();
-        Self { endpoint, finds: links.is_empty(), entries }
+    pub(crate) fn new(endpoint: Endpoint, role: &config::Router) -> Self {
+        let entries = role.links.iter().map(|link| Entry::new(link.clone(), Origin::Listed)).collect();
+        Self { endpoint, finds: Finds::new(role), entries }
     }
 
     /// Keeps what stays the same; links made by command stay, too.
-    pub(crate) fn configure(&mut self, links: &[Link]) {
+    pub(crate) fn configure(&mut self, role: &config::Router) {
         // Sockets go when their paths have gone.
-        self.finds = links.is_empty();
-        self.entries.retain(|entry| match entry.origin {
+        self.finds = Finds::new(role);
+        let (finds, links) = (&self.finds, &role.links);
+        self.entries.retain_mut(|entry| match entry.origin {
             Origin::Command => true,
-            Origin::Found => links.is_empty(),
+            Origin::Found => match finds.terms(entry.link.name.as_str()) {
+                Some(terms) => {
+                    entry.link.terms = terms;
+                    true
+                }
+                None => false,
+            },
             Origin::Listed => links.iter().any(|link| link.same(&entry.link)),
         });
         for link in links {
@@ -95,9 +123,10 @@ impl Links {
     pub(crate) fn on_event(&mut self, event: &LinkEvent) {
         let begins = Begins::Device(event.device.clone());
         let known = self.entries.iter().any(|entry| entry.link.begins == begins);
-        if let (true, false, true, Ok(name)) = (self.finds, known, event.up, event.device.parse()) {
-            let link = Link { name, begins, cost: event.cost, backup: false };
-            self.entries.push(Entry::new(link, Origin::Found));
+        if let (false, true, Some(terms), Ok(name)) =
+            (known, event.up, self.finds.terms(&event.device), event.device.parse())
+        {
+            self.entries.push(Entry::new(Link { name, begins, terms }, Origin::Found));
         }
         let endpoint = &self.endpoint;
         for entry in self.entries.iter_mut().filter(|entry| entry.concerns(event)) {
@@ -126,7 +155,7 @@ impl Links {
             self.open_socket(at, now);
         }
         let mut usable: Vec<_> = self.entries.iter().filter(|entry| entry.is_usable()).collect();
-        usable.sort_by_key(|entry| (entry.link.backup, entry.link.cost == Cost::Metered));
+        usable.sort_by_key(|entry| (entry.link.terms.backup, entry.policy().cost));
         usable.iter().filter_map(|entry| entry.socket).collect()
     }
 
@@ -190,19 +219,30 @@ impl Links {
         }
     }
 
-    /// Makes paths what their links should be: backups or not, and gone if the link is off or its socket was replaced.
-    pub(crate) fn settle(&mut self, connection: &Connection) {
+    /// Makes paths what their links should be: backups or not, on their terms, and gone if the link is off or its socket was
+    /// replaced. Returns the terms of each that is usable, for the server.
+    pub(crate) fn settle(&mut self, connection: &Connection) -> Vec<PathTerms> {
         let paths = connection.paths();
+        let mut told = Vec::new();
         for path in &paths {
             let Some(socket) = path.socket() else { continue };
             let entry = self.entries.iter().find(|entry| entry.socket == Some(socket));
             match entry {
                 Some(entry) if entry.on => {
-                    let wish = if entry.link.backup { PathStatus::Backup } else { PathStatus::Available };
-                    let usable = path.state().is_usable();
-                    if usable && path.status().is_some_and(|(local, _)| local != wish) {
+                    let backup = entry.link.terms.backup;
+                    let wish = if backup { PathStatus::Backup } else { PathStatus::Available };
+                    if !path.state().is_usable() {
+                        continue;
+                    }
+                    if path.status().is_some_and(|(local, _)| local != wish) {
                         let _ = path.set_status(wish);
                     }
+                    let policy = entry.policy();
+                    if path.policy() != Some(policy) {
+                        let _ = path.set_policy(policy);
+                    }
+                    let PathPolicy { cost, weight, max_rate, .. } = policy;
+                    told.push(PathTerms { path: path.id().0, cost, weight, max_rate });
                 }
                 // Only when another is there does it leave; the last one stays, for it may come back.
                 _ if paths.iter().any(|other| other.id() != path.id() && other.state().is_usable()) => {
@@ -215,6 +255,7 @@ impl Links {
         let used = |socket| paths.iter().any(|path| path.socket() == socket);
         self.entries.retain(|entry| entry.origin != Origin::Found || !entry.is_down() || used(entry.socket));
         self.sweep(&paths);
+        told
     }
 
     /// Closes sockets that no link and no path has any more.
@@ -266,10 +307,8 @@ impl Links {
     pub(crate) fn set(&mut self, name: &str, change: &model::SetLink) -> Result<(), Refused> {
         let entry = self.entries.iter_mut().find(|entry| entry.link.name.as_str() == name);
         let entry = entry.ok_or_else(|| Refused(404, format!("there is no link {name}")))?;
-        if let Some(cost) = &change.cost {
-            entry.link.cost = cost.parse().map_err(|why| Refused(400, why))?;
-        }
-        entry.link.backup = change.backup.unwrap_or(entry.link.backup);
+        // All of it or nothing.
+        entry.link.terms = changed(&entry.link.terms, change).map_err(|why| Refused(400, why))?;
         if let Some(up) = change.up.filter(|up| *up != entry.on) {
             entry.on = up;
             entry.again = clock::now();
@@ -305,14 +344,51 @@ impl Links {
                 device,
                 address,
                 state: state.into(),
-                cost: entry.link.cost.as_str().into(),
-                backup: entry.link.backup,
+                cost: entry.cost().as_str().into(),
+                priority: entry.link.terms.priority.into(),
+                weight: entry.link.terms.weight.map(Into::into),
+                max_rate: entry.link.terms.cap.map(Rate::bytes),
+                backup: entry.link.terms.backup,
                 path: path.map(|path| path.id().0.into()),
                 error: entry.error.clone().filter(|_| !works),
             }
         };
         self.entries.iter().map(link).collect()
     }
+}
+
+/// Terms, changed as a command says.
+fn changed(terms: &Terms, change: &model::SetLink) -> Result<Terms, String> {
+    let mut terms = terms.clone();
+    if let Some(cost) = &change.cost {
+        terms.cost = Some(cost.parse()?);
+    }
+    match change.cap.as_deref() {
+        Some("none") => terms.cap = None,
+        Some(cap) => terms.cap = Some(cap.parse()?),
+        None => {}
+    }
+    match change.weight {
+        Some(0) => terms.weight = None,
+        Some(weight) => terms.set_weight(weight)?,
+        None => {}
+    }
+    change.priority.map_or(Ok(()), |priority| terms.set_priority(priority))?;
+    terms.backup = change.backup.unwrap_or(terms.backup);
+    Ok(terms)
+}
+
+/// Terms a command makes a link with.
+pub(crate) fn asked(ask: &model::AddLink) -> Result<Terms, String> {
+    let change = model::SetLink {
+        cost: ask.cost.clone(),
+        cap: ask.cap.clone(),
+        weight: ask.weight,
+        priority: ask.priority,
+        backup: Some(ask.backup),
+        ..Default::default()
+    };
+    changed(&Terms::default(), &change)
 }
 
 impl Link {
@@ -335,6 +411,16 @@ impl Entry {
             failures: 0,
             again: clock::now(),
         }
+    }
+
+    /// What it costs: what was said, else what was guessed.
+    fn cost(&self) -> Cost {
+        let guess = self.seen.as_ref().map_or(Cost::Flat, |seen| seen.cost);
+        self.link.terms.cost.unwrap_or(guess)
+    }
+
+    fn policy(&self) -> PathPolicy {
+        self.link.terms.policy(self.cost())
     }
 
     fn concerns(&self, event: &LinkEvent) -> bool {

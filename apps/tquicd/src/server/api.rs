@@ -35,6 +35,7 @@ impl Api for ServerApi {
             (Method::Delete, ["tenants", tenant]) => self.revoke(tenant, None).await,
             (Method::Delete, ["tenants", tenant, device]) => self.revoke(tenant, Some(device)).await,
             (_, ["links", ..] | ["paths", ..]) => Reply::failed(400, "a server has no links: ask the router"),
+            (_, ["measure"]) => Reply::failed(400, "the way is measured from the router: ask it"),
             _ => Reply::unknown(format_args!("{} {}", request.method.as_str(), parts.join("/"))),
         }
     }

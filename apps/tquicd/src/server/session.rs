@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::task::yield_now;
 use tokio::time::timeout;
-use tq::{Connection, Incoming, PeerIdentity, RecvStream, SendStream};
+use tq::{Connection, Incoming, PathId, PathPolicy, PeerIdentity, RecvStream, SendStream};
 use tq_identity::DeviceId;
-use tq_tunnel::{ControlError, ToRouter, ToServer, read_message, write_message};
+use tq_tunnel::{ControlError, Crew, PathTerms, ToRouter, ToServer, read_message, write_message};
 
 use super::Server;
-use crate::transport::code;
+use crate::transport::{self, code};
 use crate::{clock, debug};
 
 /// From the first packet to the end of the introduction.
 const INTRODUCTION: Duration = Duration::from_secs(30);
-/// Targets a device may have being dialled at a time.
-const DIALLING: usize = 256;
+/// Streams taken in before others have their turn.
+const OPENS: usize = 16;
 const SOFTWARE: &str = concat!("tquicd ", env!("CARGO_PKG_VERSION"));
 /// Bytes of a peer's own description that are kept.
 const DESCRIPTION: usize = 64;
@@ -28,6 +28,15 @@ struct Introduced {
     software: String,
     send: SendStream,
     recv: RecvStream,
+}
+
+/// A device says how its paths are to be used: its own, and nobody else's. What it says of others is nothing.
+fn obey(connection: &Connection, paths: &[PathTerms]) {
+    for terms in paths.iter().take(transport::PATHS as usize) {
+        let mut policy = PathPolicy::default();
+        (policy.cost, policy.weight, policy.max_rate) = (terms.cost, terms.weight, terms.max_rate);
+        let _ = connection.path(PathId(terms.path)).set_policy(policy);
+    }
 }
 
 impl Server {
@@ -107,17 +116,12 @@ impl Server {
             &id,
             format_args!("session {}, from {}", seat.number, connection.remote_address()),
         );
-        let room = Arc::new(Semaphore::new(DIALLING));
-        let streams = async {
-            while let Ok((send, recv)) = connection.accept_bi().await {
-                let (server, room) = (Arc::clone(&self), Arc::clone(&room));
-                tokio::spawn(async move { server.exit.answer(send, recv, &room).await });
-            }
-        };
+        let streams = tokio::spawn(Arc::clone(&self).streams(connection.clone(), id.to_string()));
         let control = async {
             loop {
                 match read_message::<ToServer>(&mut recv).await {
                     Ok(ToServer::Alive) => {}
+                    Ok(ToServer::Policy { paths }) => obey(&connection, &paths),
                     Ok(message) => debug!("session {}: {message:?}", seat.number),
                     // The connection ends, too, or is of no use any more.
                     Err(ControlError::Lost) => break,
@@ -130,11 +134,30 @@ impl Server {
             }
             connection.closed().await
         };
-        let why = tokio::select! {
-            () = streams => connection.closed().await,
-            why = control => why,
-        };
+        let why = control.await;
+        // They end with the connection, each in its own way.
+        let _ = streams.await;
         drop(send);
         self.hub.tell("session", "down", &id, why);
+    }
+    /// Serves what a device opens, all of it in one task: see [`Crew`].
+    async fn streams(self: Arc<Self>, connection: Connection, device: String) {
+        let room = self.exit.room(&device);
+        let mut crew = Crew::new();
+        for opened in 1.. {
+            let (send, recv) = tokio::select! {
+                opened = connection.accept_bi() => match opened {
+                    Ok(streams) => streams,
+                    Err(_) => break,
+                },
+                () = crew.work(), if !crew.is_empty() => continue,
+            };
+            let (server, room, pace) = (Arc::clone(&self), Arc::clone(&room), crew.pace());
+            crew.join(async move { server.exit.answer(send, recv, &room, &pace).await });
+            if opened % OPENS == 0 {
+                yield_now().await;
+            }
+        }
+        crew.work().await;
     }
 }

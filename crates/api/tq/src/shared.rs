@@ -3,7 +3,7 @@
 //! Handles act on the core directly and leave the rest (packets, timers, events) to the driver, which they put
 //! the connection in the [`Queue`] of. Locks nest in one order only: connection, then endpoint or queue.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Waker;
@@ -15,11 +15,14 @@ use tq_time::Instant;
 use tq_udp::Clock;
 use tq_wire::{Dir, Side};
 
-use crate::driver::Held;
+use crate::driver::{Heard, Held};
 use crate::lock;
 use crate::queue::Queue;
 use crate::sockets::Sockets;
 use crate::wakers::{Outcome, Wait, Wakers};
+
+/// Empty lists of tasks kept for later.
+const SPARES: usize = 64;
 
 /// A connection, shared by its handles, the endpoint's table and the driver.
 pub(crate) struct Shared {
@@ -34,6 +37,7 @@ pub(crate) struct Shared {
 
 /// What the lock protects.
 pub(crate) struct State {
+    key: u32,
     pub(crate) core: tq_quic::Connection,
     pub(crate) wakers: Wakers,
     /// Why it ended, once it did.
@@ -42,12 +46,16 @@ pub(crate) struct State {
     pub(crate) connected: bool,
     /// Whether it is known to have completed at both ends.
     pub(crate) confirmed: bool,
+    /// No handle is left.
+    pub(crate) abandoned: bool,
     /// The one `Connecting`.
     pub(crate) connecting: Option<Waker>,
     /// Whether the driver has it on its list.
     pub(crate) queued: bool,
     /// Sealed packets that wait for their time or for their socket, oldest of each socket first.
     pub(crate) held: VecDeque<Held>,
+    /// How much came for it lately.
+    pub(crate) heard: Heard,
     /// Whether it waits for a socket and is on no list but that socket's, `queued` or not.
     pub(crate) parked: bool,
     /// Links to which there was no way when something was to leave there.
@@ -97,14 +105,17 @@ impl Shared {
         sockets: Weak<Sockets>,
     ) -> Arc<Self> {
         let state = State {
+            key: key.0,
             core,
             wakers: Wakers::new(side),
             error: None,
             connected: false,
             confirmed: false,
+            abandoned: false,
             connecting: None,
             queued: false,
             held: VecDeque::new(),
+            heard: Heard::default(),
             parked: false,
             lost_links: Vec::new(),
             path_events: None,
@@ -213,42 +224,32 @@ impl State {
 
     fn on_stream(&mut self, event: StreamEvent, woken: &mut Woken) {
         match event {
-            StreamEvent::Readable(id) => woken.tasks.extend(self.wakers.take(id, Wait::Read)),
-            StreamEvent::Writable(id) => woken.tasks.extend(self.wakers.take(id, Wait::Write)),
+            StreamEvent::Readable(id) => woken.add(self.key, self.wakers.take(id, Wait::Read)),
+            StreamEvent::Writable(id) => woken.add(self.key, self.wakers.take(id, Wait::Write)),
             StreamEvent::Opened(dir) => woken.incoming[dir as usize] = true,
             StreamEvent::Available(dir) => woken.budget[dir as usize] = true,
             StreamEvent::Finished(id) => {
                 self.wakers.settle(id, Outcome::Acknowledged);
-                woken.tasks.extend(self.wakers.take(id, Wait::Outcome));
+                woken.add(self.key, self.wakers.take(id, Wait::Outcome));
             }
             StreamEvent::Stopped { id, code } => {
                 self.wakers.settle(id, Outcome::Stopped(code));
-                woken.tasks.extend(self.wakers.take(id, Wait::Outcome));
-                woken.tasks.extend(self.wakers.take(id, Wait::Write));
+                woken.add(self.key, self.wakers.take(id, Wait::Outcome));
+                woken.add(self.key, self.wakers.take(id, Wait::Write));
             }
         }
     }
 
     /// The end of the connection concerns everybody.
     fn wake_all(&mut self, woken: &mut Woken) {
-        woken.tasks.extend(self.connecting.take());
-        self.wakers.take_all(&mut woken.tasks);
+        woken.add(self.key, self.connecting.take());
+        woken.add_all(self.key, |tasks| self.wakers.take_all(tasks));
         // Who listens hears what has happened, then that it is over.
         self.path_events = None;
-        *woken = Woken {
-            any: woken.any,
-            completing: woken.completing.take(),
-            tasks: std::mem::take(&mut woken.tasks),
-            budget: [true; 2],
-            incoming: [true; 2],
-            datagram: true,
-            datagram_room: true,
-            connected: true,
-            confirmed: true,
-            moved: true,
-            paths: true,
-            closed: true,
-        };
+        woken.budget = [true; 2];
+        woken.incoming = [true; 2];
+        (woken.datagram, woken.datagram_room, woken.moved, woken.paths) = (true, true, true, true);
+        (woken.connected, woken.confirmed, woken.closed) = (true, true, true);
     }
 }
 
@@ -258,9 +259,18 @@ pub(crate) struct Woken {
     /// Somebody was woken since this was last reset who may have something to send soon. Not whoever awaits the
     /// handshake: its last flight should be on its way when the application learns that it is complete.
     pub(crate) any: bool,
+    /// Somebody who awaited a handshake was woken since this was last reset.
+    pub(crate) completed: bool,
     /// Awaits the handshake.
     completing: Option<Waker>,
-    tasks: VecDeque<Waker>,
+    /// Tasks that wait for a stream, by connection: one with thousands does not keep the others' waiting.
+    tasks: HashMap<u32, VecDeque<Waker>>,
+    /// Connections that have such tasks, in the order of their turns.
+    order: VecDeque<u32>,
+    /// Such tasks.
+    count: usize,
+    /// Lists that were used and are empty.
+    spare: Vec<VecDeque<Waker>>,
     budget: [bool; 2],
     incoming: [bool; 2],
     datagram: bool,
@@ -281,21 +291,53 @@ impl Woken {
 
     /// Tasks that wait for a stream and are to be woken.
     pub(crate) fn waiting(&self) -> usize {
-        self.tasks.len()
+        self.count
     }
 
-    /// Wakes so many of the tasks that wait for a stream, in the order in which something happened to them; true if some
-    /// are left for the next time.
+    /// A task of connection `key`, if there is one.
+    fn add(&mut self, key: u32, task: Option<Waker>) {
+        if let Some(task) = task {
+            self.add_all(key, |tasks| tasks.push_back(task));
+        }
+    }
+
+    fn add_all(&mut self, key: u32, fill: impl FnOnce(&mut VecDeque<Waker>)) {
+        let (spare, order) = (&mut self.spare, &mut self.order);
+        let tasks = self.tasks.entry(key).or_insert_with(|| {
+            order.push_back(key);
+            spare.pop().unwrap_or_default()
+        });
+        let before = tasks.len();
+        fill(tasks);
+        self.count += tasks.len() - before;
+    }
+
+    /// Wakes so many of the tasks that wait for a stream, one of each connection in turn, those of one in the order in which
+    /// something happened to them; true if some are left for the next time.
     pub(crate) fn wake(&mut self, most: usize) -> bool {
-        let count = most.min(self.tasks.len());
-        self.any |= count > 0;
-        self.tasks.drain(..count).for_each(Waker::wake);
-        !self.tasks.is_empty()
+        for _ in 0..most {
+            let Some(key) = self.order.pop_front() else { break };
+            let Some(tasks) = self.tasks.get_mut(&key) else { continue };
+            if let Some(task) = tasks.pop_front() {
+                self.count -= 1;
+                self.any = true;
+                task.wake();
+            }
+            if !tasks.is_empty() {
+                self.order.push_back(key);
+            } else if let Some(empty) = self.tasks.remove(&key)
+                && self.spare.len() < SPARES
+            {
+                self.spare.push(empty);
+            }
+        }
+        self.count > 0
     }
 
     /// Wakes everybody collected who does not wait for a stream.
     pub(crate) fn signal(&mut self, signals: &Signals) {
         if let Some(waker) = self.completing.take() {
+            self.completed = true;
             waker.wake();
         }
         for dir in Dir::ALL.map(|dir| dir as usize) {
@@ -325,8 +367,13 @@ pub(crate) struct Hold(pub(crate) Arc<Shared>);
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.0.lock().error.is_none() {
+        let mut state = self.0.lock();
+        state.abandoned = true;
+        if state.error.is_none() {
+            drop(state);
             self.0.close(0, b"");
+        } else {
+            state.core.strip();
         }
     }
 }

@@ -186,6 +186,18 @@ impl SendBuffer {
         Some(start..stop)
     }
 
+    /// The same of what was never sent; lost ranges wait for another call.
+    pub fn next_fresh(&mut self, max_len: usize, limit: u64) -> Option<Range<u64>> {
+        let start = self.sent;
+        let stop = self.end.min(limit).min(start.saturating_add(max_len as u64));
+        if stop <= start {
+            return None;
+        }
+        self.sent = stop;
+        self.cursor = self.find(start);
+        Some(start..stop)
+    }
+
     /// Copies the bytes of `range` to the start of `into` and says how many.
     ///
     /// That is all of them for a range that [`next`](Self::next) gave and that is not acknowledged. It is fewer

@@ -3,7 +3,7 @@
 mod pair;
 
 use pair::raw::{Packet, Raw, Tweak, bytes, crypto, params};
-use pair::{End, plain};
+use pair::{CLIENT, End, Pair, plain};
 use tq_quic::handshake::Level;
 use tq_quic::time::Duration;
 use tq_quic::wire::frame::{Close, NewConnectionId, RetireConnectionId, StopSending};
@@ -68,6 +68,32 @@ fn a_closing_end_sends_no_more_than_three_times_what_it_gets() {
         }
         assert!((3..12).contains(&answers), "{answers} answers");
     }
+}
+
+// MUST 9000-10.2.1-1
+#[test]
+fn packets_that_crossed_a_close_get_no_answer_and_those_that_show_that_it_was_lost_do() {
+    let mut pair = Pair::new(TransportConfig::default(), TransportConfig::default());
+    let (client, server) = pair.connected();
+    pair.pass(Duration::from_secs(1));
+    let id = pair.server(server).open(Dir::Uni).expect("allowed");
+    pair.server(server).write_slice(id, &[1; 5000]).expect("room");
+    let (now, before) = (pair.now, pair.datagrams[0]);
+    pair.client(client).close(now, 5, b"bye");
+    // too early: it has not said so yet
+    pair.client(client).strip();
+    let client_address = CLIENT.parse().expect("an address");
+    pair.link = Box::new(move |flying| flying.from != client_address);
+    pair.pass(pair.delay + Duration::from_millis(1));
+    assert_eq!(pair.datagrams[0] - before, 1);
+    // what only the application needed goes; the rest repeats the close
+    pair.client(client).strip();
+    pair.link = Box::new(|_| true);
+    pair.pass(Duration::from_secs(2));
+    assert!(pair.datagrams[0] - before > 1);
+    let told = ConnectionError::PeerApplication { code: 5, reason: b"bye".to_vec() };
+    assert_eq!(pair.server.closed(server), Some(&told));
+    assert_eq!(pair.client.endpoint.connections() + pair.server.endpoint.connections(), 0);
 }
 
 // MUST 9000-10.2.2-1, 9000-10.2.2-2

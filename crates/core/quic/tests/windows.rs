@@ -152,3 +152,41 @@ fn a_blocked_urgent_stream_does_not_hold_up_the_others() {
     });
     assert!(done && got == data, "{} bytes", got.len());
 }
+
+#[test]
+fn streams_that_stop_being_read_leave_the_others_what_they_had() {
+    // 50 Mbit/s, 40 ms there and back: eight streams that were read quickly, and then are not any more
+    const RATE: u64 = 6_250_000;
+    let share = |max_unread: u64, stops: bool| {
+        let delay = Duration::from_millis(20);
+        let mut config = TransportConfig::default();
+        config.stream.max_unread = max_unread;
+        let (link, _) = bottleneck(RATE, RATE / 25, delay, None);
+        let mut pair = Pair { delay, link, ..Pair::new(TransportConfig::default(), config) };
+        let ends = pair.connected();
+        let mut flows: Vec<Flow> =
+            (0..12).map(|_| Flow::over(&mut pair, ends, Side::Client, 32 << 20)).collect();
+        let (resting, readers) = flows.split_at_mut(8);
+        let mut run = |millis: u64, all: bool| {
+            pair.drive_for(Duration::from_millis(millis), |pair| {
+                for flow in readers.iter_mut() {
+                    flow.work(pair);
+                }
+                for flow in resting.iter_mut() {
+                    if all { flow.done |= flow.work(pair) } else { flow.feed(pair) }
+                }
+                false
+            });
+            let bytes = |flows: &[Flow]| flows.iter().map(|flow| flow.got.len()).sum::<usize>();
+            bytes(readers) + if all { bytes(resting) } else { 0 }
+        };
+        run(2000, true);
+        // what is under way for those who stop fills their windows first
+        let before = run(4000, !stops);
+        (run(4000, !stops) - before) as f64 / 4.0 / RATE as f64
+    };
+    let (before, after) = (share(64 << 20, false), share(64 << 20, true));
+    assert!(after > 0.98 * before, "{after:.3} of {before:.3}");
+    let held_up = share(0, true);
+    assert!(held_up < 0.1, "{held_up:.3} if unread bytes count");
+}

@@ -93,9 +93,12 @@ impl Record {
         }
     }
 
-    /// Whether it may come in with this key. A record that was never anybody's takes as long.
-    fn admits(&self, spki: &[u8], now: u64) -> bool {
-        let right = verify_slices_are_equal(&self.key, spki).is_ok();
+    /// Whether it may come in with this key. A record that was never anybody's takes as long, and one without a key (its
+    /// device was revoked) is compared with that of `nobody`.
+    fn admits(&self, nobody: &Self, spki: &[u8], now: u64) -> bool {
+        let same = self.key.len() == spki.len();
+        let key = if same { &self.key } else { &nobody.key };
+        let right = same & verify_slices_are_equal(key, spki).is_ok();
         let standing = matches!(self.standing(now), Standing::Invited | Standing::Joined);
         right & standing
     }
@@ -121,8 +124,8 @@ impl State {
 pub struct Store {
     database: Database,
     state: RwLock<State>,
-    /// Compared with where there is no device.
-    nobody: Record,
+    /// Looked up and compared with where there is no device.
+    nobody: (DeviceId, Record),
 }
 
 impl Store {
@@ -158,6 +161,8 @@ impl Store {
             created: 0,
             expires: None,
         };
+        let name = || Secret::generate().server_name().replace(".tq", "").parse().map_err(broken);
+        let nobody = (DeviceId { tenant: name()?, device: name()? }, nobody);
         Ok(Self { database, state: RwLock::new(state), nobody })
     }
 
@@ -249,8 +254,10 @@ impl Store {
     /// Whether whoever asks for `server_name` may come in with the key `spki`.
     pub fn admits(&self, server_name: &str, spki: &[u8], now: u64) -> bool {
         let state = self.read();
-        let record = state.by_name.get(server_name).and_then(|id| state.devices.get(id));
-        record.unwrap_or(&self.nobody).admits(spki, now)
+        // The same look-ups and comparisons, whoever it is.
+        let (nobody, record) = &self.nobody;
+        let id = state.by_name.get(server_name).unwrap_or(nobody);
+        state.devices.get(id).unwrap_or(record).admits(record, spki, now)
     }
 
     /// Who it is that came in so; `None` if that would not be let in now.
@@ -258,7 +265,9 @@ impl Store {
         let state = self.read();
         let id = state.by_name.get(server_name)?;
         let record = state.devices.get(id)?;
-        record.admits(spki, now).then(|| Access { id: id.clone(), must_enrol: !record.joined })
+        record
+            .admits(&self.nobody.1, spki, now)
+            .then(|| Access { id: id.clone(), must_enrol: !record.joined })
     }
 
     /// All devices, by name.

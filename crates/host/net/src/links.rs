@@ -13,7 +13,7 @@ mod watch;
 
 use std::net::IpAddr;
 
-pub use kind::{Cost, Kind, Select};
+pub use kind::{Cost, Kind, Select, matches};
 pub use watch::Watcher;
 
 /// A link as it is.

@@ -196,6 +196,107 @@ pub(crate) fn netns_cookie(socket: &impl AsFd) -> io::Result<u64> {
     Ok(value)
 }
 
+/// CPU time of this process.
+pub(crate) fn cpu_time() -> io::Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes the structure it is given.
+    call(|| unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) as isize })?;
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// How many descriptors this process may have, and may allow itself.
+pub(crate) fn descriptors() -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes the structure it is given.
+    call(|| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) as isize })?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
+pub(crate) fn set_descriptors(now: u64, most: u64) -> io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: now, rlim_max: most };
+    // SAFETY: the kernel only reads the structure.
+    call(|| unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) as isize }).map(drop)
+}
+
+/// `__user_cap_header_struct` and `__user_cap_data_struct` of version 3, which has two of the latter (capget(2)).
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct CapData {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const CAP_HEADER: CapHeader = CapHeader { version: 0x2008_0522, pid: 0 };
+
+/// What this thread may do, as a set of bits.
+pub(crate) fn capabilities() -> io::Result<u64> {
+    let (header, mut data) = (CAP_HEADER, [CapData::default(); 2]);
+    // SAFETY: header and data are laid out as version 3 says; the kernel writes two elements.
+    call(|| unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) as isize })?;
+    Ok(u64::from(data[0].effective) | u64::from(data[1].effective) << 32)
+}
+
+/// Makes this thread's sets this one, which must be part of what it has.
+pub(crate) fn set_capabilities(set: u64) -> io::Result<()> {
+    let half = |bits: u32| CapData { effective: bits, permitted: bits, inheritable: bits };
+    let (header, data) = (CAP_HEADER, [half(set as u32), half((set >> 32) as u32)]);
+    // SAFETY: as above; the kernel only reads.
+    call(|| unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) as isize }).map(drop)
+}
+
+fn prctl(option: i32, two: u64, three: u64) -> io::Result<usize> {
+    // SAFETY: the options used here take numbers, no memory.
+    call(|| unsafe { libc::prctl(option, two, three, 0_u64, 0_u64) as isize })
+}
+
+/// No program started from here has more than this set, whoever runs it.
+pub(crate) fn bound_capabilities(set: u64) -> io::Result<()> {
+    for bit in (0..64).filter(|bit| set & (1 << bit) == 0) {
+        // The kernel knows fewer than 64 and says so.
+        if prctl(libc::PR_CAPBSET_READ, bit, 0).is_ok() {
+            prctl(libc::PR_CAPBSET_DROP, bit, 0)?;
+        }
+    }
+    Ok(())
+}
+
+/// No program started from here has more power than this one.
+pub(crate) fn no_new_privileges() -> io::Result<()> {
+    prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop)
+}
+
+/// Programs started from here have this set, which must be permitted and inheritable. A kernel without that gives them
+/// nothing, or, from root, what they may have.
+pub(crate) fn set_ambient(set: u64) {
+    let _ = prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0);
+    for bit in (0..64).filter(|bit| set & (1 << bit) != 0) {
+        let _ = prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, bit);
+    }
+}
+
+/// Further groups that this process is a member of.
+pub(crate) fn groups() -> io::Result<Vec<u32>> {
+    // SAFETY: with a size of 0 nothing is written.
+    let count = call(|| unsafe { libc::getgroups(0, std::ptr::null_mut()) as isize })?;
+    let mut groups = vec![0; count];
+    // SAFETY: the kernel writes at most as many as there is room for.
+    let count = call(|| unsafe { libc::getgroups(count as i32, groups.as_mut_ptr()) as isize })?;
+    groups.truncate(count);
+    Ok(groups)
+}
+
+pub(crate) fn set_groups(groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the kernel reads as many as there are.
+    call(|| unsafe { libc::setgroups(groups.len(), groups.as_ptr()) as isize }).map(drop)
+}
+
 /// Moves the calling thread to a network namespace of its own.
 #[cfg(test)]
 pub(crate) fn unshare() -> io::Result<()> {

@@ -1,13 +1,15 @@
-//! Packet keys, header keys, HKDF, HMAC and randomness on aws-lc-rs.
+//! Packet keys, header keys, HKDF, HMAC and randomness on aws-lc-rs; what is SHA-256, on `sha256`.
 //!
 //! Used for Initial and Retry packets, tokens and by sessions that bring their own secrets; 1-RTT keys of a TLS
 //! handshake come from rustls and are wrapped in `keys`.
 
 use aws_lc_rs::aead::quic::{self, HeaderProtectionKey};
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::{hkdf, hmac, rand};
+use aws_lc_rs::{hkdf, rand};
 use tq_crypto::{Crypto, Entropy, Hash, HeaderKey, OpenFailed, PacketKey, SAMPLE_LEN, Suite, TAG_LEN};
 use tq_wire::PathId;
+
+use crate::sha256::Hmac;
 
 /// The provider; has no state.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,21 +31,17 @@ impl Crypto for AwsLc {
     }
 
     fn hkdf_expand(&self, hash: Hash, prk: &[u8], info: &[u8], out: &mut [u8]) {
-        let algorithm = match hash {
-            Hash::Sha256 => hkdf::HKDF_SHA256,
-            Hash::Sha384 => hkdf::HKDF_SHA384,
-        };
-        hkdf::Prk::new_less_safe(algorithm, prk)
+        if hash == Hash::Sha256 {
+            return Hmac::new(prk).expand(&[info], out);
+        }
+        hkdf::Prk::new_less_safe(hkdf::HKDF_SHA384, prk)
             .expand(&[info], Length(out.len()))
             .and_then(|okm| okm.fill(out))
             .expect("the trait allows at most 255 hashes of output");
     }
 
     fn hmac_sha256(&self, key: &[u8], data: &[u8]) -> [u8; 32] {
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data);
-        let mut out = [0; 32];
-        out.copy_from_slice(tag.as_ref());
-        out
+        Hmac::new(key).sign(&[data])
     }
 
     fn packet_key(&self, suite: Suite, key: &[u8], iv: [u8; 12]) -> Box<dyn PacketKey> {

@@ -14,11 +14,13 @@ mod keys;
 pub mod peek;
 mod pem;
 mod pool;
+mod records;
 mod secrets;
 #[cfg(any(test, feature = "self-signed"))]
 mod self_signed;
 mod server;
 mod session;
+mod sha256;
 mod tickets;
 mod verify;
 

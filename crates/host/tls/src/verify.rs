@@ -2,9 +2,10 @@
 //! certificates are left to webpki.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs::cipher_suite;
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls13_signature,
     verify_tls13_signature_with_raw_key,
@@ -12,25 +13,55 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, PeerIncompatible,
-    SignatureScheme,
+    CertificateError, CipherSuiteCommon, DigitallySignedStruct, DistinguishedName, Error, OtherError,
+    PeerIncompatible, SignatureScheme, SupportedCipherSuite, Tls13CipherSuite,
 };
 use tq_crypto::Suite;
 
 use crate::keys;
+use crate::records::NoRecords;
+use crate::sha256::{KeySchedule, Transcript};
 
 /// aws-lc-rs with these suites, best first; with all of them, AES-128 first, if `suites` is empty.
 pub(crate) fn provider(suites: &[Suite]) -> CryptoProvider {
     const ALL: [Suite; 3] = [Suite::Aes128Gcm, Suite::Aes256Gcm, Suite::ChaCha20Poly1305];
     let wanted = if suites.is_empty() { &ALL[..] } else { suites };
     let mut provider = aws_lc_rs::default_provider();
-    let place = |suite: &rustls::SupportedCipherSuite| {
+    let place = |suite: &SupportedCipherSuite| {
         let suite = keys::suite(suite.suite())?;
         wanted.iter().position(|wanted| *wanted == suite)
     };
     provider.cipher_suites.retain(|suite| place(suite).is_some());
     provider.cipher_suites.sort_by_key(place);
+    provider.cipher_suites.iter_mut().for_each(|suite| *suite = quicker(*suite));
     provider
+}
+
+/// The same suite without what QUIC has no use for, and with a key schedule that hashes less, if it is one with SHA-256.
+fn quicker(suite: SupportedCipherSuite) -> SupportedCipherSuite {
+    static AES: LazyLock<Tls13CipherSuite> =
+        LazyLock::new(|| on_sha256(cipher_suite::TLS13_AES_128_GCM_SHA256, &NoRecords(16)));
+    static CHACHA: LazyLock<Tls13CipherSuite> =
+        LazyLock::new(|| on_sha256(cipher_suite::TLS13_CHACHA20_POLY1305_SHA256, &NoRecords(32)));
+    match keys::suite(suite.suite()) {
+        Some(Suite::Aes128Gcm) => SupportedCipherSuite::Tls13(&AES),
+        Some(Suite::ChaCha20Poly1305) => SupportedCipherSuite::Tls13(&CHACHA),
+        Some(Suite::Aes256Gcm) | None => suite,
+    }
+}
+
+fn on_sha256(suite: SupportedCipherSuite, records: &'static NoRecords) -> Tls13CipherSuite {
+    let suite = suite.tls13().expect("the library has it under this name");
+    Tls13CipherSuite {
+        common: CipherSuiteCommon {
+            suite: suite.common.suite,
+            hash_provider: &Transcript,
+            confidentiality_limit: suite.common.confidentiality_limit,
+        },
+        hkdf_provider: &KeySchedule,
+        aead_alg: records,
+        quic: suite.quic,
+    }
 }
 
 fn algorithms() -> WebPkiSupportedAlgorithms {

@@ -1,7 +1,9 @@
 //! Which controller suits a path: CUBIC where it is short and clean, BBR where it is long, or loses packets that met no
 //! queue (decision 19).
 //!
-//! It counts what is lost while no queue stands, and looks at the least round trip. It changes its mind rarely: the first
+//! It counts what is lost while no queue stands, and looks at the least round trip. A slow start that an odd packet ended
+//! without a queue is enough: where CUBIC would go on from there, with a window of a tenth of the path's or less, it takes
+//! seconds to lose what it takes to be sure, and how many is chance. It changes its mind rarely: the first
 //! time at once, later at most once a minute, and back only when what spoke for BBR has gone. It sends nothing and holds
 //! no window.
 
@@ -23,6 +25,14 @@ const EVENTS: u32 = 2;
 const VERY_LOSSY: u64 = 3000;
 const FEW_PACKETS: u64 = 500;
 const MANY_EVENTS: u32 = 4;
+/// Plenty at once.
+const PLENTY: u64 = 10_000;
+const FEWEST_PACKETS: u64 = 150;
+const SOME_EVENTS: u32 = 3;
+/// What a slow start may lose in the round trip that ends it for that to be chance: so many packets, or one in so many. One that
+/// runs over a queue loses a third.
+const ODD: u64 = 2;
+const ODD_SHARE: u64 = 30;
 /// Bursts do as well, with a smaller share: each keeps CUBIC low for many seconds, so packets lost in so many events.
 const BURSTS: u64 = 40;
 const BURSTY: u64 = 400;
@@ -66,6 +76,19 @@ pub(crate) struct Chooser {
     since: Instant,
     changed_at: Option<Instant>,
     sticky: Duration,
+    opening: Opening,
+}
+
+/// How the first slow start ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Opening {
+    /// It goes on, or ended without a loss, or at a queue.
+    #[default]
+    Fine,
+    /// By a loss without a queue: bytes lost and acknowledged since.
+    Ending { lost: u64, acked: u64 },
+    /// By a few packets that met no queue.
+    Odd,
 }
 
 impl Chooser {
@@ -86,6 +109,14 @@ impl Chooser {
             since: now,
             changed_at: None,
             sticky: STICKY,
+            opening: Opening::Fine,
+        }
+    }
+
+    /// Round trips are never below `known` ns any more: those that were went by another way back.
+    pub(crate) fn on_min_rtt(&mut self, known: u64) {
+        if self.least() < known {
+            (self.least, self.deepest) = ([u64::MAX; 2], [0; 2]);
         }
     }
 
@@ -107,6 +138,9 @@ impl Chooser {
         }
         self.deepest[1] = self.deepest[1].max(queue);
         self.acked = self.acked.saturating_add(bytes);
+        if let Opening::Ending { acked, .. } = &mut self.opening {
+            *acked += bytes;
+        }
         if self.acked > MEMORY * mtu {
             (self.acked, self.lost, self.events) = (self.acked / 2, self.lost / 2, self.events / 2);
         }
@@ -126,9 +160,30 @@ impl Chooser {
         }
     }
 
+    /// `bytes` were lost in the first slow start, the first of it, while round trips took `standing` ns.
+    pub(crate) fn on_first_lost(&mut self, bytes: u64, standing: u64) {
+        if self.queue(standing) <= TRIFLE.max(self.least() / NEAR) {
+            self.opening = Opening::Ending { lost: bytes, acked: 0 };
+        }
+    }
+
+    /// The reduction that followed has taken effect.
+    pub(crate) fn on_recovered(&mut self, mtu: u64) {
+        let Opening::Ending { lost, acked } = self.opening else { return };
+        let odd = lost <= (ODD * mtu).max(acked / ODD_SHARE);
+        self.opening = if odd { Opening::Odd } else { Opening::Fine };
+        if odd {
+            self.lost = self.lost.saturating_add(lost);
+        }
+    }
+
     /// `bytes` were lost while round trips took `standing` ns, after slow start; `None` if that belongs to an earlier loss: what
     /// was said of that holds. A round trip takes `srtt`.
     pub(crate) fn on_lost(&mut self, now: Instant, bytes: u64, standing: Option<u64>, srtt: Duration) {
+        if let Opening::Ending { lost, .. } = &mut self.opening {
+            *lost += bytes;
+            return;
+        }
         let deepest = self.deepest[0].max(self.deepest[1]);
         if let Some(standing) = standing {
             let trifle = TRIFLE.max(self.least() / NEAR);
@@ -160,7 +215,9 @@ impl Chooser {
     pub(crate) fn leave_cubic(&mut self, now: Instant, min_rtt: u64, mtu: u64) -> Option<Algorithm> {
         let (sent, loss) = (self.acked.saturating_add(self.lost), self.loss());
         let lossy = sent >= PACKETS * mtu && loss >= LOSSY && self.events >= EVENTS
-            || sent >= FEW_PACKETS * mtu && loss >= VERY_LOSSY && self.events >= MANY_EVENTS;
+            || sent >= FEW_PACKETS * mtu && loss >= VERY_LOSSY && self.events >= MANY_EVENTS
+            || sent >= FEWEST_PACKETS * mtu && loss >= PLENTY && self.events >= SOME_EVENTS
+            || self.opening == Opening::Odd;
         let bursty = self.lost >= BURSTS * mtu && loss >= BURSTY && self.events >= EVENTS;
         let wanted = min_rtt >= LONG || lossy || bursty;
         (wanted && self.may_change(now)).then(|| self.change(now, Algorithm::Bbr))
@@ -181,6 +238,7 @@ impl Chooser {
             self.sticky = (2 * self.sticky).min(LONGEST_STICKY);
         }
         (self.acked, self.lost, self.events, self.event_at) = (0, 0, 0, None);
+        self.opening = Opening::Fine;
         to
     }
 }

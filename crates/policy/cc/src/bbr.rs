@@ -127,8 +127,9 @@ struct Sample {
     /// Bytes lost while it was in flight.
     lost: u64,
     app_limited: bool,
-    /// Newest round-trip time, ns; `None` before the first.
+    /// Newest round-trip time, ns; `None` before the first. And the least the connection knows of this way there and back.
     rtt: Option<u64>,
+    least: u64,
 }
 
 /// What another controller knew of the path.
@@ -288,6 +289,7 @@ impl Bbr {
             lost: flight.lost,
             app_limited: flight.app_limited || self.probe_rtt.limits(flight.delivered_before),
             rtt: ack.rtt.has_sample().then(|| nanos(ack.rtt.latest())),
+            least: nanos(ack.rtt.min()),
         })
     }
 
@@ -357,6 +359,11 @@ impl Bbr {
     /// Whether packets are to leave in trains, for the path to be measured.
     pub(crate) fn wants_trains(&self) -> bool {
         self.in_startup() && self.start.wants_trains()
+    }
+
+    /// What trains of packets said the path carries, in Startup.
+    pub(crate) fn train_rate(&self) -> Option<u64> {
+        self.start.train_rate().filter(|_| self.in_startup())
     }
 
     /// The next of a sequence that is the same for the same seed (SplitMix64).

@@ -241,6 +241,12 @@ impl Controller {
         if wanted { TRAIN_PACKETS * usize::from(self.mtu()) } else { 0 }
     }
 
+    /// What the spacing of trains says the path carries, bytes per second, while slow start goes on: before its window shows
+    /// what that is. `None` on short paths and before there were three trains.
+    pub fn train_rate(&self) -> Option<u64> {
+        self.loss_based().map_or_else(Bbr::train_rate, Recovery::train_rate)
+    }
+
     /// A packet of `bytes` that counts as in flight left; `in_flight_before` does not include it.
     ///
     /// `pn` rises within a space; where it falls, another space of the same path has begun to send.
@@ -276,12 +282,13 @@ impl Controller {
     /// window falls with each loss.
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
         let started = !self.in_slow_start();
+        let first = self.in_first_start();
         let standing = (!self.in_recovery()).then(|| self.governor.standing());
         match &mut self.law {
             Law::Bbr(bbr) => bbr.on_lost(now, lost),
-            _ if started && self.asked == Algorithm::Auto => {
-                self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed());
-            }
+            _ if self.asked != Algorithm::Auto => {}
+            _ if started => self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed()),
+            _ if first => self.chooser.on_first_lost(lost.bytes, self.governor.standing()),
             _ => {}
         }
     }
@@ -298,6 +305,7 @@ impl Controller {
                 }
             }
             law => {
+                self.chooser.on_min_rtt(min_rtt);
                 self.chooser.on_acked(
                     now,
                     ack.bytes,
@@ -305,6 +313,9 @@ impl Controller {
                     ack.in_flight > 0,
                     mtu.into(),
                 );
+                if !self.in_recovery() {
+                    self.chooser.on_recovered(mtu.into());
+                }
                 let counts = self.chooser.counts();
                 if !ack.rtt.has_sample() || self.chooser.leave_cubic(now, min_rtt, mtu.into()).is_none() {
                     return;

@@ -105,6 +105,14 @@ impl HyStart {
         self.phase = Phase::Done;
     }
 
+    /// Round trips so far went by another way back: they compare with none that follow.
+    pub(crate) fn restart(&mut self) {
+        (self.last_min, self.current_min, self.samples) = (UNKNOWN, UNKNOWN, 0);
+        if self.phase != Phase::Done {
+            self.phase = Phase::Watching;
+        }
+    }
+
     /// Compares this round's minimum with the one before, or with the baseline.
     fn judge(&mut self) {
         match self.phase {

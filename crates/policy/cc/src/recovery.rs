@@ -89,6 +89,11 @@ impl Recovery {
         self.ssthresh == NO_THRESHOLD && self.start.wants_trains()
     }
 
+    /// What trains of packets said the path carries, in the initial slow start.
+    pub(crate) fn train_rate(&self) -> Option<u64> {
+        self.start.train_rate().filter(|_| self.ssthresh == NO_THRESHOLD)
+    }
+
     /// Window in bytes.
     pub(crate) fn window(&self) -> u64 {
         self.cwnd.floor()
@@ -137,8 +142,8 @@ impl Recovery {
         }
         let first = self.ssthresh == NO_THRESHOLD;
         let untouched = self.is_untouched();
-        if first {
-            self.start.on_ack(now, ack, self.mtu);
+        if first && self.start.on_ack(now, ack, self.mtu) {
+            self.hystart.restart();
         }
         // An application-limited flight still tells about the path's delay.
         let rounds = self.hystart.rounds();

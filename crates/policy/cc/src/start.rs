@@ -108,13 +108,18 @@ impl Start {
         self.long
     }
 
-    /// Takes one acknowledgement; `mtu` is the size of a packet.
-    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
+    /// Takes one acknowledgement; `mtu` is the size of a packet. Says whether round trips before went by another way back,
+    /// for they were less than the least known now.
+    pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) -> bool {
         if !ack.rtt.has_sample() {
-            return;
+            return false;
         }
         self.rtt = nanos(ack.rtt.latest());
-        self.min_rtt = nanos(ack.rtt.min());
+        let least = core::mem::replace(&mut self.min_rtt, nanos(ack.rtt.min()));
+        let anew = least > 0 && self.min_rtt > least;
+        if anew {
+            (self.mean, self.sum, self.samples) = (u64::MAX, 0, 0);
+        }
         self.sum = self.sum.saturating_add(self.rtt);
         self.samples += 1;
         // An application-limited sample is a lower bound like any other; the window does not grow meanwhile.
@@ -124,6 +129,7 @@ impl Start {
         if self.long && self.min_rtt >= LONG && !self.jumped {
             self.on_train(now, ack, mtu);
         }
+        anew
     }
 
     /// The rate of a train is that of the packets after its first acknowledgement, as soon as they are enough: the
@@ -158,11 +164,20 @@ impl Start {
         }
         self.jumped = true;
         self.landing = LANDING;
+        Some(volume(self.median(), self.min_rtt) / 2)
+    }
+
+    fn median(&self) -> u64 {
         let mut rates = self.rates;
         let known = (self.trains as usize).min(TRAINS);
         let rates = &mut rates[..known];
         rates.sort_unstable();
-        Some(volume(rates[known / 2], self.min_rtt) / 2)
+        rates.get(known / 2).copied().unwrap_or(0)
+    }
+
+    /// What its trains say the path carries, bytes per second; `None` if too few were seen.
+    pub(crate) fn train_rate(&self) -> Option<u64> {
+        self.jumped.then(|| self.median()).filter(|rate| *rate > 0)
     }
 
     /// Whether packets are to leave in trains: a long path of which too few were seen.

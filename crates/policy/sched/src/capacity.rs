@@ -16,6 +16,8 @@ mod tests;
 const ROUNDS: usize = 10;
 /// A sample is a measurement for this long.
 const LIFE: Duration = Duration::from_secs(10);
+/// Jitter and held back acknowledgements make a sample so much longer, beside a quarter of the round trip.
+const SLACK: Duration = Duration::from_millis(10);
 
 /// What the estimate is asked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +51,8 @@ pub struct Capacity {
     round: u64,
     sampled_at: Option<Instant>,
     newest: u64,
+    /// How long the newest was measured over.
+    took: Duration,
 }
 
 impl Capacity {
@@ -65,7 +69,7 @@ impl Capacity {
         if sample.app_limited && sample.rate < most {
             return;
         }
-        self.newest = sample.rate;
+        (self.newest, self.took) = (sample.rate, sample.interval);
         let ahead = round.saturating_sub(self.round);
         for step in 1..=ahead.min(ROUNDS as u64) {
             self.best[slot(self.round.saturating_add(step))] = 0;
@@ -86,9 +90,24 @@ impl Capacity {
         self.best.iter().copied().max().unwrap_or(0)
     }
 
-    /// Newest rate taken, bytes per second: [`crate::PathView::r_measured`].
+    /// Newest rate taken, bytes per second.
     pub fn newest(&self) -> u64 {
         self.newest
+    }
+
+    /// The rate by which to reckon how long what is in flight takes to drain, bytes per second, on a path whose least round
+    /// trip is `min_rtt`: [`crate::PathView::r_measured`]. The newest; but in slow start, where that took no longer than a
+    /// round trip without a queue does, it is what the window let through and says nothing of the path: then what the
+    /// window would bring. Who took it for the path's rate would wait for windows to drain that do not stand anywhere, and
+    /// a path that is asked for little never shows more.
+    pub fn draining(&self, window: &Window, min_rtt: Duration) -> u64 {
+        let free = self.took <= min_rtt + min_rtt / 4 + SLACK;
+        match nanos(min_rtt) {
+            min_rtt if min_rtt > 0 && self.newest > 0 && window.slow_start && free => {
+                self.newest.max(div(u128::from(window.cwnd) * 1_000_000_000, u128::from(min_rtt)))
+            }
+            _ => self.newest,
+        }
     }
 
     /// The estimate. A path in slow start is growing from its first RTT sample on, measured or not: what it will

@@ -18,12 +18,13 @@ mod tests;
 pub const COLUMNS: usize = 4;
 /// A column is fresh for this long.
 const FRESH: Duration = Duration::from_secs(1);
-/// A column without samples for this long, or three round trips, is not in use any more.
-const SILENT: Duration = Duration::from_millis(200);
 /// Samples before a column may serve congestion control.
 const ENOUGH: u32 = 8;
 /// How long a column has to be better before it serves congestion control.
 const STEADY: Duration = Duration::from_secs(1);
+/// A column without a sample for a round trip and for so long while others have some does not serve any more: controllers
+/// would go by what they saw last, and see no queue grow.
+const FADED: Duration = Duration::from_millis(50);
 
 /// One cell: data on one path, acknowledgements on another.
 #[derive(Clone, Copy, Debug)]
@@ -195,9 +196,8 @@ impl RttMatrix {
         let ready = row.cells.iter().flatten().filter(|cell| cell.samples >= ENOUGH && cell.is_fresh(now));
         let best =
             ready.filter(|cell| cell.ack_path != row.cc).min_by_key(|cell| cell.rtt.smoothed()).copied();
-        let silent = current.is_none_or(|cell| {
-            now.saturating_since(cell.last) > SILENT.max(cell.rtt.smoothed().saturating_mul(3))
-        });
+        let silent =
+            current.is_none_or(|cell| now.saturating_since(cell.last) > FADED.max(cell.rtt.smoothed()));
         let better = best.filter(|best| silent || current.is_none_or(|current| is_faster(best, &current)));
         let since = match (better, row.better) {
             (Some(best), Some((id, since))) if id == best.ack_path => since,

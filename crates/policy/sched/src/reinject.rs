@@ -20,7 +20,8 @@ const MARGIN: u64 = 5 * MS;
 /// How long a stall is expected to last at least, ns.
 const STALL: u64 = 15 * MS;
 
-/// Bytes that may be sent twice: a bucket that fills with 4 % of what is acknowledged.
+/// Bytes that may be sent twice: a bucket that fills with 4 % of what is acknowledged. With what is in it at first that is
+/// less than 5 % of ten megabytes or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Twenty-fifths of bytes, so that nothing is lost to rounding.
@@ -29,11 +30,13 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { credit: Self::DEPTH * 25 }
+        Self { credit: Self::FIRST * 25 }
     }
 }
 
 impl Budget {
+    /// What is in the bucket at first, bytes: less than 1 % of ten megabytes.
+    pub const FIRST: u64 = 96 * 1024;
     /// Depth of the bucket, bytes; what a suspect path holds if that is more.
     pub const DEPTH: u64 = 256 * 1024;
 

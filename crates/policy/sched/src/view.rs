@@ -82,7 +82,8 @@ pub struct PathView {
     pub capacity_age: u64,
     /// Upper bound of the capacity remembered for this link, bytes/s; zero if nothing is.
     pub capacity_cap: u64,
-    /// Newest delivery rate or packet-train rate, bytes/s; zero before either.
+    /// Rate at which what is in flight drains, bytes/s: the newest delivery rate, or in slow start without a queue what the
+    /// window would bring ([`crate::Capacity::draining`]); zero before a sample.
     pub r_measured: u64,
     /// Congestion window, bytes.
     pub cwnd: u64,

@@ -13,7 +13,7 @@ mod server;
 pub use client::{Client, ClientError, Events};
 pub use http::{Api, Method, Reply, Request};
 pub use metrics::prometheus;
-pub use server::{ControlSocket, serve_metrics};
+pub use server::{ControlSocket, group, serve_metrics};
 
 /// Where a daemon of this name listens.
 pub fn socket_path(name: &str) -> std::path::PathBuf {

@@ -87,6 +87,15 @@ pub struct Link {
     pub state: String,
     /// `flat` or `metered`.
     pub cost: String,
+    /// Which is filled first, from 0, of those that cost the same.
+    #[serde(default)]
+    pub priority: u64,
+    /// Its share with the weighted scheduler, if one was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u64>,
+    /// The most it is used for, bytes per second each way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<u64>,
     /// Whether it is used only if no other can be.
     pub backup: bool,
     /// Its path.
@@ -118,6 +127,15 @@ pub struct Path {
     pub health: String,
     /// `available` or `standby`: the stricter of what both ends wish.
     pub status: String,
+    /// Those that cost less are filled first: 0 to 9 flat rate, 10 to 19 metered, by priority.
+    #[serde(default)]
+    pub cost: u64,
+    /// Its share with the weighted scheduler, if one was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u64>,
+    /// The most this end sends on it, bytes per second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<u64>,
     /// Smoothed round trip, ms.
     pub rtt_ms: f64,
     /// Its variation, ms.
@@ -308,7 +326,7 @@ pub struct AddTenant {
 }
 
 /// Asks for a new link.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AddLink {
     /// The network device it is.
@@ -317,9 +335,18 @@ pub struct AddLink {
     /// The local address it begins at.
     #[serde(default)]
     pub address: Option<String>,
-    /// `flat` unless told, or `metered`.
+    /// `flat` or `metered`; guessed unless told.
     #[serde(default)]
     pub cost: Option<String>,
+    /// The most it is used for each way, such as `20 Mbit/s`.
+    #[serde(default)]
+    pub cap: Option<String>,
+    /// 1 to 1000.
+    #[serde(default)]
+    pub weight: Option<u64>,
+    /// 0 (first) to 9.
+    #[serde(default)]
+    pub priority: Option<u64>,
     /// Whether it is used only if no other can be.
     #[serde(default)]
     pub backup: bool,
@@ -335,9 +362,72 @@ pub struct SetLink {
     /// `flat` or `metered`.
     #[serde(default)]
     pub cost: Option<String>,
+    /// The most it is used for each way, such as `20 Mbit/s`, or `none`.
+    #[serde(default)]
+    pub cap: Option<String>,
+    /// 1 to 1000, or 0: by what it is measured to carry.
+    #[serde(default)]
+    pub weight: Option<u64>,
+    /// 0 (first) to 9.
+    #[serde(default)]
+    pub priority: Option<u64>,
     /// Whether it is used only if no other can be.
     #[serde(default)]
     pub backup: Option<bool>,
+}
+
+/// Asks for a measurement of the way to the server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// To the server; else from it.
+    #[serde(default)]
+    pub upload: bool,
+    /// Streams at a time, 1 to 100.
+    pub streams: u64,
+    /// For how long, 0.1 to 60 s.
+    pub seconds: f64,
+}
+
+/// What was measured: payload between the two daemons, without programs and their TCP connections.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// `upload` or `download`.
+    pub direction: String,
+    /// Streams at a time.
+    pub streams: u64,
+    /// For how long.
+    pub seconds: f64,
+    /// Payload that arrived.
+    pub bytes: u64,
+    /// Goodput.
+    pub gbit_per_s: f64,
+    /// CPU seconds of the two processes meanwhile, for whatever they did.
+    pub router_cpu_s: f64,
+    /// As above.
+    pub server_cpu_s: f64,
+    /// CPU seconds for 1e9 bits of payload.
+    pub router_cpu_s_per_gbit: f64,
+    /// As above.
+    pub server_cpu_s_per_gbit: f64,
+    /// What each path carried.
+    pub paths: Vec<MeasuredPath>,
+}
+
+/// A path's part in a measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasuredPath {
+    /// Its id.
+    pub id: u64,
+    /// Its link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// UDP payload sent by the router meanwhile.
+    pub bytes_sent: u64,
+    /// And received.
+    pub bytes_received: u64,
 }
 
 /// Asks for a change of a path.

@@ -63,7 +63,7 @@ impl ControlSocket {
         // Between these two steps nobody answers, so that a stranger who gets in early gets nothing.
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, Permissions::from_mode(0o660))?;
-        if let Some(group) = group(GROUP) {
+        if let Some(group) = group() {
             // Without it, the tools need to be root.
             let _ = chown(path, None, Some(group));
         }
@@ -169,11 +169,11 @@ async fn read(request: hyper::Request<Incoming>) -> Result<Request, Reply> {
     Ok(Request { method, parts, body: body.to_vec() })
 }
 
-/// The number of a group of this host.
-fn group(name: &str) -> Option<u32> {
+/// The number of the group that may open control sockets, if this host has it.
+pub fn group() -> Option<u32> {
     let text = fs::read_to_string("/etc/group").ok()?;
     text.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+        (fields.next() == Some(GROUP)).then(|| fields.nth(1)?.parse().ok())?
     })
 }

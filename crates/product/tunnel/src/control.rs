@@ -28,12 +28,34 @@ pub enum ToServer {
         /// DER SubjectPublicKeyInfo.
         key: Vec<u8>,
     },
+    /// How I would like my paths to be used: what I do in my direction, and ask of you in yours. Paths that are not named
+    /// stay as they are.
+    Policy {
+        /// Each path that can be used.
+        paths: Vec<PathTerms>,
+    },
     /// I am here. Large enough a packet to be answered by a stateless reset (RFC 9000 §10.3) where the session is not known
     /// any more, which is how a router learns that its server began anew.
     Alive,
     /// Something of a later version.
     #[serde(other)]
     Unknown,
+}
+
+/// How a path is to be used, either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathTerms {
+    /// Its id.
+    pub path: u32,
+    /// Those that cost less are filled first.
+    #[serde(default)]
+    pub cost: u8,
+    /// Its share with the weighted scheduler; none: by what it is measured to carry.
+    #[serde(default)]
+    pub weight: Option<u16>,
+    /// The most to send on it, bytes per second.
+    #[serde(default)]
+    pub max_rate: Option<u64>,
 }
 
 /// What a server says.

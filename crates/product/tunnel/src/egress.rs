@@ -4,6 +4,7 @@
 //! the server itself, its link and what is not one host are out of bounds, in whatever form they are written.
 
 use std::fmt;
+use std::fs::read_to_string;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::str::FromStr;
 
@@ -123,9 +124,45 @@ fn is_special(ip: IpAddr) -> bool {
     }
 }
 
-/// Whether an interface of this host has the address: then a socket can be bound to it.
+/// Whether an interface of this host has the address: then a socket can be bound to it. Where the host lets sockets be bound to
+/// any address (`ip_nonlocal_bind`), its tables are read instead.
 fn is_ours(ip: IpAddr) -> bool {
-    UdpSocket::bind((ip, 0)).is_ok()
+    UdpSocket::bind((ip, 0)).is_ok() && (!binds_any(ip) || in_tables(ip))
+}
+
+fn binds_any(ip: IpAddr) -> bool {
+    let file = match ip {
+        IpAddr::V4(_) => "/proc/sys/net/ipv4/ip_nonlocal_bind",
+        IpAddr::V6(_) => "/proc/sys/net/ipv6/ip_nonlocal_bind",
+    };
+    read_to_string(file).is_ok_and(|text| text.trim() != "0")
+}
+
+/// Says yes if it cannot be found out.
+fn in_tables(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => read_to_string("/proc/net/fib_trie").map_or(true, |text| trie_has(&text, ip)),
+        IpAddr::V6(ip) => read_to_string("/proc/net/if_inet6").map_or(true, |text| inet6_has(&text, ip)),
+    }
+}
+
+/// `/proc/net/fib_trie`: a line with the address, then lines that say what it is.
+fn trie_has(text: &str, ip: Ipv4Addr) -> bool {
+    let leaf = format!("|-- {ip}");
+    let mut here = false;
+    text.lines().any(|line| {
+        let line = line.trim();
+        if line.starts_with("|--") || line.starts_with("+--") {
+            here = line == leaf;
+        }
+        here && line == "/32 host LOCAL"
+    })
+}
+
+/// `/proc/net/if_inet6`: lines that begin with the address, in 32 digits.
+fn inet6_has(text: &str, ip: Ipv6Addr) -> bool {
+    let digits = format!("{:032x}", ip.to_bits());
+    text.lines().any(|line| line.starts_with(&digits))
 }
 
 /// The IPv4 address that translators and tunnels would take out of an IPv6 address.

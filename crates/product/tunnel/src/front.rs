@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-use crate::relay::relay;
+use crate::relay::{Side, relay};
 use crate::{Open, Status, Target, Traffic, Way, http, socks};
 
 /// A program says what it wants within this time.
@@ -102,7 +102,7 @@ async fn one(
     };
     if let (Ok(()), Ok((send, recv))) = (told, opened) {
         let flow = traffic.flow();
-        relay(tcp, send, recv, &flow, true).await;
+        relay(tcp, send, recv, &flow, Side::Near).await;
     }
     drop(permit);
 }

@@ -2,20 +2,21 @@
 //!
 //! Both are a length of two octets and that many more; what stands behind the fields known here is skipped, so that later
 //! versions can say more. Open: version 1, kind 1 (TCP), address type 4, 6 or 3 (a name with a length octet), the address, port,
-//! class 0 to 3, flags. Answer: a status.
+//! class 0 to 3, flags; or kind 2 (a measurement) and which. Answer: a status.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tq::{ReadExactError, RecvStream};
 
-use crate::Status;
+use crate::{Measure, Status};
 
 /// Longest header, octets behind the length.
 pub const MAX_HEADER: usize = 512;
 
 const VERSION: u8 = 1;
 const TCP: u8 = 1;
+const MEASURE: u8 = 2;
 const V4: u8 = 4;
 const V6: u8 = 6;
 const NAME: u8 = 3;
@@ -30,6 +31,8 @@ pub enum Target {
     Addr(SocketAddr),
     /// A name that the far side resolves, and a port.
     Name(String, u16),
+    /// The far side itself, to measure the way to it.
+    Measure(Measure),
 }
 
 impl Target {
@@ -72,6 +75,7 @@ impl fmt::Display for Target {
         match self {
             Self::Addr(addr) => addr.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Measure(what) => f.write_str(what.name()),
         }
     }
 }
@@ -129,6 +133,9 @@ impl Open {
 
     /// The header's bytes.
     pub fn encode(&self) -> Vec<u8> {
+        if let Target::Measure(what) = self.target {
+            return framed(&[VERSION, MEASURE, what as u8]);
+        }
         let mut body = vec![VERSION, TCP];
         let port = match &self.target {
             Target::Addr(addr) => {
@@ -150,6 +157,7 @@ impl Open {
                 body.extend_from_slice(name);
                 *port
             }
+            Target::Measure(_) => 0,
         };
         body.extend_from_slice(&port.to_be_bytes());
         body.extend_from_slice(&[self.class, 0]);
@@ -162,6 +170,10 @@ impl Open {
     /// See [`HeaderError`].
     pub fn decode(body: &[u8]) -> Result<Self, HeaderError> {
         let [version, kind, address, rest @ ..] = body else { return Err(HeaderError::Torn) };
+        if (*version, *kind) == (VERSION, MEASURE) {
+            let what = Measure::ALL.get(usize::from(*address)).ok_or(HeaderError::Address)?;
+            return Ok(Self::tcp(Target::Measure(*what)));
+        }
         if (*version, *kind) != (VERSION, TCP) {
             return Err(HeaderError::Version(*version, *kind));
         }

@@ -6,23 +6,29 @@
 #![forbid(unsafe_code)]
 
 mod control;
+mod crew;
 mod dial;
 mod egress;
 mod front;
 mod header;
 mod http;
+mod measure;
 mod relay;
+mod share;
 mod socks;
 mod status;
 mod traffic;
 mod way;
 
-pub use control::{ControlError, MAX_MESSAGE, ToRouter, ToServer, read_message, write_message};
-pub use dial::Exit;
+pub use control::{ControlError, MAX_MESSAGE, PathTerms, ToRouter, ToServer, read_message, write_message};
+pub use crew::{Crew, Pace};
+pub use dial::{Exit, Limits, Room};
 pub use egress::{Egress, Rule};
 pub use front::{Front, listen, serve};
 pub use header::{HeaderError, MAX_HEADER, Open, Target};
-pub use relay::{abort, relay};
+pub use measure::{Measure, Measured, measure};
+pub use relay::{Side, abort, relay};
+pub use share::{Account, Stock, Taken};
 pub use status::Status;
 pub use traffic::{Flow, Traffic, TrafficSnapshot};
 pub use way::Way;

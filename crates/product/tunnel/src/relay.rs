@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tq::{RecvStream, SendStream};
 
-use crate::{Flow, Status};
+use crate::{Flow, Pace, Status};
 
-/// Bytes taken from a TCP connection at a time.
-const BLOCK: usize = 64 * 1024;
+/// Bytes taken from a TCP connection at a time: few of one that has few, so that thousands that wait hold little.
+const BLOCKS: (usize, usize) = (4 * 1024, 64 * 1024);
 
 /// Silence after which a TCP peer is asked whether it is there, how often, and how many times.
 const KEEP_ALIVE: (Duration, Duration, u32) = (Duration::from_secs(60), Duration::from_secs(15), 4);
@@ -24,34 +24,66 @@ enum Broken {
     Stream,
 }
 
-/// Copies until both directions have ended or one has broken; says whether all went to its end. The TCP connection is `near` the
-/// program or not, for the counters.
+/// At which end of the bond a relay works.
+#[derive(Clone, Copy, Debug)]
+pub enum Side<'a> {
+    /// Where the program is.
+    Near,
+    /// Where the target is, for a device whose work is counted.
+    Far(&'a Pace),
+}
+
+impl Side<'_> {
+    /// Bytes were moved.
+    async fn moved(self, flow: &Flow, bytes: usize, from_tcp: bool) {
+        if from_tcp == matches!(self, Self::Near) {
+            flow.up(bytes)
+        } else {
+            flow.down(bytes)
+        }
+        if let Self::Far(pace) = self {
+            pace.spend(bytes).await;
+        }
+    }
+}
+
+/// Copies until both directions have ended or one has broken; says whether all went to its end.
 pub async fn relay(
     mut tcp: TcpStream,
     mut send: SendStream,
     mut recv: RecvStream,
     flow: &Flow,
-    near: bool,
+    side: Side<'_>,
 ) -> bool {
     prepare(&tcp);
     let result = {
         let (mut from, mut to) = tcp.split();
-        let count = |bytes, from_tcp: bool| if from_tcp == near { flow.up(bytes) } else { flow.down(bytes) };
         let out = async {
-            let mut block = vec![0; BLOCK];
+            let (mut size, mut block) = (BLOCKS.0, Vec::new());
             loop {
+                from.readable().await.map_err(|_| Broken::Tcp)?;
+                if block.len() != size {
+                    block = vec![0; size];
+                }
                 let len = from.read(&mut block).await.map_err(|_| Broken::Tcp)?;
                 if len == 0 {
                     return send.finish().map_err(|_| Broken::Stream);
                 }
                 send.write_all(&block[..len]).await.map_err(|_| Broken::Stream)?;
-                count(len, true);
+                side.moved(flow, len, true).await;
+                if len == size {
+                    size = (2 * size).min(BLOCKS.1);
+                } else {
+                    // Nothing more is there now: nothing is held while that is so.
+                    block = Vec::new();
+                    size = if len < size / 4 { (size / 2).max(BLOCKS.0) } else { size };
+                }
             }
         };
         let back = async {
-            while let Some(chunk) = recv.read_chunk(BLOCK).await.map_err(|_| Broken::Stream)? {
+            while let Some(chunk) = recv.read_chunk(BLOCKS.1).await.map_err(|_| Broken::Stream)? {
                 to.write_all(&chunk).await.map_err(|_| Broken::Tcp)?;
-                count(chunk.len(), false);
+                side.moved(flow, chunk.len(), false).await;
             }
             to.shutdown().await.map_err(|_| Broken::Tcp)
         };

@@ -14,6 +14,7 @@ pub mod noq;
 pub mod ours;
 pub mod quinn;
 mod tls;
+mod work;
 
 pub use net::{Datagram, Link, Net, SERVER, client};
 pub use tls::Identity;

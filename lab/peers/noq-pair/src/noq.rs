@@ -10,10 +10,11 @@ use bytes::BytesMut;
 use noq_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use noq_proto::{
     ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig, Event,
-    FourTuple, Incoming, PathEvent, PathId, PathStatus, ReadError, ServerConfig, StreamId, Transmit,
-    TransportConfig, VarInt, WriteError,
+    FourTuple, Incoming, PathEvent, PathId, PathStatus, ServerConfig, StreamId, Transmit, TransportConfig,
+    VarInt,
 };
 
+use crate::work::work;
 use crate::{Datagram, End, Identity, Multipath, SERVER};
 
 const SEGMENTS: NonZeroUsize = NonZeroUsize::new(10).expect("not zero");
@@ -169,44 +170,7 @@ impl Noq {
     }
 
     fn work(&mut self) {
-        let Some((_, connection)) = &mut self.connection else { return };
-        if connection.is_closed() {
-            return;
-        }
-        for (id, data, at) in &mut self.sending {
-            while *at < data.len() {
-                match connection.send_stream(*id).write(&data[*at..]) {
-                    Ok(written) => *at += written,
-                    Err(WriteError::Blocked) => break,
-                    Err(error) => panic!("write failed: {error:?}"),
-                }
-            }
-            if *at == data.len() {
-                *at += 1;
-                connection.send_stream(*id).finish().expect("first finish");
-            }
-        }
-        self.sending.retain(|(_, data, at)| *at <= data.len());
-        while let Some(id) = connection.streams().accept(Dir::Uni) {
-            self.receiving.insert(id, Vec::new());
-        }
-        let mut whole = Vec::new();
-        for (id, into) in &mut self.receiving {
-            let mut stream = connection.recv_stream(*id);
-            let mut chunks = stream.read(true).expect("a stream that is read in order");
-            loop {
-                match chunks.next(usize::MAX) {
-                    Ok(Some(chunk)) => into.extend_from_slice(&chunk.bytes),
-                    Ok(None) => break whole.push(*id),
-                    Err(ReadError::Blocked) => break,
-                    Err(error) => panic!("read failed: {error:?}"),
-                }
-            }
-            let _ = chunks.finalize();
-        }
-        for id in whole {
-            self.got.extend(self.receiving.remove(&id));
-        }
+        work!(self, noq_proto);
     }
 }
 

@@ -33,6 +33,18 @@ fn a_silent_cut_stops_delivery_no_longer_than_the_bound() {
     }
 }
 
+/// What arrived on the link that was cut must not go again ahead of what did not, where the other one is slow.
+#[test]
+fn a_slow_survivor_carries_what_is_missing_first() {
+    let mut gaps: Vec<Duration> = (1..=8)
+        .map(|seed| {
+            Case { left: 10, ..Case::new(Cut::Both, 0, "1bdp") }.run(seed, None, None).expect("a run").gap
+        })
+        .collect();
+    gaps.sort_unstable();
+    assert!(gaps[4] < Duration::from_millis(80), "{gaps:?}");
+}
+
 #[test]
 fn an_interface_that_says_so_shortens_the_pause() {
     let gap = |cut| Case::new(cut, 0, "1bdp").run(1, None, None).expect("a run").gap;

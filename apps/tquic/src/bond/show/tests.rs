@@ -42,6 +42,9 @@ fn connections_look_as_ss_has_them() {
         state: "active".into(),
         health: "good".into(),
         status: "available".into(),
+        cost: 10,
+        weight: None,
+        max_rate: Some(1_250_000),
         rtt_ms: 50.53,
         rttvar_ms: 2.0,
         min_rtt_ms: 48.0,
@@ -68,7 +71,7 @@ fn connections_look_as_ss_has_them() {
         text,
         "State        Send-Q  Streams  Paths  Peer\n\
          ESTAB        7       2        1      203.0.113.7:443 acme/van\n\
-         \t path:1 dev:lte available good rtt:50.5/2.0 minrtt:48.0 cwnd:1 inflight:2 mss:1452 pacing:3.0MB/s sent:4 \
+         \t path:1 dev:lte available good cost:10 max:1.2MB/s rtt:50.5/2.0 minrtt:48.0 cwnd:1 inflight:2 mss:1452 pacing:3.0MB/s sent:4 \
          rcvd:5 lost:6 sched:minrtt\n"
     );
 }

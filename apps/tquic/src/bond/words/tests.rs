@@ -26,6 +26,15 @@ fn pairs_come_in_any_order() {
     );
     let change = words("down nobackup").change().unwrap();
     assert_eq!((change.up, change.backup), (Some(false), Some(false)));
+    let change = words("cap 20 Mbit/s weight 5 priority 2").change().unwrap();
+    assert_eq!(
+        (change.cap.as_deref(), change.weight, change.priority),
+        (Some("20 Mbit/s"), Some(5), Some(2))
+    );
+    let change = words("noweight cap 20mbit").change().unwrap();
+    assert_eq!((change.cap.as_deref(), change.weight), (Some("20mbit"), Some(0)));
+    assert_eq!(words("nocap").change().unwrap().cap.as_deref(), Some("none"));
+    assert!(words("weight much").change().is_err() && words("cap").change().is_err());
     assert_eq!(words("expires 7d dev van").device().unwrap(), (Some("van".into()), Some(604_800)));
     for bad in ["", "dev", "dev a local b", "dev a cost free", "dev a/b"] {
         assert!(words(bad).link().is_err(), "{bad}");

@@ -6,6 +6,7 @@
 //! turns it sleeps on the sockets, the timer and the [`crate::queue::Queue`].
 
 mod buffers;
+mod crowd;
 mod receive;
 mod together;
 mod transmit;
@@ -21,6 +22,7 @@ use tq_time::{Instant, Wheel};
 use tq_udp::{Clock, RecvBatch, Timer};
 
 use self::buffers::Buffers;
+use self::crowd::Crowd;
 use self::together::Together;
 use crate::endpoint::Inner;
 use crate::lock;
@@ -29,6 +31,7 @@ use crate::shared::{Shared, Turn, Woken};
 use crate::sockets::Registered;
 
 pub(crate) use self::buffers::Held;
+pub(crate) use self::crowd::Heard;
 pub(crate) use self::transmit::train;
 
 /// Turns before other tasks of the thread get theirs.
@@ -60,6 +63,8 @@ pub(crate) struct Driver {
     /// Bytes of a stateless answer.
     reply: Vec<u8>,
     woken: Woken,
+    /// How much of whom is taken in.
+    crowd: Crowd,
     /// Length of the connection ids we issue.
     cid_len: usize,
     /// A socket filled up in this turn.
@@ -108,6 +113,7 @@ impl Driver {
             together: Together::default(),
             reply: Vec::new(),
             woken: Woken::default(),
+            crowd: Crowd::default(),
             cid_len,
             filled: false,
             stage: Stage::Start,
@@ -204,6 +210,11 @@ impl Driver {
             let left = self.wake_portion();
             if lock(&self.inner.state).finished() {
                 return Ok(Poll::Ready(()));
+            }
+            if !more && std::mem::take(&mut self.woken.completed) {
+                // The last flights of their handshakes are on the way; what they have to say next is known soon.
+                self.stage = Stage::Heard(0);
+                break;
             }
             if !ask && !more && !left && self.rest(cx)? {
                 self.stage = Stage::Asleep;

@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 
 use tq_quic::{RecvMeta, Route};
 use tq_time::Instant;
-use tq_udp::{RecvBatch, Train};
+use tq_udp::{Clock, RecvBatch, Train};
 
 use super::Driver;
+use super::crowd::Crowd;
 use crate::endpoint::Inner;
 use crate::lock;
 use crate::shared::{Shared, Turn, Woken};
@@ -24,6 +25,11 @@ impl Driver {
     /// asking again until it says no leaves our waker with it.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut heard = false;
+        let now = Clock::now();
+        if self.crowd.is_over(now) {
+            let drops = self.sockets.iter().filter_map(|slot| slot.socket.get_ref().dropped().ok());
+            self.crowd.turn(now, drops.map(u64::from).sum());
+        }
         for index in 0..self.sockets.len() {
             for _ in 0..BATCHES {
                 let Poll::Ready(ready) = self.sockets[index].socket.poll_read_ready(cx) else { break };
@@ -44,6 +50,7 @@ impl Driver {
                     turn: &mut self.turn,
                     woken: &mut self.woken,
                     reply: &mut self.reply,
+                    crowd: &mut self.crowd,
                     cid_len: self.cid_len,
                 };
                 for train in self.batch.trains() {
@@ -64,6 +71,7 @@ struct Stage<'a> {
     turn: &'a mut Turn,
     woken: &'a mut Woken,
     reply: &'a mut Vec<u8>,
+    crowd: &'a mut Crowd,
     cid_len: usize,
 }
 
@@ -80,8 +88,9 @@ impl Stage<'_> {
                 Some(shared) => {
                     let run = target.map_or(0, |target| target.run(after, stride, self.cid_len));
                     let (run, other) = after.split_at_mut(run);
+                    let size = (1 + run.len().div_ceil(stride.max(1)), first.len() + run.len());
                     let datagrams = std::iter::once(first).chain(run.chunks_mut(stride));
-                    self.deliver(shared, received_at, &meta, datagrams);
+                    self.deliver(shared, received_at, &meta, datagrams, size);
                     other
                 }
                 None => after,
@@ -100,27 +109,36 @@ impl Stage<'_> {
         }
         drop(endpoint);
         match route {
-            Route::Incoming(incoming) => self.inner.knock(incoming),
+            Route::Incoming(incoming) => {
+                // Whoever accepts it has something to send soon.
+                self.woken.any = true;
+                self.inner.knock(incoming);
+            }
             Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
             Route::Kept | Route::Drop(_) | Route::Connection(_) => {}
         }
         None
     }
 
-    /// A run of datagrams for one connection, under one lock, with one wake-up per task concerned.
+    /// A run of datagrams for one connection (how many, and their bytes), under one lock, with one wake-up per task concerned.
     fn deliver<'d>(
         &mut self,
         shared: Arc<Shared>,
         now: Instant,
         meta: &RecvMeta,
         datagrams: impl Iterator<Item = &'d mut [u8]>,
+        (count, bytes): (usize, usize),
     ) {
         let mut state = shared.lock();
+        let admitted = self.crowd.admit(&mut state.heard, &shared, count, bytes);
         let now = state.at(now);
-        for datagram in datagrams {
+        for datagram in datagrams.take(admitted) {
             state.core.receive(now, meta, datagram);
         }
-        state.drain_events(self.woken);
+        // Who awaits the handshake is told when its last flight leaves: a task that closes at once could be sooner.
+        if state.connected {
+            state.drain_events(self.woken);
+        }
         let queued = std::mem::replace(&mut state.queued, true);
         drop(state);
         self.woken.signal(&shared.signals);

@@ -120,7 +120,7 @@ impl Driver {
             };
             drop(state);
             self.woken.signal(&shared.signals);
-            let sent = self.send(&transmit);
+            let sent = self.send(&transmit, shared.key.0);
             state = shared.lock();
             match sent {
                 Sent::Gone => {}
@@ -197,11 +197,15 @@ impl Driver {
         let look = state.lost_links.iter().map(|lost| lost.again).min();
         let at = at.into_iter().chain(look).min();
         state.queued = false;
+        let over = state.core.is_closed();
+        if over && state.abandoned {
+            state.core.strip();
+        }
         drop(state);
         self.woken.signal(&shared.signals);
-        // A deadline that moved away is found out when the old one comes.
+        // A deadline that moved away is found out when the old one comes, unless it moves for good.
         if let Some(at) = at
-            && self.wheel.at(shared.key.0).is_none_or(|set| at < set)
+            && self.wheel.at(shared.key.0).is_none_or(|set| at < set || over && at != set)
         {
             self.wheel.insert(shared.key.0, at);
         }
@@ -217,7 +221,7 @@ impl Driver {
     }
 
     /// Sends the train in the buffer, or lets it wait for others of this turn.
-    fn send(&mut self, transmit: &Transmit) -> Sent {
+    fn send(&mut self, transmit: &Transmit, owner: u32) -> Sent {
         let is_it = |slot: &Slot| slot.number == transmit.socket;
         if !self.sockets.iter().any(is_it) {
             // It may have been added since the turn began.
@@ -227,7 +231,7 @@ impl Driver {
             let max_segments = self.max_segments();
             for _ in 0..2 {
                 let contents = self.buffers.contents(transmit);
-                if self.together.join(transmit, contents, max_segments) {
+                if self.together.join(transmit, contents, owner, max_segments) {
                     return Sent::Gone;
                 }
                 self.depart();
@@ -265,29 +269,36 @@ impl Driver {
 
     /// Lets go what waits together. What a full socket does not take goes on waiting, before anything else.
     fn depart(&mut self) {
-        let Some((transmit, contents)) = self.together.train() else { return };
-        let Some(slot) = self.sockets.iter_mut().find(|slot| slot.number == transmit.socket) else {
-            return self.together.left(transmit.len);
-        };
-        if slot.full.is_some() {
-            return;
-        }
-        let socket = slot.socket.get_ref();
-        let result = socket.send(&train(&transmit, contents));
-        #[cfg(test)]
-        let result =
-            if std::mem::take(&mut self.refuse) { Err(SendError::WouldBlock { sent: 0 }) } else { result };
-        match result {
-            Ok(()) => self.together.left(transmit.len),
-            Err(SendError::WouldBlock { sent }) => {
-                slot.full = writable(socket).ok();
-                self.filled = true;
-                let kept = slot.full.is_some();
-                self.together.left(if kept { sent } else { transmit.len });
-            }
-            Err(_) => {
-                lock(&self.inner.state).stats.send_errors += 1;
+        let max_segments = self.max_segments();
+        self.together.close(max_segments);
+        while let Some((transmit, contents)) = self.together.train() {
+            let Some(slot) = self.sockets.iter_mut().find(|slot| slot.number == transmit.socket) else {
                 self.together.left(transmit.len);
+                continue;
+            };
+            if slot.full.is_some() {
+                return;
+            }
+            let socket = slot.socket.get_ref();
+            let result = socket.send(&train(&transmit, contents));
+            #[cfg(test)]
+            let result = if std::mem::take(&mut self.refuse) {
+                Err(SendError::WouldBlock { sent: 0 })
+            } else {
+                result
+            };
+            match result {
+                Ok(()) => self.together.left(transmit.len),
+                Err(SendError::WouldBlock { sent }) => {
+                    slot.full = writable(socket).ok();
+                    self.filled = true;
+                    let kept = slot.full.is_some();
+                    self.together.left(if kept { sent } else { transmit.len });
+                }
+                Err(_) => {
+                    lock(&self.inner.state).stats.send_errors += 1;
+                    self.together.left(transmit.len);
+                }
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The end of a connection: closing, draining, silence (RFC 9000 §10.2, §10.3).
 
+use core::time::Duration;
+
 use tq_buf::mem::{Box, Cow, Vec};
 use tq_event::ConnectionState;
 use tq_time::Instant;
@@ -7,7 +9,16 @@ use tq_wire::frame::Close;
 use tq_wire::{Code, Frame};
 
 use super::{Connection, EndpointEvent, Event, SpaceId, Timer};
+use crate::datagram::Datagrams;
 use crate::error::{ConnectionError, TransportError};
+use crate::handshake::crypto_stream::CryptoStreams;
+use crate::handshake::keys::KeyStore;
+use crate::space::{Acked, Lost, Sent};
+use crate::stream::Streams;
+
+/// What is over goes at multiples of this, 2^24 ns: a host of many short connections is woken once for all that ended
+/// meanwhile, not for each.
+const GRAIN: u64 = 1 << 24;
 
 /// How far the end has come.
 #[derive(Debug)]
@@ -40,6 +51,8 @@ pub(crate) struct Closing {
     answered: u64,
     /// Length of the datagram that closes, once it has been sent.
     len: u64,
+    /// When the newest copy left.
+    sent_at: Option<Instant>,
 }
 
 impl End {
@@ -60,11 +73,15 @@ impl Closing {
         }
     }
 
-    /// A datagram came in: every power of two of them is answered, with no more than three times their bytes.
+    /// A datagram came in: every power of two of them is answered, with no more than three times their bytes. Not those
+    /// that come within a round trip, `rtt`, of the last copy: they have crossed it.
     // MUST 9000-10.2.1-1, 9000-10.2.1-2
-    pub(crate) fn on_packet(&mut self, bytes: usize) {
-        self.received += 1;
+    pub(crate) fn on_packet(&mut self, now: Instant, bytes: usize, rtt: Duration) {
         self.brought += bytes as u64;
+        if self.sent_at.is_some_and(|at| now < at + rtt) {
+            return;
+        }
+        self.received += 1;
         if self.received >= self.answer_at && self.answered + self.len <= 3 * self.brought {
             self.answer_at *= 2;
             self.pending = true;
@@ -72,7 +89,8 @@ impl Closing {
     }
 
     /// A datagram that closes went out; the first ones, one on each path, answer nothing.
-    pub(crate) fn on_sent(&mut self, bytes: usize, answers: bool) {
+    pub(crate) fn on_sent(&mut self, now: Instant, bytes: usize, answers: bool) {
+        self.sent_at = Some(now);
         self.answered += if answers { bytes as u64 } else { 0 };
         self.len = bytes as u64;
     }
@@ -128,6 +146,7 @@ impl Connection {
             brought: 0,
             answered: 0,
             len: 0,
+            sent_at: None,
         }));
         self.linger(now, ConnectionState::Closing);
     }
@@ -160,9 +179,10 @@ impl Connection {
         self.linger(now, ConnectionState::Draining);
     }
 
-    /// Three PTO from now the state goes (RFC 9000 §10.2).
+    /// Three PTO from now, or a little later, the state goes (RFC 9000 §10.2).
     fn linger(&mut self, now: Instant, state: ConnectionState) {
-        let until = now + self.three_pto();
+        let until = (now + self.three_pto()).as_nanos();
+        let until = Instant::from_nanos(until.checked_next_multiple_of(GRAIN).unwrap_or(until));
         for timer in [Timer::Idle, Timer::Handshake, Timer::OldKeys, Timer::KeepAlive, Timer::Silence] {
             self.timers.clear(timer as usize);
         }
@@ -204,6 +224,34 @@ impl Connection {
         }
         self.endpoint_events.push_back(EndpointEvent::Drained);
         self.log_state(now, ConnectionState::Closed);
+    }
+
+    /// Gives back what only an application could still ask for or send. For a host whose application has let go of a
+    /// connection: once that has ended and said so, little of it lingers. Before, this does nothing.
+    pub fn strip(&mut self) {
+        match &self.end {
+            End::None => return,
+            End::Closing(closing) if closing.sent_at.is_none() => return,
+            // Keys stay: they repeat the close.
+            End::Closing(_) => {}
+            End::Draining(_) | End::Drained(_) => {
+                self.keys = KeyStore::default();
+                self.initial = None;
+                self.handshake = None;
+            }
+        }
+        (self.hs.session, self.hs.client) = (None, None);
+        (self.hs.token, self.hs.new_token, self.hs.waiting) = (Vec::new(), None, Vec::new());
+        self.crypto = CryptoStreams::default();
+        self.streams = Streams::new(self.side, &self.config.stream);
+        self.datagrams = Datagrams::new(0, 0);
+        (self.acked, self.lost, self.seals) = (Acked::default(), Lost::default(), Vec::new());
+        for space in [&mut self.initial, &mut self.handshake].into_iter().flatten() {
+            space.sent = Sent::new();
+        }
+        for path in &mut self.paths {
+            path.space.sent = Sent::new();
+        }
     }
 
     /// Whether the connection has ended or is ending.

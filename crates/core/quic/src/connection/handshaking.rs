@@ -199,6 +199,7 @@ impl Connection {
         }
         self.crypto.leave(Level::Handshake)?;
         self.hs.complete = true;
+        self.streams.on_complete();
         self.timers.clear(Timer::Handshake as usize);
         self.events.push_back(Event::Connected);
         self.endpoint_events.push_back(EndpointEvent::Established);

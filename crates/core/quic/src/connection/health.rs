@@ -130,12 +130,12 @@ impl Connection {
         }
     }
 
-    /// Packets of path `ix` were acknowledged.
-    pub(super) fn on_path_progress(&mut self, now: Instant, ix: usize, acked: &Acked) {
+    /// Packets of path `ix` were acknowledged, by one that is `stale` without a word on how the path is now.
+    pub(super) fn on_path_progress(&mut self, now: Instant, ix: usize, acked: &Acked, stale: bool) {
         let srtt = self.load(ix).srtt;
         let path = &mut self.paths[ix];
         let idle = path.space.sent.oldest_waiting().is_none();
-        if let Some(oldest) = path.waited.take() {
+        if let Some(oldest) = path.waited.take().filter(|_| !stale) {
             path.monitor.expect(oldest + srtt);
         }
         let Some((largest, sent_at)) = acked.largest.filter(|_| acked.any_eliciting) else { return };
@@ -148,6 +148,8 @@ impl Connection {
             self.lost.tokens = tokens;
             let monitor = &mut self.paths[ix].monitor;
             if reply { monitor.on_probe_reply(now) } else { monitor.on_progress(now, idle) }
+        } else if stale && !idle {
+            Orders::default()
         } else {
             path.resend = path.resend.filter(|why| *why == Resending::Demoted);
             path.monitor.on_progress(now, idle)

@@ -23,6 +23,8 @@ const MIN_ACK_DELAY: Duration = Duration::from_millis(1);
 
 /// Most packets per ACK we ask for, about one GSO batch.
 const MAX_THRESHOLD: u64 = 40;
+/// The same while a path is measured by trains of 16.
+const MAX_TRAIN_THRESHOLD: u64 = 2;
 
 /// Packets per ACK that need not be fewer for the sake of a path that is starting: three ACKs for a train of 16.
 const SPARING: u64 = 4;
@@ -208,16 +210,17 @@ impl Connection {
         else {
             return;
         };
-        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged, but where
-        // one is starting, trains of its packets must be told from single ones
+        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged, but while
+        // one is starting its own does; and trains of a new path tell its rate by how far apart they are acknowledged
         let live = || self.paths.iter().filter(|path| path.state.is_live());
         let Some(widest) = live().max_by_key(|path| path.cc.window()) else { return };
-        let starts = |path: &&Path| {
-            path.cc.in_slow_start() && path.bytes_acked < STARTED && path.space.sent.eliciting_in_flight() >= TRAIN
-        };
+        let used = |path: &Path| path.space.sent.eliciting_in_flight() >= TRAIN;
+        let starts = |path: &&Path| path.cc.in_slow_start() && path.bytes_acked < STARTED && used(path);
         let path = live().filter(starts).min_by_key(|path| path.cc.window()).unwrap_or(widest);
+        let trains = live().any(|path| path.cc.train() > 0 && used(path));
+        let most = if trains { MAX_TRAIN_THRESHOLD } else { MAX_THRESHOLD };
         let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
-        let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, MAX_THRESHOLD);
+        let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, most);
         let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
         if threshold < old * 2 && threshold * 2 > old {
             return;

@@ -13,8 +13,11 @@ use super::ways::Counts;
 use super::{Connection, SpaceId};
 use crate::error::TransportError;
 use crate::handshake::Level;
-use crate::space::BadAck;
+use crate::space::{BadAck, QUIET};
 use crate::token::Token;
+
+/// For so long after one that told something new came on the path itself, its acknowledgements are expected there.
+const OWN_WORD_HOLDS: Duration = Duration::from_millis(200);
 
 /// What a path's loss detection timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +75,13 @@ impl Connection {
         ack: &Ack<'_>,
         acked: &mut crate::space::Acked,
     ) {
-        self.sample_rtt(now, id, (ix, on), ack, acked);
+        let stale = ix != on && self.is_stale(now, ix, ack);
+        if ix == on {
+            self.paths[ix].own_word_at = Some(now);
+        }
+        if !stale {
+            self.sample_rtt(now, id, (ix, on), ack, acked);
+        }
         let in_flight = self.in_flight(ix);
         let confirmed = self.hs.confirmed;
         let peer_validated = self.side.is_server() || self.hs.peer_validated || id == SpaceId::Handshake;
@@ -113,7 +122,7 @@ impl Connection {
         self.on_mtu_acked(now, ix, acked);
         acked.tokens.drain(..).for_each(|token| self.on_token_acked(&token));
         if self.multipath.on && matches!(id, SpaceId::App(_)) {
-            self.on_path_progress(now, ix, acked);
+            self.on_path_progress(now, ix, acked, stale);
         }
         self.detect_lost(now, id, ix);
         self.update_ack_frequency();
@@ -152,6 +161,18 @@ impl Connection {
         }
     }
 
+    fn reported_delay(&self, ack: &Ack<'_>) -> Duration {
+        let exponent = self.peer.ack_delay_exponent;
+        Duration::from_micros(ack.delay.saturating_mul(1 << exponent).min(u64::from(u32::MAX)))
+    }
+
+    /// Whether an acknowledgement of path `ix` that came on another one says what was so a while ago: the peer repeats there
+    /// what it may have said in vain on the path itself. It tells what has arrived, and nothing of the path as it is now.
+    fn is_stale(&self, now: Instant, ix: usize, ack: &Ack<'_>) -> bool {
+        let usual = self.paths[ix].own_word_at.is_some_and(|at| now.saturating_since(at) < OWN_WORD_HOLDS);
+        usual && self.reported_delay(ack) >= QUIET
+    }
+
     /// RFC 9002 §5: only when the largest acknowledged is new and something ack-eliciting is newly acknowledged.
     ///
     /// An ACK that came on another path measures there and back by two ways (multipath §3.2.3). All are kept apart by
@@ -168,9 +189,7 @@ impl Connection {
         let Some((_, sent_at)) = acked.largest.filter(|_| acked.new_largest && acked.any_eliciting) else {
             return;
         };
-        let exponent = self.peer.ack_delay_exponent;
-        let reported =
-            Duration::from_micros(ack.delay.saturating_mul(1 << exponent).min(u64::from(u32::MAX)));
+        let reported = self.reported_delay(ack);
         let delay = match id {
             SpaceId::Initial => Duration::ZERO,
             _ if self.hs.confirmed => reported.min(self.peer_ack_delay()),

@@ -22,6 +22,9 @@ const REFRESH: Duration = Duration::from_millis(1);
 /// Packets in flight from which on a path's round trips are of its own queue.
 const BUSY: u64 = 8;
 
+/// Round trips that differ by less are alike.
+const ALIKE: Duration = Duration::from_millis(2);
+
 /// Knowledge across paths.
 #[derive(Debug, Default)]
 pub(crate) struct Ways {
@@ -206,6 +209,14 @@ impl Connection {
     pub(crate) fn ack_carrier(&self, of: usize) -> Option<usize> {
         let (own, other) = self.ack_routes(of);
         other.or(own.then_some(of))
+    }
+
+    /// Whether path `on` may repeat what path `of` was told last on itself: not if it would be there first while all is
+    /// well. Where that is so by much, acknowledgements go on the faster one anyway.
+    pub(crate) fn may_repeat_ack(&self, of: usize, on: usize) -> bool {
+        let (own, other) = (&self.paths[of].rtt, &self.paths[on].rtt);
+        let longer = own.smoothed() <= other.smoothed() + other.smoothed() / 8 + ALIKE;
+        own.has_sample() && other.has_sample() && longer && self.ack_carrier(of) != Some(on)
     }
 
     /// When path `of` is owed an acknowledgement on itself although another one carries what is due.

@@ -72,6 +72,11 @@ impl Gauge {
         self.capacity.newest()
     }
 
+    /// Rate at which what is in flight drains, bytes per second, where the least round trip is `min`.
+    pub(crate) fn draining(&self, window: &Window, min: Duration) -> u64 {
+        self.capacity.draining(window, min)
+    }
+
     /// Standing queue over a path whose least round trip is `min`.
     pub(crate) fn queue(&self, min: Duration) -> Duration {
         self.queue.standing(min)

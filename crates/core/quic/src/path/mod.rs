@@ -113,6 +113,8 @@ pub(crate) struct Path {
     pub(crate) moved: bool,
     /// The oldest packet that waited for an answer before the acknowledgement at hand.
     pub(crate) waited: Option<Instant>,
+    /// When an acknowledgement of it that told something new last came on the path itself.
+    pub(crate) own_word_at: Option<Instant>,
     /// What this end thinks of sending on it.
     pub(crate) policy: PathPolicy,
     /// How it does in our sending direction; judged only beside other paths.
@@ -188,6 +190,7 @@ impl Path {
             heard_at: None,
             moved: false,
             waited: None,
+            own_word_at: None,
             policy: PathPolicy::default(),
             monitor: Monitor::new(now),
             gauge: Gauge::default(),

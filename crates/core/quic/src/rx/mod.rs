@@ -4,6 +4,8 @@
 mod frames;
 mod open;
 
+use core::time::Duration;
+
 use tq_event::DropReason;
 use tq_time::Instant;
 use tq_wire::header::{self, FIXED_BIT, Header, LongKind};
@@ -51,13 +53,16 @@ impl Connection {
 
     /// While closing only the peer's own close is of interest; anything else may earn a copy of ours.
     fn receive_closing(&mut self, now: Instant, meta: &RecvMeta, datagram: &mut [u8]) {
-        if let Some(at) = self.attribute(meta, datagram) {
+        let at = self.attribute(meta, datagram);
+        if let Some(at) = at {
             self.heard_on = self.paths[at].id;
         }
         self.counters.drop_packet(DropReason::Closing);
         self.watch_for_close(now, datagram);
+        let rtt = &self.paths[at.unwrap_or(0)].rtt;
+        let trip = if rtt.has_sample() { rtt.smoothed() } else { Duration::ZERO };
         if let End::Closing(closing) = &mut self.end {
-            closing.on_packet(datagram.len());
+            closing.on_packet(now, datagram.len(), trip);
         }
     }
 

@@ -4,9 +4,6 @@
 //! the peer in acknowledgements. It never decides when or where to send, how much may be in flight, or what an RTT is:
 //! those are the path's. The three parts do not know each other.
 
-// Until the connection uses all of it.
-#![allow(dead_code, unused_imports)]
-
 mod number;
 mod outcome;
 mod owed;
@@ -14,7 +11,7 @@ mod sent;
 
 pub(crate) use number::Numbers;
 pub(crate) use outcome::{Acked, BadAck, Lost};
-pub(crate) use owed::{AckPolicy, Owed};
+pub(crate) use owed::{AckPolicy, Owed, QUIET};
 pub(crate) use sent::{Sent, SentPacket};
 
 /// One packet number space.

@@ -21,6 +21,12 @@ const OWED_RANGES: usize = 64;
 /// losses ago a packet may have been sent and still be accepted.
 const SEEN_RANGES: usize = 256;
 
+/// A path on which nothing came for this long may have fallen silent: others repeat what it was told last, this often.
+pub(crate) const QUIET: Duration = Duration::from_millis(5);
+const REPEATS: u8 = 2;
+/// After this long whoever wanted to know it knows.
+const FORGOTTEN: Duration = Duration::from_secs(1);
+
 /// When to acknowledge: RFC 9000 §13.2 by default, else as the peer's last ACK_FREQUENCY asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AckPolicy {
@@ -78,6 +84,8 @@ pub(crate) struct Owed {
     at_once: bool,
     /// Something ack-eliciting came since an ACK went on the path itself.
     news: bool,
+    /// How often the newest was repeated on other paths.
+    repeated: u8,
 }
 
 impl Owed {
@@ -99,6 +107,7 @@ impl Owed {
             since: None,
             at_once: false,
             news: false,
+            repeated: 0,
         }
     }
 
@@ -135,6 +144,7 @@ impl Owed {
             self.largest_eliciting = self.largest_eliciting.max(Some(pn));
             self.unacked += 1;
             self.news = true;
+            self.repeated = 0;
             self.since.get_or_insert(now);
             // The first mark is news for congestion control, and so is the end of marking, though the draft does not
             // ask for it; with the default rhythm every mark is (RFC 9000 §13.2.1).
@@ -200,6 +210,18 @@ impl Owed {
     /// went.
     pub(crate) fn has_news(&self) -> bool {
         self.news
+    }
+
+    /// Whether another path is to repeat what was acknowledged: nothing came for a while, and if the path is silent both
+    /// ways, its last acknowledgements were lost.
+    pub(crate) fn is_worth_repeating(&self, now: Instant) -> bool {
+        let quiet = self.largest.map_or(Duration::ZERO, |(_, at)| now.saturating_since(at));
+        self.largest_eliciting.is_some() && self.repeated < REPEATS && (QUIET..FORGOTTEN).contains(&quiet)
+    }
+
+    /// Another path repeats it.
+    pub(crate) fn on_repeated(&mut self) {
+        self.repeated += 1;
     }
 
     /// An ACK goes on the path itself.

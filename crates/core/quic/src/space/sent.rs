@@ -13,7 +13,7 @@ mod wait;
 use tq_buf::Ranges;
 use tq_buf::mem::{Vec, VecDeque};
 use tq_cc::SentState;
-use tq_time::{Duration, Instant};
+use tq_time::Instant;
 use tq_wire::frame::Ack;
 
 use super::outcome::{Acked, BadAck};
@@ -402,11 +402,6 @@ impl Sent {
     /// Largest number acknowledged.
     pub(crate) fn largest_acked(&self) -> Option<u64> {
         self.largest_acked
-    }
-
-    /// Largest number sent.
-    pub(crate) fn largest_sent(&self) -> Option<u64> {
-        self.next.checked_sub(1)
     }
 
     /// Hands out copies of the tokens of the two oldest outstanding ack-eliciting packets, MTU probes aside, so that

@@ -1,6 +1,6 @@
 //! What an endpoint grants its peers and its applications. Numbers only; nothing here decides.
 
-use tq_wire::{TransportParameters, VARINT_MAX};
+use tq_wire::{Dir, TransportParameters, VARINT_MAX};
 
 /// Limits of the streams of one connection. All sizes are bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +15,12 @@ pub struct StreamConfig {
     pub connection_window: u64,
     /// Window a stream may grow to while its reader keeps up.
     pub max_stream_window: u64,
-    /// Window the connection may grow to; bounds what a peer can make us hold.
+    /// Window the connection may grow to; bounds what a peer can make us hold out of order.
     pub max_connection_window: u64,
+    /// Bytes in order that wait to be read and do not count against the connection's window, so that streams nobody reads
+    /// do not hold up the others. No more than the connection's window may grow to; 0: every unread byte counts.
+    /// What a peer can make us hold is this and `max_connection_window`.
+    pub max_unread: u64,
     /// Bytes written but not yet acknowledged that are held over all streams at most. Less is taken while less is in
     /// flight: twice that and 1 MiB, so that the buffer follows the path.
     pub send_buffer: u64,
@@ -34,6 +38,7 @@ impl Default for StreamConfig {
             connection_window: 2 << 20,
             max_stream_window: 48 << 20,
             max_connection_window: 64 << 20,
+            max_unread: 64 << 20,
             send_buffer: 64 << 20,
             fair: true,
         }
@@ -41,6 +46,27 @@ impl Default for StreamConfig {
 }
 
 impl StreamConfig {
+    /// Streams of a direction that the peer may have open at a time.
+    pub(super) fn most_streams(&self, dir: Dir) -> u64 {
+        let most = if dir == Dir::Bi { self.max_bidi } else { self.max_uni };
+        most.min(super::count::MOST)
+    }
+
+    /// Unread bytes that may be outside the connection's window.
+    pub(super) fn most_unread(&self) -> u64 {
+        self.max_unread.min(self.most_window())
+    }
+
+    /// Bytes by which windows of streams may grow together: half of the connection's window is left for those that are
+    /// read if all that grew are not.
+    pub(super) fn most_grown(&self) -> u64 {
+        self.most_unread().saturating_add(self.most_window() / 2)
+    }
+
+    fn most_window(&self) -> u64 {
+        self.max_connection_window.max(self.connection_window)
+    }
+
     /// Says so in our transport parameters.
     pub(crate) fn declare(&self, params: &mut TransportParameters) {
         let window = self.stream_window.min(VARINT_MAX);
@@ -48,7 +74,7 @@ impl StreamConfig {
         params.initial_max_stream_data_bidi_local = window;
         params.initial_max_stream_data_bidi_remote = window;
         params.initial_max_stream_data_uni = window;
-        params.initial_max_streams_bidi = self.max_bidi.min(super::count::MOST);
-        params.initial_max_streams_uni = self.max_uni.min(super::count::MOST);
+        params.initial_max_streams_bidi = self.most_streams(Dir::Bi);
+        params.initial_max_streams_uni = self.most_streams(Dir::Uni);
     }
 }

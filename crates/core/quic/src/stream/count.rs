@@ -20,8 +20,6 @@ pub(super) struct Local {
 /// Streams the peer opens.
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
-    /// Open at a time.
-    concurrent: u64,
     /// How many it may open in all, as granted.
     pub(super) limit: u64,
     /// All below this index are or were open.
@@ -34,17 +32,18 @@ pub(super) struct Remote {
 }
 
 impl Remote {
+    /// So many may be open at a time.
     pub(super) fn new(concurrent: u64) -> Self {
-        let concurrent = concurrent.min(MOST);
-        Self { concurrent, limit: concurrent, opened: 0, accepted: 0, ended: 0, armed: true }
+        Self { limit: concurrent, opened: 0, accepted: 0, ended: 0, armed: true }
     }
 
-    /// One ended. Grants more once a quarter of the concurrency can be given back; says whether MAX_STREAMS is owed.
+    /// One of `concurrent` that may be open at a time ended. Grants more once a quarter of them can be given back; says
+    /// whether MAX_STREAMS is owed.
     // MUST 9000-4.6-5
-    pub(super) fn end(&mut self) -> bool {
+    pub(super) fn end(&mut self, concurrent: u64) -> bool {
         self.ended += 1;
-        let limit = self.ended.saturating_add(self.concurrent).min(MOST);
-        let moves = limit > self.limit && limit - self.limit >= (self.concurrent / 4).max(1);
+        let limit = self.ended.saturating_add(concurrent).min(MOST);
+        let moves = limit > self.limit && limit - self.limit >= (concurrent / 4).max(1);
         if moves {
             self.limit = limit;
         }

@@ -4,6 +4,10 @@
 //! and not the reader, may be what holds the sender back. Bytes nobody reads never widen it. On paths with a long round
 //! trip it begins larger and grows fourfold, since senders may start faster there. What is granted to whom is not
 //! decided here.
+//!
+//! A stream gets its credit back when it is read. So does the connection, but what is in order and only waits for its
+//! reader is lent to it, so that streams nobody reads do not hold up those that are read. Both what is lent and what
+//! streams may grow to together has a bound.
 
 use tq_buf::mem::Arc;
 use tq_time::{Duration, Instant};
@@ -54,8 +58,11 @@ pub(super) struct Window {
     /// Offset the peer may send up to.
     limit: u64,
     size: u64,
-    /// When it moved last; unset until the first byte.
-    moved: Option<Instant>,
+    /// When it moved last; of no meaning until the first byte.
+    moved: Instant,
+    /// What had been read by then.
+    read: u64,
+    started: bool,
     /// What it was stretched to for the paths' round trips.
     stretched: u64,
 }
@@ -63,49 +70,60 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: None, stretched: 0 }
+        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: 0 }
     }
 
     pub(super) const fn limit(&self) -> u64 {
         self.limit
     }
 
-    #[cfg(test)]
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
 
     /// The first bytes came: what is consumed from now on is measured.
     pub(super) fn start(&mut self, now: Instant) {
-        self.moved.get_or_insert(now);
+        if !self.started {
+            (self.started, self.moved) = (true, now);
+        }
     }
 
-    /// All below `consumed` was consumed. Says whether the limit moved and the peer is to be told. `may_grow` is asked
-    /// for the bytes by which the window would grow.
+    /// Whether it moves once all below `consumed` was consumed.
+    const fn is_due(&self, consumed: u64) -> bool {
+        self.limit.saturating_sub(consumed) <= self.size / 2
+    }
+
+    /// All below `read` was read, and `lent` bytes more count as if. The window grows to `most`, and falls back towards
+    /// `least` if it is larger than its reader needs. Says whether the limit moved and the peer is to be told. `may_grow`
+    /// is asked for the bytes by which the window would grow.
     // MUST 9000-4.2-1
     pub(super) fn consumed(
         &mut self,
-        consumed: u64,
-        max: u64,
+        (read, lent): (u64, u64),
+        (least, max): (u64, u64),
         clock: &Clock,
         mut may_grow: impl FnMut(u64) -> bool,
     ) -> bool {
+        let consumed = read.saturating_add(lent);
         let long = clock.srtt.filter(|srtt| *srtt >= LONG);
         let first = clock.first_window();
-        let stretch = first > self.size && first / 2 >= self.stretched && consumed > 0 && self.size < max;
+        let stretch = first > self.size && first / 2 >= self.stretched && read > 0 && self.size < max;
         if stretch {
             self.stretched = first;
             self.grow_to(first.min(max), &mut may_grow);
-        } else if self.limit.saturating_sub(consumed) > self.size / 2 {
+        } else if !self.is_due(consumed) {
             return false;
         }
-        let since = self.moved.map(|moved| clock.now.saturating_since(moved));
+        let since = self.started.then(|| clock.now.saturating_since(self.moved));
         let quick = since.zip(clock.quick(long.is_some())).is_some_and(|(since, quick)| since < quick);
-        if quick && !stretch {
+        let wanted = (read - self.read).saturating_mul(4) >= self.size;
+        if quick && wanted && !stretch {
             let times = if long.is_some() { 4 } else { 2 };
             self.grow_to(self.size.saturating_mul(times).min(max), &mut may_grow);
+        } else if !quick && least < self.size {
+            self.size = least.max(self.size / 2);
         }
-        self.moved = Some(clock.now);
+        (self.started, self.moved, self.read) = (true, clock.now, read);
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
         let moves = limit > self.limit;
         self.limit = self.limit.max(limit);
@@ -122,33 +140,40 @@ impl Window {
     }
 }
 
+/// What became of a stream's bytes since it was asked last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Settled {
+    /// Read, or never to be.
+    pub(super) read: u64,
+    /// In order and unread, then and now.
+    pub(super) unread: (u64, u64),
+}
+
 /// What the connection grants for all streams together.
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) window: Window,
-    max: u64,
     /// Sum over all streams of the highest offset received.
     received: u64,
     /// Sum of what was read or will never be.
     consumed: u64,
-    /// Who else may want to grow; nobody asks without it.
-    share: Option<Share>,
+    /// Sum of what is in order and waits to be read.
+    unread: u64,
+    /// Bytes by which windows of streams grew.
+    grown: u64,
+    /// What it took of what there is for all connections.
+    share: Share,
 }
 
 impl Inbound {
     pub(super) fn new(config: &StreamConfig) -> Self {
-        Self {
-            window: Window::new(config.connection_window),
-            max: config.max_connection_window,
-            received: 0,
-            consumed: 0,
-            share: None,
-        }
+        let window = Window::new(config.connection_window);
+        Self { window, received: 0, consumed: 0, unread: 0, grown: 0, share: Share::default() }
     }
 
-    /// Growth counts against a budget from now on.
+    /// Growth and unread bytes count against a budget from now on.
     pub(super) fn set_budget(&mut self, budget: Arc<WindowBudget>) {
-        self.share = Some(Share::new(budget));
+        self.share.set_budget(budget);
     }
 
     /// Takes `bytes` more from the peer; `false` if that is beyond the limit.
@@ -162,12 +187,74 @@ impl Inbound {
         true
     }
 
-    /// Gives credit for `bytes` back; says whether MAX_DATA is owed.
-    pub(super) fn release(&mut self, bytes: u64, clock: &Clock) -> bool {
-        self.consumed += bytes;
-        let share = &mut self.share;
-        let may_grow = |more| share.as_mut().is_none_or(|share| share.grow(more));
-        bytes > 0 && self.window.consumed(self.consumed, self.max, clock, may_grow)
+    /// Bytes of a stream came in order.
+    #[inline]
+    pub(super) fn arrive(&mut self, (before, now): (u64, u64)) {
+        self.unread = self.unread - before + now;
+    }
+
+    /// Bytes of a stream were read or dropped; says whether MAX_DATA is owed.
+    pub(super) fn settle(&mut self, settled: &Settled, config: &StreamConfig, clock: &Clock) -> bool {
+        self.consumed += settled.read;
+        self.arrive(settled.unread);
+        if settled.read == 0 {
+            return false;
+        }
+        let lent = self.window.limit().saturating_sub(self.consumed.saturating_add(self.window.size()));
+        self.share.reduce(lent);
+        self.advance(0, config, clock)
+    }
+
+    /// Unread bytes take up half of the window: what is lent for them goes to the peer. To be called when readers have had
+    /// their turn. Says whether MAX_DATA is owed.
+    pub(super) fn lend(&mut self, config: &StreamConfig, clock: &Clock) -> bool {
+        let wanted = self.unread.min(config.most_unread());
+        if wanted == 0 || !self.window.is_due(self.consumed.saturating_add(wanted)) {
+            return false;
+        }
+        let lent = self.share.cover(wanted);
+        self.advance(lent, config, clock)
+    }
+
+    fn advance(&mut self, lent: u64, config: &StreamConfig, clock: &Clock) -> bool {
+        let (share, bounds) = (&mut self.share, (u64::MAX, config.max_connection_window));
+        self.window.consumed((self.consumed, lent), bounds, clock, |more| share.grow(more))
+    }
+
+    /// All below `read` was read of a stream whose window began with `first`; says whether
+    /// MAX_STREAM_DATA is owed. What all grow by together has a bound: each grows by half of what is left of it, and once
+    /// half of it is taken, those whose readers are slow give way.
+    pub(super) fn widen(
+        &mut self,
+        window: &mut Window,
+        read: u64,
+        (first, config): (u64, &StreamConfig),
+        clock: &Clock,
+    ) -> bool {
+        let (before, most) = (window.size(), config.most_grown());
+        let left = most.saturating_sub(self.grown);
+        let least = if left < most / 2 { first } else { u64::MAX };
+        let moved =
+            window.consumed((read, 0), (least, config.max_stream_window), clock, |more| more <= left / 2);
+        self.grown = self.grown + window.size() - before;
+        moved
+    }
+
+    /// A window that grew by so much is no more.
+    pub(super) fn narrow(&mut self, grown: u64) {
+        self.grown -= grown;
+    }
+
+    /// Bytes by which windows of streams are larger than they began.
+    #[cfg(test)]
+    pub(super) fn grown(&self) -> u64 {
+        self.grown
+    }
+
+    /// Bytes received and not yet read or given up, in order or not.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> u64 {
+        self.received - self.consumed
     }
 }
 

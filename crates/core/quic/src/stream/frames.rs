@@ -44,6 +44,7 @@ impl Streams {
         self.traffic.received += new;
         self.inbound.window.start(self.clock.now);
         recv.take(&self.clock, f.offset, f.data, f.fin).map_err(|_| FRAGMENTED.blame(kind::STREAM))?;
+        self.inbound.arrive(recv.arrived());
         if recv.notice() {
             self.events.push_back(StreamEvent::Readable(f.id));
         } else if recv.discards() {

@@ -47,6 +47,8 @@ pub(crate) struct Streams {
     first_limits: [u64; 3],
     /// Whether the peer's limits are known at all.
     introduced: bool,
+    /// Whether unread bytes may be outside the connection's window.
+    lends: bool,
     table: Table,
     local: [Local; 2],
     remote: [Remote; 2],
@@ -91,9 +93,10 @@ impl Streams {
             config: config.clone(),
             first_limits: [0; 3],
             introduced: false,
+            lends: false,
             table: Table::default(),
             local: Default::default(),
-            remote: [Remote::new(config.max_bidi), Remote::new(config.max_uni)],
+            remote: Dir::ALL.map(|dir| Remote::new(config.most_streams(dir))),
             inbound: Inbound::new(config),
             outbound: Outbound::default(),
             clock: Clock::default(),
@@ -188,7 +191,7 @@ impl Streams {
         self.held.unsent.min(self.outbound.credit()) + self.held.lost
     }
 
-    /// Of those, the most that one stream has; only the next streams in turn are asked.
+    /// Of those, what is sent until the longest stream is through; only the next streams in turn are asked.
     pub(crate) fn longest_backlog(&mut self) -> u64 {
         let (table, most) = (&self.table, core::cell::Cell::new(0));
         self.fresh.among(
@@ -199,7 +202,13 @@ impl Streams {
                 false
             },
         );
-        most.get().min(self.outbound.credit()).max(self.held.lost)
+        self.until_through(most.get()).min(self.outbound.credit()).max(self.held.lost)
+    }
+
+    /// Bytes that are sent until a stream with `fresh` of them is through: others have their turns meanwhile, so that they
+    /// share what faster paths deliver.
+    pub(super) fn until_through(&self, fresh: u64) -> u64 {
+        fresh.saturating_mul(self.fresh.competing() as u64).min(self.held.unsent)
     }
 
     /// Whether credit is to be told.
@@ -297,15 +306,28 @@ impl Streams {
         Some(result)
     }
 
+    /// The handshake is complete: the peer is who it says it is, and bytes that only wait to be read need not hold up
+    /// others.
+    pub(crate) fn on_complete(&mut self) {
+        self.lends = true;
+    }
+
+    /// Readers have had their turn: what they left need not count against the connection's window.
+    pub(crate) fn on_transmit(&mut self) {
+        if self.lends && self.inbound.lend(&self.config, &self.clock) {
+            self.owes.add(Owes::MAX_DATA);
+        }
+    }
+
     /// Gives credit back after a change of a receiving part, tells the peer, and forgets the stream if it is done.
     fn settle_recv(&mut self, key: u32) {
         let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key) else { return };
-        let (released, done) = (recv.release(), recv.is_done());
-        let widened = recv.widen(self.config.max_stream_window, &self.clock);
+        let (settled, done) = (recv.settle(), recv.is_done());
+        let widened = recv.widen(&self.config, &self.clock, &mut self.inbound);
         if widened {
             owes.add(Owes::MAX_DATA);
         }
-        if released > 0 && self.inbound.release(released, &self.clock) {
+        if self.inbound.settle(&settled, &self.config, &self.clock) {
             self.owes.add(Owes::MAX_DATA);
         }
         if widened {
@@ -333,7 +355,7 @@ impl Streams {
             self.waiting.revoke(&mut send.places.waiting);
         }
         self.table.remove(key);
-        if !self.is_ours(id) && self.remote[id.dir() as usize].end() {
+        if !self.is_ours(id) && self.remote[id.dir() as usize].end(self.config.most_streams(id.dir())) {
             self.owes.add(Owes::max_streams(id.dir()));
         }
     }

@@ -125,6 +125,13 @@ impl Ready {
         Some((priority, *next))
     }
 
+    /// How many streams have turns at the highest priority; revoked ones count until they are dropped, but no more than
+    /// there are streams in all.
+    pub(super) fn competing(&self) -> usize {
+        let level = self.levels.iter().find(|level| !level.queue.is_empty());
+        level.map_or(0, |level| level.queue.len().min(self.live))
+    }
+
     /// Whether `entry` is the front of `priority`.
     pub(super) fn is_front(&self, priority: i32, entry: Entry) -> bool {
         let level = self.levels.iter().find(|level| level.priority == priority);

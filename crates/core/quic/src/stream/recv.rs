@@ -8,7 +8,8 @@ use tq_buf::{Assembler, TooFragmented};
 use tq_wire::Code;
 
 use super::ReadError;
-use super::flow::{Clock, Window};
+use super::StreamConfig;
+use super::flow::{Clock, Inbound, Settled, Window};
 
 /// What a frame did wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,11 @@ pub(super) struct RecvPart {
     final_size: Option<u64>,
     reset: Option<Reset>,
     stop: Stop,
-    /// Bytes for which the connection got its credit back.
+    /// Size the window began with.
+    first: u64,
+    /// Bytes for which the connection got its credit back, and those of which it knows that they wait to be read.
     released: u64,
+    unread: u64,
     /// Whether new bytes are worth an event: at first, and whenever a read was refused.
     armed: bool,
     /// The application saw the end.
@@ -61,7 +65,9 @@ impl RecvPart {
             final_size: None,
             reset: None,
             stop: Stop::No,
+            first: window,
             released: 0,
+            unread: 0,
             armed: true,
             over: false,
         }
@@ -70,15 +76,27 @@ impl RecvPart {
     /// Becomes the receiving part of another stream, whose window is yet to be set.
     pub(super) fn renew(&mut self) {
         self.buffer.renew();
-        let Self { buffer: _, window, highest, final_size, reset, stop, released, armed, over } = self;
-        *window = Window::new(0);
+        let Self {
+            buffer: _,
+            window,
+            highest,
+            final_size,
+            reset,
+            stop,
+            first,
+            released,
+            unread,
+            armed,
+            over,
+        } = self;
+        (*window, *first, *unread) = (Window::new(0), 0, 0);
         (*highest, *final_size, *reset, *stop) = (0, None, None, Stop::No);
         (*released, *armed, *over) = (0, true, false);
     }
 
     /// The first window of a stream that was renewed.
     pub(super) fn set_window(&mut self, window: u64) {
-        self.window = Window::new(window);
+        (self.window, self.first) = (Window::new(window), window);
     }
 
     /// Whether the peer has something left to send that was asked for.
@@ -278,8 +296,20 @@ impl RecvPart {
         }
     }
 
-    /// Bytes to give back to the connection's window: read, or never to be read.
-    pub(super) fn release(&mut self) -> u64 {
+    /// Bytes that are in order and wait to be read.
+    fn waiting(&self) -> u64 {
+        self.buffer.received() - self.buffer.consumed()
+    }
+
+    /// How many waited when the connection was told last, and how many do now.
+    #[inline]
+    pub(super) fn arrived(&mut self) -> (u64, u64) {
+        let unread = self.waiting();
+        (core::mem::replace(&mut self.unread, unread), unread)
+    }
+
+    /// What goes back to the connection's window, read or never to be read, and what waits.
+    pub(super) fn settle(&mut self) -> Settled {
         let done = if self.discards() {
             self.highest
         } else {
@@ -292,15 +322,19 @@ impl RecvPart {
                 None => self.buffer.consumed(),
             }
         };
-        let bytes = done.saturating_sub(self.released);
-        self.released += bytes;
-        bytes
+        let read = done.saturating_sub(self.released);
+        self.released += read;
+        Settled { read, unread: self.arrived() }
     }
 
     /// Moves the window after a read; says whether MAX_STREAM_DATA is owed.
-    pub(super) fn widen(&mut self, max: u64, clock: &Clock) -> bool {
-        // the connection's window bounds what streams hold together, so theirs need no budget
-        self.is_growing() && self.window.consumed(self.buffer.consumed(), max, clock, |_| true)
+    pub(super) fn widen(&mut self, config: &StreamConfig, clock: &Clock, inbound: &mut Inbound) -> bool {
+        let read = self.buffer.consumed();
+        if self.discards() {
+            inbound.narrow(self.window.size() - self.first);
+            self.first = self.window.size();
+        }
+        self.is_growing() && inbound.widen(&mut self.window, read, (self.first, config), clock)
     }
 
     /// The limit to announce, while the peer can have more to send.

@@ -221,15 +221,22 @@ impl SendPart {
         self.buffer.sent()
     }
 
-    /// Takes the next bytes, at most `room` and at most `credit` never sent before; says whether the stream ends with
-    /// them. An empty range is a lone FIN. The third is how much credit that took.
+    /// Takes the next bytes, at most `room` and at most `credit` never sent before, `fresh` ones only or what was lost
+    /// first; says whether the stream ends with them. An empty range is a lone FIN. The third is how much credit that
+    /// took.
     // MUST 9000-2.2-3, 9000-4.1-1, 9000-19.10-3
-    pub(super) fn take(&mut self, room: usize, credit: u64) -> Option<(Range<u64>, bool, u64)> {
+    pub(super) fn take(&mut self, room: usize, credit: u64, fresh: bool) -> Option<(Range<u64>, bool, u64)> {
         let limit = self.limit.min(self.charged.saturating_add(credit)).max(self.charged);
         let sent = self.buffer.sent();
         let end = self.buffer.end();
-        let range = match self.buffer.next(room, limit) {
+        let next = match fresh && self.charged == sent {
+            true => self.buffer.next_fresh(room, limit),
+            // after 0-RTT was rejected all that was sent is lost and needs credit
+            false => self.buffer.next(room, limit),
+        };
+        let range = match next {
             Some(range) => range,
+            None if fresh => return None,
             None => {
                 self.resend = false;
                 if self.phase != Phase::Finished(Fin::Owed) || self.charged != end {

@@ -9,6 +9,7 @@ mod priority;
 mod reset;
 mod scale;
 mod share;
+mod unread;
 mod violations;
 mod zero_rtt;
 
@@ -67,6 +68,7 @@ struct Packet {
 fn packet(from: &mut Streams, size: usize) -> Option<Packet> {
     let mut room = vec![0xee; size];
     let mut payload = Payload::new(&mut room);
+    from.on_transmit();
     let wanted = from.wants_control() || from.wants_data();
     from.write_control(&mut payload);
     from.write_data(super::Share::All, &mut payload);

@@ -36,6 +36,8 @@ struct Turn {
     priority: i32,
     /// From the list of streams that need no credit.
     free: bool,
+    /// Only what was never sent goes: lost bytes are for a faster path.
+    fresh: bool,
 }
 
 impl Streams {
@@ -138,15 +140,17 @@ impl Streams {
             Share::Nothing | Share::Control => return None,
             Share::Copies => {
                 let (priority, entry) = self.free.front(|entry| table.has_free(entry))?;
-                return Some(Turn { entry, priority, free: true });
+                return Some(Turn { entry, priority, free: true, fresh: false });
             }
-            // Streams with nothing but lost bytes wait for the fastest path; a long one takes its own along.
+            // Lost bytes wait for the fastest path: what is behind them waits for them.
             Share::Over(least) if self.held.lost <= least => {
                 let credit = self.outbound.credit();
                 let valid = |entry| table.has_fresh(entry);
-                let long = |entry| table.fresh_bytes(entry).min(credit) > least;
+                let turns = self.fresh.competing() as u64;
+                let most = self.held.unsent.min(credit);
+                let long = |entry| table.fresh_bytes(entry).saturating_mul(turns).min(most) > least;
                 let (priority, entry) = self.fresh.among(super::IN_TURN, valid, long)?;
-                return Some(Turn { entry, priority, free: false });
+                return Some(Turn { entry, priority, free: false, fresh: true });
             }
             Share::Over(_) | Share::All => {}
         }
@@ -156,11 +160,11 @@ impl Streams {
             _ => self.fresh.front(|entry| table.has_fresh(entry)),
         };
         match (free, fresh) {
-            (Some((priority, entry)), None) => Some(Turn { entry, priority, free: true }),
+            (Some((priority, entry)), None) => Some(Turn { entry, priority, free: true, fresh: false }),
             (Some((priority, entry)), Some((other, _))) if priority >= other => {
-                Some(Turn { entry, priority, free: true })
+                Some(Turn { entry, priority, free: true, fresh: false })
             }
-            (_, fresh) => fresh.map(|(priority, entry)| Turn { entry, priority, free: false }),
+            (_, fresh) => fresh.map(|(priority, entry)| Turn { entry, priority, free: false, fresh: false }),
         }
     }
 
@@ -178,7 +182,7 @@ impl Streams {
         if room == 0 || (room < LEAST && held.unsent + held.lost > room as u64) {
             return None;
         }
-        let (range, fin, new) = match self.with_send(key, |send| send.take(room, credit))? {
+        let (range, fin, new) = match self.with_send(key, |send| send.take(room, credit, turn.fresh))? {
             Some(taken) => taken,
             // what was lost has arrived after all
             None => return turn.free.then_some(0),

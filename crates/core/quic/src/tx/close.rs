@@ -48,7 +48,7 @@ impl Connection {
             return None;
         }
         if let End::Closing(closing) = &mut self.end {
-            closing.on_sent(at, !first);
+            closing.on_sent(now, at, !first);
         }
         Some(self.finish_datagram(now, ix, buf, drafts, at))
     }

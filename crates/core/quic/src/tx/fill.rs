@@ -81,20 +81,25 @@ impl Connection {
             let owed = &self.paths[of].space.owed;
             let (due, news) = (owed.pending() || owed.wants(now), of == ix && owed.has_news());
             if !due && !news {
+                if of != ix && owed.is_worth_repeating(now) && self.may_repeat_ack(of, ix) {
+                    self.fill_ack_copy(now, of, ix, payload);
+                    self.paths[of].space.owed.on_repeated();
+                }
                 continue;
             }
             if due && self.ack_carrier(of) == Some(ix) {
                 self.fill_ack(now, SpaceId::App(of), false, payload);
                 self.note_ack_on(now, of, ix);
             } else if news {
-                self.fill_ack_copy(now, ix, payload);
+                self.fill_ack_copy(now, ix, ix, payload);
             }
         }
     }
 
-    /// An acknowledgement of path `ix` on itself while another one carries what is due.
-    fn fill_ack_copy(&mut self, now: Instant, ix: usize, payload: &mut Payload<'_>) {
-        let path = &self.paths[ix];
+    /// An acknowledgement of path `of` on `on`, beside those that are due: on itself while another one carries these, or
+    /// once more on another one.
+    fn fill_ack_copy(&mut self, now: Instant, of: usize, on: usize, payload: &mut Payload<'_>) {
+        let path = &self.paths[of];
         let id = path.id;
         if let Some(largest) = path.space.owed.write_copy(now, &mut payload.out, Some(id), 3) {
             payload.tokens.push(Token::Ack { path: Some(id), largest });
@@ -102,7 +107,7 @@ impl Connection {
                 keys.on_ack_written();
             }
             self.counters.acks_sent += 1;
-            self.note_ack_on(now, ix, ix);
+            self.note_ack_on(now, of, on);
         }
     }
 

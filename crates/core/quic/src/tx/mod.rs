@@ -32,7 +32,10 @@ impl Connection {
     // MUST 9000-10.2.2-1, 9000-10.2.2-2
     pub fn transmit(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         let transmit = match &self.end {
-            End::None => self.transmit_open(now, buf, max_segments.max(1)),
+            End::None => {
+                self.streams.on_transmit();
+                self.transmit_open(now, buf, max_segments.max(1))
+            }
             End::Closing(_) => self.transmit_close(now, buf),
             End::Draining(_) | End::Drained(_) => None,
         }?;

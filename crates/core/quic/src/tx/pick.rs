@@ -296,6 +296,7 @@ impl Connection {
             profile: 0,
         };
         let capacity = path.gauge.estimate(now, &window);
+        let (queue, draining) = queue_of(path, &window, min, in_flight);
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
@@ -311,11 +312,11 @@ impl Connection {
             rttvar: nanos(path.rtt.var()),
             sigma: nanos(path.gauge.sigma()),
             rel_owd: delay.unwrap_or(half),
-            queue: nanos(path.gauge.queue(min)),
+            queue: nanos(queue),
             capacity: capacity.rate,
             capacity_state: capacity.state,
             capacity_age: capacity.age.map_or(u64::MAX, nanos),
-            r_measured: path.gauge.newest_rate(),
+            r_measured: draining,
             cwnd: window.cwnd,
             in_flight,
             pacing_rate: if pacing { rate } else { 0 },
@@ -336,6 +337,18 @@ impl Connection {
         };
         self.paths.iter().enumerate().any(usable)
     }
+}
+
+/// What stands on a path in its queue, and the rate at which what is in flight drains there. A queue is seen a round trip
+/// after it was filled. Where trains said what a long path carries that is known before, unless it has carried more since.
+fn queue_of(path: &Path, window: &Window, min: Duration, in_flight: u64) -> (Duration, u64) {
+    let seen = path.gauge.queue(min);
+    let holds = |rate: &u64| path.gauge.newest_rate() <= rate.saturating_add(rate / 4);
+    let Some(rate) = path.cc.train_rate().filter(holds) else {
+        return (seen, path.gauge.draining(window, min));
+    };
+    let drained = u64::try_from(u128::from(in_flight) * 1_000_000_000 / u128::from(rate)).unwrap_or(u64::MAX);
+    (seen.max(Duration::from_nanos(drained).saturating_sub(min)), rate)
 }
 
 /// What the scheduler said.

@@ -76,6 +76,15 @@ impl Flow {
         self.done
     }
 
+    /// Writes what is possible now and reads nothing.
+    pub fn feed(&mut self, pair: &mut Pair) {
+        let ends =
+            (pair.client.connections.get_mut(&self.client), pair.server.connections.get_mut(&self.server));
+        if let Some(sender) = if self.from.is_client() { ends.0 } else { ends.1 } {
+            pump(sender, self.id, &self.data, &mut self.at);
+        }
+    }
+
     /// Runs until all has arrived, at most `limit`; returns the seconds it took.
     pub fn run(&mut self, pair: &mut Pair, limit: Duration) -> f64 {
         let start = pair.now;

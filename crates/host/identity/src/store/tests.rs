@@ -45,7 +45,7 @@ fn nobody_comes_in_with_another_devices_name_or_key() {
     assert!(!store.admits(&one.server_name(), two.join_key().spki(), 0));
     assert!(!store.admits("", one.join_key().spki(), 0));
     assert!(!store.admits("x.tq", one.join_key().spki(), 0));
-    assert!(!store.admits("x.tq", store.nobody.key.clone().as_slice(), 0));
+    assert!(!store.admits("x.tq", store.nobody.1.key.clone().as_slice(), 0));
     assert!(!store.admits(&one.server_name(), &[], 0));
 }
 

@@ -224,7 +224,7 @@ fn fresh_board(plan: &Plan, configs: &[Arc<TransportConfig>; 2]) -> Board {
     let pipe = |from: usize, to: usize| {
         let to = &configs[to].stream;
         let window = to.max_connection_window.max(to.connection_window);
-        configs[from].stream.send_buffer + window + (64 << 10)
+        configs[from].stream.send_buffer + window + to.max_unread.min(window) + (64 << 10)
     };
     let idle = configs[0].idle_timeout.min(configs[1].idle_timeout);
     Board::new([pipe(0, 1), pipe(1, 0)], idle, plan.links() as u64)

@@ -100,6 +100,10 @@ impl ProbeRtt {
 impl Bbr {
     pub(super) fn update_min_rtt(&mut self, sample: &Sample) {
         if let Some(rtt) = sample.rtt {
+            if self.min_rtt.min < sample.least {
+                // Acknowledgements return by a longer way.
+                self.min_rtt.know(sample.now, sample.least);
+            }
             self.min_rtt.update(sample.now, rtt, self.state == State::Startup);
         }
     }

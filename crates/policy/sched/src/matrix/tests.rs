@@ -55,10 +55,8 @@ fn a_column_that_is_little_faster_is_left_alone_and_a_silent_one_at_once() {
         assert_eq!(sample(&mut matrix, now, 1, 1, 20), None);
         assert_eq!(sample(&mut matrix, now, 1, 0, 17), None);
     }
-    for now in (5000..=5150).step_by(50) {
-        assert_eq!(sample(&mut matrix, now, 1, 0, 30), None);
-    }
-    let change = sample(&mut matrix, 5200, 1, 0, 30).unwrap();
+    assert_eq!(sample(&mut matrix, 5000, 1, 0, 30), None, "50 ms after the last");
+    let change = sample(&mut matrix, 5001, 1, 0, 30).unwrap();
     assert_eq!((change.from, change.to, change.min_shift), (1, 0, Some(-3 * MS as i64)));
 }
 

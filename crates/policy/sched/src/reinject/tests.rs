@@ -33,8 +33,8 @@ fn a_stall_is_expected_to_last_as_long_again() {
 #[test]
 fn the_budget_is_four_percent_and_bounded() {
     let mut budget = Budget::default();
-    assert_eq!(budget.available(), Budget::DEPTH);
-    budget.on_resent(Budget::DEPTH + 1);
+    assert_eq!(budget.available(), Budget::FIRST);
+    budget.on_resent(Budget::FIRST + 1);
     assert_eq!(budget.available(), 0);
     budget.on_acked(1_000_000, 0);
     assert_eq!(budget.available(), 40_000);
@@ -44,4 +44,18 @@ fn the_budget_is_four_percent_and_bounded() {
     assert_eq!(budget.available(), 1 << 20, "a suspect path that holds more may be saved whole");
     budget.on_acked(5, 0);
     assert_eq!(budget.available(), 1 << 20, "what was granted is not taken back");
+}
+
+#[test]
+fn who_sends_all_twice_that_it_may_stays_below_five_percent_of_ten_megabytes() {
+    for held in [0, 64 << 20] {
+        let (mut budget, mut acked, mut twice) = (Budget::default(), 0, 0);
+        while acked < 100_000_000 {
+            twice += budget.available();
+            budget.on_resent(budget.available());
+            budget.on_acked(12_000, held);
+            acked += 12_000;
+            assert!(acked < 10_000_000 || twice * 20 <= acked, "{twice} of {acked}");
+        }
+    }
 }

@@ -26,6 +26,9 @@ fn a_status_keeps_its_words() {
             address: None,
             state: "up".into(),
             cost: "flat".into(),
+            priority: 0,
+            weight: None,
+            max_rate: None,
             backup: false,
             path: Some(0),
             error: None,
@@ -35,7 +38,7 @@ fn a_status_keeps_its_words() {
     let expected = concat!(
         r#"{"schema":1,"name":"home","role":"router","version":"0.1.0","uptime_s":5,"#,
         r#""session":{"state":"connected","tenant":"acme","device":"van","server":"203.0.113.7:443","since_s":4,"sessions":1},"#,
-        r#""sessions":[],"links":[{"name":"dsl","device":"eth0","state":"up","cost":"flat","backup":false,"path":0}],"#,
+        r#""sessions":[],"links":[{"name":"dsl","device":"eth0","state":"up","cost":"flat","priority":0,"backup":false,"path":0}],"#,
         r#""traffic":{"open":1,"opened":2,"bytes_up":3,"bytes_down":4}}"#
     );
     assert_eq!(serde_json::to_string(&status).unwrap(), expected);
@@ -53,6 +56,9 @@ fn paths_events_and_stats_keep_their_words() {
         state: "active".into(),
         health: "good".into(),
         status: "available".into(),
+        cost: 10,
+        weight: Some(5),
+        max_rate: Some(1000),
         rtt_ms: 50.5,
         rttvar_ms: 2.0,
         min_rtt_ms: 48.0,
@@ -66,7 +72,7 @@ fn paths_events_and_stats_keep_their_words() {
     };
     let expected = concat!(
         r#"{"session":0,"id":2,"link":"lte","local":"10.0.0.2:40000","remote":"203.0.113.7:443","state":"active","#,
-        r#""health":"good","status":"available","rtt_ms":50.5,"rttvar_ms":2.0,"min_rtt_ms":48.0,"cwnd":1,"in_flight":2,"#,
+        r#""health":"good","status":"available","cost":10,"weight":5,"max_rate":1000,"rtt_ms":50.5,"rttvar_ms":2.0,"min_rtt_ms":48.0,"cwnd":1,"in_flight":2,"#,
         r#""pacing_rate":3,"mtu":1452,"bytes_sent":4,"bytes_received":5,"packets_lost":6}"#
     );
     assert_eq!(serde_json::to_string(&path).unwrap(), expected);

@@ -83,3 +83,20 @@ fn rules_come_back_and_others_are_refused() {
         assert!(text.parse::<Rule>().is_err(), "{text}");
     }
 }
+
+#[test]
+fn addresses_are_found_in_the_kernels_tables() {
+    let trie = "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\nLocal:\n     +-- 10.0.0.0/24 2 0 2\n\
+        |-- 10.0.0.0\n           /24 link UNICAST\n        |-- 10.0.0.7\n           /32 host LOCAL\n\
+        |-- 10.0.0.255\n           /32 link BROADCAST\n";
+    assert!(super::trie_has(trie, "10.0.0.7".parse().unwrap()));
+    for other in ["10.0.0.0", "10.0.0.255", "10.0.0.70", "0.0.0.0"] {
+        assert!(!super::trie_has(trie, other.parse().unwrap()), "{other}");
+    }
+    let inet6 = "20010db8000000000000000000000007 02 40 00 80     eth0\n";
+    assert!(super::inet6_has(inet6, "2001:db8::7".parse().unwrap()));
+    assert!(!super::inet6_has(inet6, "2001:db8::8".parse().unwrap()));
+    // What this host says of itself is read the same way.
+    assert!(super::in_tables("127.0.0.1".parse().unwrap()));
+    assert!(!super::in_tables("203.0.113.77".parse().unwrap()));
+}

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::{HeaderError, Open, Target};
+use crate::Measure;
 
 #[test]
 fn targets_come_back() {
@@ -11,6 +12,11 @@ fn targets_come_back() {
         assert_eq!(open.target.to_string(), text);
         assert_eq!(Open::decode(&open.encode()[2..]), Ok(open));
     }
+    for what in Measure::ALL {
+        let open = Open::tcp(Target::Measure(what));
+        assert_eq!(Open::decode(&open.encode()[2..]), Ok(open));
+    }
+    assert_eq!(Open::decode(&[1, 2, 3]), Err(HeaderError::Address));
 }
 
 #[test]

@@ -407,3 +407,18 @@ fn a_copy_on_the_path_itself_changes_nothing_that_is_due() {
     owed.on_packet(at(6), 3, false, Ecn::NotEct);
     assert!(!owed.has_news(), "nobody waits for it");
 }
+
+#[test]
+fn what_was_said_last_is_worth_repeating_twice_where_nothing_comes_for_a_while() {
+    let mut owed = owed();
+    owed.on_packet(at(0), 0, false, Ecn::NotEct);
+    assert!(!owed.is_worth_repeating(at(10)), "nobody waits for it");
+    for (from, pn) in [(0, 1), (100, 2)] {
+        receive(&mut owed, at(from), [pn]);
+        assert!(!owed.is_worth_repeating(at(from + 4)) && owed.is_worth_repeating(at(from + 5)));
+        owed.on_repeated();
+        assert!(owed.is_worth_repeating(at(from + 999)) && !owed.is_worth_repeating(at(from + 1000)));
+        owed.on_repeated();
+        assert!(!owed.is_worth_repeating(at(from + 6)));
+    }
+}

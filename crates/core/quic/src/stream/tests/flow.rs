@@ -146,7 +146,7 @@ fn on_a_long_path_the_first_read_stretches_a_window_to_what_the_round_trip_needs
         (600, 2_000_000, 2_000_000),
         (600, 1000, 1000),
     ] {
-        let config = StreamConfig { max_stream_window: max, ..small() };
+        let config = StreamConfig { max_stream_window: max, max_connection_window: 64 << 20, ..small() };
         let (mut c, mut s) = pair(&config);
         let id = c.open(Dir::Uni).unwrap();
         s.on_rtt(at(0), Duration::from_millis(rtt), false);

@@ -37,16 +37,33 @@ fn opened(c: &mut Streams, lens: &[usize]) -> Vec<StreamId> {
 fn a_slower_path_serves_the_stream_that_is_long_enough_until_it_is_not() {
     let (mut c, _) = pair(&StreamConfig::default());
     let ids = opened(&mut c, &[2_000, 90_000, 3_000]);
-    assert_eq!(c.longest_backlog(), 90_000);
+    assert_eq!(c.longest_backlog(), 95_000);
     let share = Share::Over(50_000);
     assert!(c.wants_share(share));
     let (served, bytes) = drain(&mut c, share, 1000);
     assert_eq!(served, [ids[1]]);
-    assert!((40_000..42_000).contains(&bytes), "{bytes}");
+    assert!((45_000..47_000).contains(&bytes), "{bytes}");
     assert!(!c.wants_share(share));
     let (served, rest) = drain(&mut c, Share::All, 1000);
     assert!(ids.iter().all(|id| served.contains(id)));
     assert_eq!(bytes + rest, 95_000);
+}
+
+#[test]
+fn a_slower_path_serves_streams_that_are_long_together_because_they_take_turns() {
+    let (mut c, _) = pair(&StreamConfig::default());
+    let ids = opened(&mut c, &[5_000; 20]);
+    assert_eq!(c.longest_backlog(), 100_000);
+    let (served, bytes) = drain(&mut c, Share::Over(60_000), 1000);
+    assert!(served.iter().all(|id| ids.contains(id)));
+    assert!((30_000..42_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_short_stream_beside_a_long_one_stays_off_a_slower_path() {
+    let (mut c, _) = pair(&StreamConfig::default());
+    let ids = opened(&mut c, &[5_000, 200_000]);
+    assert_eq!(drain(&mut c, Share::Over(60_000), 20).0, [ids[1]]);
 }
 
 #[test]
@@ -62,6 +79,35 @@ fn copies_are_what_was_lost_and_a_slower_path_takes_none_of_a_short_stream() {
     assert_eq!(drain(&mut c, Share::Over(10_000), 3).1, 0, "it waits for the fastest");
     assert_eq!(drain(&mut c, Share::Copies, 10).1 as u64, lost);
     assert_eq!(c.lost_bytes(), 0);
+}
+
+#[test]
+fn of_a_long_stream_a_slower_path_takes_fresh_bytes_and_leaves_those_that_were_lost() {
+    let (mut c, mut s) = pair(&StreamConfig::default());
+    let ids = opened(&mut c, &[90_000]);
+    let sent = packet(&mut c, 1200).expect("data");
+    lost(&mut c, &sent);
+    let missing = c.lost_bytes();
+    let slower = core::iter::from_fn(|| {
+        let mut room = vec![0; 1200];
+        let mut payload = Payload::new(&mut room);
+        c.write_data(Share::Over(50_000), &mut payload);
+        let (len, tokens) = (payload.out.len(), core::mem::take(&mut payload.tokens));
+        room.truncate(len);
+        (len > 0).then_some(Packet { bytes: room, tokens })
+    });
+    let slower: Vec<_> = slower.collect();
+    assert!((25..40).contains(&slower.len()), "{}", slower.len());
+    assert_eq!(c.lost_bytes(), missing, "they wait for a faster path");
+    let faster = packet(&mut c, 1200).expect("data");
+    assert!(matches!(frames(&faster)[0], Frame::Stream(f) if f.offset == 0));
+    // more of it than a faster path would send meanwhile goes anywhere
+    slower.iter().for_each(|packet| lost(&mut c, packet));
+    assert!(c.wants_share(Share::Over(20_000)));
+    lost(&mut c, &faster);
+    c.finish(ids[0]).unwrap();
+    flush(&mut c, &mut s, at(1));
+    assert_eq!(super::drain(&mut s, ids[0]), (vec![1; 90_000], Ok(None)));
 }
 
 #[test]

@@ -10,7 +10,6 @@ fn an_ack_adds_up_what_is_new() {
     let mut bench = Bench::with(0..10, at(0));
     assert_eq!(bench.sent.bytes_in_flight(), 12_000);
     assert_eq!(bench.sent.eliciting_in_flight(), 10);
-    assert_eq!(bench.sent.largest_sent(), Some(9));
     assert_eq!(bench.sent.last_eliciting_at(), Some(at(0)));
     assert_eq!(bench.ack(at(80), &[0..=3]), Ok(()));
     let acked = &bench.acked;

@@ -1,0 +1,204 @@
+//! Many devices on one server process, one of them flooding: what the others get of their even share.
+//!
+//! First all download as fast as they can: an even share is a part of that. Then one floods, in each way it can, while the others
+//! ask for 0.85 of an even share, and must get 0.8. The server is a process of its own on the first core, devices are on the
+//! second, the flooder beside them with less priority, so that it takes from the others nothing but what the server gives it.
+//!
+//! `cargo run --release -p tquicd --example many [-- --devices 100 --seconds 5]`
+
+#[path = "../tests/flood/mod.rs"]
+mod flood;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use flood::{Flood, Joined};
+use tokio::time::sleep;
+use tq_identity::{DeviceId, Token};
+use tquicd::{Config, Daemon};
+
+/// What the others ask for, and must get, of an even share.
+const ASKED: f64 = 0.85;
+const BAR: f64 = 0.8;
+/// Of its core: with less the server is not what is measured.
+const BUSY: f64 = 0.7;
+const WARM: Duration = Duration::from_secs(1);
+
+/// Many devices on one server process, one of them flooding.
+#[derive(Parser)]
+struct Options {
+    /// Devices.
+    #[arg(long, default_value_t = 100)]
+    devices: usize,
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Only this flood: bytes, opens, tiny, unread or noise.
+    #[arg(long)]
+    only: Option<String>,
+    #[arg(long, hide = true)]
+    serve: Option<PathBuf>,
+    #[arg(long, hide = true, num_args = 2)]
+    flood: Option<Vec<String>>,
+}
+
+fn main() {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match &options {
+        Options { serve: Some(folder), .. } => runtime.block_on(serve(folder, &options)),
+        Options { flood: Some(words), .. } => {
+            let kind = Flood::ALL.iter().find(|(name, _)| *name == words[0]).unwrap().1;
+            runtime.block_on(async {
+                flood::flood(kind, words[1].parse().unwrap(), flood::target().await).await
+            });
+        }
+        _ => {
+            let passed = runtime.block_on(measure(&options));
+            runtime.shutdown_background();
+            std::process::exit(i32::from(!passed));
+        }
+    }
+}
+
+/// Ends with its owner.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// This program again, on one core, with less priority if `nice`.
+fn again(core: &str, nice: bool, args: &[&str]) -> Process {
+    let program = std::env::current_exe().unwrap();
+    let mut command = Command::new("taskset");
+    command.args(["-c", core, "nice", "-n", if nice { "5" } else { "0" }]).arg(program).args(args);
+    Process(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("taskset and nice"))
+}
+
+/// The server: prints a token for each device and each flood, and runs until killed.
+async fn serve(folder: &Path, options: &Options) {
+    let file = folder.join("server.toml");
+    let text = format!(
+        "state = {:?}\n[server]\nlisten = [\"127.0.0.1:0\"]\naddresses = [\"127.0.0.1\"]\n[egress]\n\
+         allow = [\"127.0.0.1\"]\n[control]\nsocket = {:?}\n",
+        folder.join("state"),
+        folder.join("sock")
+    );
+    std::fs::write(&file, text).unwrap();
+    let daemon = Daemon::start(Config::load(&file).unwrap()).await.unwrap();
+    for i in 0..options.devices + Flood::ALL.len() {
+        let id = DeviceId { tenant: "many".parse().unwrap(), device: format!("d{i}").parse().unwrap() };
+        println!("{}", daemon.server().unwrap().invite(&id, None, false).unwrap());
+    }
+    std::io::stdout().flush().unwrap();
+    std::future::pending::<()>().await;
+}
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// CPU seconds of a process so far.
+fn cpu(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+async fn measure(options: &Options) -> bool {
+    let _ = Command::new("taskset").args(["-apc", "1", &std::process::id().to_string()]).output();
+    let folder = Folder(std::env::temp_dir().join(format!("tquicd-many-{}", std::process::id())));
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let target = flood::target().await;
+    let devices = options.devices.to_string();
+    let mut server = again("0", false, &["--serve", folder.0.to_str().unwrap(), "--devices", &devices]);
+    let lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    let tokens: Vec<Token> =
+        lines.take(options.devices + Flood::ALL.len()).map(|line| line.unwrap().parse().unwrap()).collect();
+    let (own, floods) = tokens.split_at(options.devices);
+    let mut joined = Vec::new();
+    for token in own {
+        joined.push(flood::join(token).await);
+    }
+    let before = cpu(server.0.id());
+    let all = load(&joined, target, None, options.seconds).await;
+    let server_cpu = (cpu(server.0.id()) - before) / (options.seconds as f64 + WARM.as_secs_f64());
+    let share = all.iter().sum::<f64>() / all.len() as f64;
+    println!(
+        "even: {} devices, {:.1} Mbit/s each ({:.2} Gbit/s in all, the server's CPU {:.0} %)",
+        all.len(),
+        share * 8e-6,
+        share * all.len() as f64 * 8e-9,
+        server_cpu * 100.0
+    );
+    // Else something else was what they shared.
+    let valid = server_cpu >= BUSY;
+    if !valid {
+        println!(
+            "invalid: the server's core was not what they shared; is the machine busy with something else?"
+        );
+    }
+    let mut passed = valid;
+    for ((name, _), token) in Flood::ALL.iter().zip(floods) {
+        if options.only.as_deref().is_some_and(|only| only != *name) {
+            continue;
+        }
+        // With a target of its own: what is shared is to be the server.
+        let flooder = again("1", true, &["--flood", name, &token.to_string()]);
+        sleep(WARM).await;
+        let before = cpu(flooder.0.id());
+        let mut got = load(&joined[1..], target, Some((share * ASKED) as u64), options.seconds).await;
+        let spent = cpu(flooder.0.id()) - before;
+        drop(flooder);
+        got.sort_by(f64::total_cmp);
+        let of = |at: f64| got[((got.len() - 1) as f64 * at) as usize] / share;
+        let mean = got.iter().sum::<f64>() / got.len() as f64 / share;
+        let fine = mean >= BAR && of(0.1) >= BAR;
+        passed &= fine;
+        println!(
+            "{name}: the others get {mean:.3} of an even share (least {:.3}, tenth {:.3}, median {:.3}); {} (asked for {ASKED}, \
+             bar {BAR}; the flooder's CPU {spent:.1} s)",
+            of(0.0),
+            of(0.1),
+            of(0.5),
+            match (valid, fine) {
+                (false, _) => "invalid",
+                (true, true) => "met",
+                (true, false) => "MISSED",
+            }
+        );
+    }
+    passed
+}
+
+/// What each device downloads in a second, after a moment to warm up.
+async fn load(devices: &[Joined], target: SocketAddr, rate: Option<u64>, seconds: u64) -> Vec<f64> {
+    let start = |device: &Joined| {
+        let count = Arc::new(AtomicU64::new(0));
+        let work = flood::download(device.connection.clone(), target, rate, Arc::clone(&count));
+        (tokio::spawn(work), count)
+    };
+    let running: Vec<_> = devices.iter().map(start).collect();
+    sleep(WARM).await;
+    let counts = || running.iter().map(|(_, count)| count.load(Ordering::Relaxed)).collect::<Vec<_>>();
+    let (before, start) = (counts(), tokio::time::Instant::now());
+    sleep(Duration::from_secs(seconds)).await;
+    let (after, time) = (counts(), start.elapsed().as_secs_f64());
+    running.iter().for_each(|(task, _)| task.abort());
+    sleep(Duration::from_millis(300)).await;
+    before.iter().zip(&after).map(|(before, after)| (after - before) as f64 / time).collect()
+}

@@ -1,0 +1,254 @@
+//! Streams that nobody reads beside those that are read: whom they hold up, what they may cost, and what a peer can make
+//! of it.
+
+use super::*;
+use crate::stream::WindowBudget;
+use tq_buf::mem::Arc;
+
+/// Client and server after their handshake.
+fn met(config: &StreamConfig) -> (Streams, Streams) {
+    let (mut c, mut s) = pair(config);
+    c.on_complete();
+    s.on_complete();
+    (c, s)
+}
+
+/// Sends `bytes` more of a stream from one end as far as it may; says how many were taken.
+fn push(c: &mut Streams, s: &mut Streams, now: Instant, id: StreamId, bytes: usize) -> usize {
+    let before = c.traffic().sent;
+    let mut data = Bytes::from(vec![7; bytes]);
+    while !data.is_empty() {
+        let taken = c.write(id, &mut data).unwrap_or(0);
+        let sent = flush(c, s, now).len() + flush(s, c, now).len();
+        if taken == 0 && sent == 0 {
+            break;
+        }
+    }
+    (c.traffic().sent - before) as usize
+}
+
+/// What was received and neither read nor given up.
+fn held(s: &Streams) -> u64 {
+    s.inbound.held()
+}
+
+#[test]
+fn streams_nobody_reads_do_not_hold_up_one_that_is_read() {
+    for lends in [false, true] {
+        let (mut c, mut s) = pair(&small());
+        if lends {
+            s.on_complete();
+        }
+        for _ in 0..3 {
+            let id = c.open(Dir::Uni).unwrap();
+            assert_eq!(push(&mut c, &mut s, at(0), id, 5000), 1000, "as far as its own window");
+        }
+        let id = c.open(Dir::Uni).unwrap();
+        let mut got = 0;
+        for _ in 0..50 {
+            push(&mut c, &mut s, at(0), id, 1000);
+            got += drain(&mut s, id).0.len();
+            settle(&mut c, &mut s, at(0));
+        }
+        // three of a thousand bytes are what the connection's window allows
+        assert!(if lends { got > 49_000 } else { got == 0 }, "{got} bytes");
+        assert!((3000..=4000).contains(&held(&s)));
+    }
+}
+
+#[test]
+fn what_is_out_of_order_is_not_lent_for() {
+    let (_, mut s) = met(&small());
+    for n in 0..3 {
+        let id = StreamId::new(Side::Client, Dir::Uni, n);
+        s.on_stream(at(0), &stream(id, 1, &[1; 999], false)).unwrap();
+    }
+    assert!(packet(&mut s, 1200).is_none(), "no byte in order");
+    let id = StreamId::new(Side::Client, Dir::Uni, 3);
+    let over = s.on_stream(at(0), &stream(id, 0, &[1; 1], false));
+    assert_eq!(code(over), Some(Code::FLOW_CONTROL_ERROR));
+    let (_, mut s) = met(&small());
+    for n in 0..3 {
+        let id = StreamId::new(Side::Client, Dir::Uni, n);
+        s.on_stream(at(0), &stream(id, 1, &[1; 999], false)).unwrap();
+        s.on_stream(at(0), &stream(id, 0, &[1; 1], false)).unwrap();
+    }
+    assert_eq!(frames(&packet(&mut s, 1200).unwrap()), [Frame::MaxData(6000)], "all of it in order");
+}
+
+#[test]
+fn nothing_is_lent_to_a_peer_whose_handshake_is_not_complete() {
+    let (_, mut s) = pair(&small());
+    for n in 0..3 {
+        let id = StreamId::new(Side::Client, Dir::Uni, n);
+        s.on_stream(at(0), &stream(id, 0, &[1; 1000], false)).unwrap();
+        assert!(packet(&mut s, 1200).is_none());
+    }
+    let id = StreamId::new(Side::Client, Dir::Uni, 3);
+    let over = s.on_stream(at(0), &stream(id, 0, &[1; 1], false));
+    assert_eq!(code(over), Some(Code::FLOW_CONTROL_ERROR));
+}
+
+#[test]
+fn a_peer_that_fills_every_stream_it_may_open_is_held_to_both_bounds() {
+    const MIB: u64 = 1 << 20;
+    let config = StreamConfig { max_bidi: 0, max_uni: 4096, ..StreamConfig::default() };
+    let params = params(&config);
+    assert_eq!(params.initial_max_data, 2 * MIB);
+    let budget = Arc::new(WindowBudget::new(1 << 30));
+    let mut s = Streams::new(Side::Server, &config);
+    s.harden(Arc::clone(&budget), 1);
+    s.on_params(&params);
+    s.on_complete();
+    s.on_rtt(at(0), Duration::from_millis(600), true);
+    let (mut limit, mut sent) = (params.initial_max_data, 0);
+    let chunk = vec![1; 16 << 10];
+    // one who minds no limit but those that would end the connection
+    'fill: for n in 0..4096 {
+        let id = StreamId::new(Side::Client, Dir::Uni, n);
+        for at_chunk in 0..config.stream_window / (16 << 10) {
+            if sent + chunk.len() as u64 > limit {
+                break 'fill;
+            }
+            let offset = at_chunk * (16 << 10);
+            s.on_stream(at(1), &stream(id, offset, &chunk, false)).expect("within the limits");
+            sent += chunk.len() as u64;
+            while let Some(packet) = packet(&mut s, 1200) {
+                for frame in frames(&packet) {
+                    let Frame::MaxData(more) = frame else { panic!("{frame:?} for what nobody reads") };
+                    limit = more;
+                }
+            }
+        }
+    }
+    // the window did not grow: nobody read; what is unread may be 64 MiB
+    assert_eq!(s.inbound.window.size(), 2 * MIB);
+    assert_eq!((limit, held(&s)), (66 * MIB, sent));
+    assert!(sent > 66 * MIB - (16 << 10), "{sent}");
+    assert!((64 * MIB..=65 * MIB).contains(&(budget.used() as u64)), "{}", budget.used());
+    let over = s.on_stream(at(1), &stream(StreamId::new(Side::Client, Dir::Uni, 4095), 0, &chunk, false));
+    assert_eq!(code(over), Some(Code::FLOW_CONTROL_ERROR));
+    // what is dropped comes back
+    for n in 0..s.len() as u64 {
+        s.stop(StreamId::new(Side::Client, Dir::Uni, n), 0).unwrap();
+    }
+    let grew = s.inbound.window.size() - 2 * MIB;
+    assert_eq!((held(&s), budget.used() as u64), (0, grew));
+}
+
+#[test]
+fn when_all_streams_that_grew_stop_being_read_half_of_the_window_is_left() {
+    const KIB: u64 = 1 << 10;
+    let config = StreamConfig {
+        stream_window: 4 * KIB,
+        connection_window: 1024 * KIB,
+        max_stream_window: 512 * KIB,
+        max_connection_window: 1024 * KIB,
+        max_unread: 1024 * KIB,
+        ..StreamConfig::default()
+    };
+    let (mut c, mut s) = met(&config);
+    let ids: Vec<_> = (0..16).map(|_| c.open(Dir::Uni).unwrap()).collect();
+    // all of them are read quickly, so that all would grow as far as they may
+    for ms in 0..400 {
+        s.on_rtt(at(ms), Duration::from_millis(50), false);
+        for id in &ids {
+            push(&mut c, &mut s, at(ms), *id, 64 << 10);
+            let _ = drain(&mut s, *id);
+        }
+        settle(&mut c, &mut s, at(ms));
+    }
+    let grown = s.inbound.grown();
+    assert!(grown > 1200 * KIB && grown <= 1536 * KIB, "{grown}");
+    // then nobody reads them
+    for id in &ids {
+        push(&mut c, &mut s, at(500), *id, 1 << 20);
+    }
+    let stuck = held(&s);
+    assert!(stuck > 1024 * KIB && stuck <= 1536 * KIB + 16 * 4 * KIB, "{stuck}");
+    // and another one goes on, for longer than any window
+    let id = c.open(Dir::Uni).unwrap();
+    let mut got = 0;
+    for ms in 0..1000 {
+        push(&mut c, &mut s, at(600 + ms), id, 4 << 10);
+        got += drain(&mut s, id).0.len();
+        settle(&mut c, &mut s, at(600 + ms));
+    }
+    assert!(got > 3900 << 10, "{got}");
+}
+
+#[test]
+fn windows_of_slow_readers_give_way_when_there_is_little_left() {
+    const KIB: u64 = 1 << 10;
+    let config = StreamConfig {
+        stream_window: 4 * KIB,
+        connection_window: 256 * KIB,
+        max_stream_window: 256 * KIB,
+        max_connection_window: 256 * KIB,
+        max_unread: 128 * KIB,
+        ..StreamConfig::default()
+    };
+    let (mut c, mut s) = met(&config);
+    let ids: Vec<_> = (0..8).map(|_| c.open(Dir::Uni).unwrap()).collect();
+    for ms in 0..100 {
+        s.on_rtt(at(ms), Duration::from_millis(50), false);
+        for id in &ids {
+            push(&mut c, &mut s, at(ms), *id, 64 << 10);
+            let _ = drain(&mut s, *id);
+        }
+        settle(&mut c, &mut s, at(ms));
+    }
+    let before = s.inbound.grown();
+    assert!(before > 128 * KIB, "{before}");
+    // one read in two seconds
+    for n in 0..20 {
+        for id in &ids {
+            push(&mut c, &mut s, at(1000 + n * 2000), *id, 64 << 10);
+            let _ = drain(&mut s, *id);
+        }
+    }
+    let after = s.inbound.grown();
+    assert!(after <= 128 * KIB, "{after} of {before}");
+    // streams that end leave nothing
+    for id in ids {
+        c.finish(id).unwrap();
+        settle(&mut c, &mut s, at(90_000));
+        while drain(&mut s, id).1 != Ok(None) {
+            settle(&mut c, &mut s, at(90_000));
+        }
+    }
+    assert_eq!(s.inbound.grown(), 0);
+}
+
+#[test]
+fn what_is_lent_comes_out_of_the_budget_and_always_leaves_some() {
+    const MIB: usize = 1 << 20;
+    let budget = Arc::new(WindowBudget::new(64 * MIB));
+    let config =
+        StreamConfig { stream_window: 64 << 20, connection_window: 1 << 20, ..StreamConfig::default() };
+    let mut ends = Vec::new();
+    for n in 0..40 {
+        let (mut c, mut s) = pair(&config);
+        s.harden(Arc::clone(&budget), n);
+        s.on_complete();
+        let id = c.open(Dir::Uni).unwrap();
+        let sent = push(&mut c, &mut s, at(0), id, 80 << 20);
+        // a window in any case, and an eighth of what was left
+        assert!(sent >= MIB && held(&s) == sent as u64, "{sent}");
+        if n == 0 {
+            assert!((7 * MIB..=9 * MIB).contains(&sent), "{sent}");
+        }
+        ends.push((c, s, id));
+    }
+    let used = budget.used();
+    assert!(used > 32 * MIB && used < 64 * MIB, "{used}");
+    // who reads gives it back
+    for (mut c, mut s, id) in ends {
+        c.finish(id).unwrap();
+        while drain(&mut s, id).1 != Ok(None) {
+            settle(&mut c, &mut s, at(0));
+        }
+        assert_eq!(held(&s), 0);
+    }
+    assert_eq!(budget.used(), 0);
+}
