@@ -325,9 +325,12 @@ impl Controller {
                 }
                 let known = Known { rate: self.governor.rate(), min_rtt, window: self.window(), counts };
                 let long = matches!(law, Law::Cubic(cubic) if cubic.state().long_start());
-                let fresh = Bbr::new(now, mtu).with_seed(self.seed).with_long_start(long);
+                let mut fresh = Bbr::new(now, mtu).with_seed(self.seed).with_long_start(long);
                 self.law = Law::Bbr(match self.in_first_start() {
-                    true => fresh,
+                    true => {
+                        fresh.on_ack(now, ack);
+                        fresh
+                    }
                     false => fresh.with_known(now, &known),
                 });
             }

@@ -111,6 +111,9 @@ impl Start {
     /// Takes one acknowledgement; `mtu` is the size of a packet. Says whether round trips before went by another way back,
     /// for they were less than the least known now.
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) -> bool {
+        if !ack.rtt.has_sample() {
+            return false;
+        }
         self.rtt = nanos(ack.rtt.latest());
         let least = core::mem::replace(&mut self.min_rtt, nanos(ack.rtt.min()));
         let anew = least > 0 && self.min_rtt > least;

@@ -130,6 +130,29 @@ proptest! {
 }
 
 #[test]
+fn the_acknowledgement_that_shows_a_long_path_counts() {
+    let mut controller = Controller::new(Algorithm::Auto, Instant::ZERO, 1200).with_long_start(true);
+    let (mut rates, mut rtt) = (crate::RateSampler::new(), crate::Rtt::new(333 * MS));
+    let state = rates.on_sent(Instant::ZERO, 0);
+    let now = Instant::ZERO + 300 * MS;
+    rtt.update(300 * MS, Duration::ZERO);
+    rates.on_acked(now, 12_000, Instant::ZERO, &state);
+    let ack = crate::Ack {
+        bytes: 12_000,
+        largest_sent_at: Instant::ZERO,
+        largest_pn: 9,
+        rtt: &rtt,
+        in_flight: 0,
+        app_limited: false,
+        delivered: rates.sample(),
+        flight: rates.flight(),
+    };
+    controller.on_ack(now, &ack);
+    assert_eq!(controller.at_work(), Algorithm::Bbr);
+    assert!(controller.window() >= 36_000, "three times the first window: {}", controller.window());
+}
+
+#[test]
 fn asked_for_by_name_it_keeps_its_name() {
     let controller = Controller::new(Algorithm::Auto, Instant::ZERO, 1200);
     assert_eq!((controller.algorithm(), controller.at_work()), (Algorithm::Auto, Algorithm::Cubic));
