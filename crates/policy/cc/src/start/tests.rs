@@ -218,3 +218,20 @@ fn the_window_drains_to_the_path_and_losses_of_the_overshoot_are_answered_for() 
     controller.on_congestion(at(ms + 9), at(ms + 1), 1200, 0, false, false);
     assert!(controller.window() < before);
 }
+
+#[test]
+fn rounds_that_the_application_held_back_end_nothing() {
+    let rtt = settled(100 * MS);
+    for limited in [false, true] {
+        let mut start = Start::new(false);
+        assert!(!round(&mut start, &rtt, 1_000_000, 200_000, false));
+        let ended = (0..4).any(|_| {
+            for _ in 0..10 {
+                let ack = Ack { delivered: rate(100_000), app_limited: limited, ..ack(&rtt, MTU, at(0), 1) };
+                start.on_ack(at(1), &ack, MTU);
+            }
+            start.on_round(300_000, false)
+        });
+        assert_eq!(ended, !limited);
+    }
+}
