@@ -250,3 +250,20 @@ fn with_as_much_the_other_way_the_window_falls_as_for_a_loss_and_no_further() {
     controller.on_congestion(at(30), at(20), 1200, 0, false, false);
     assert_eq!(controller.window(), before * 7 / 10);
 }
+
+#[test]
+fn rounds_that_the_application_held_back_end_nothing() {
+    let rtt = settled(100 * MS);
+    for limited in [false, true] {
+        let mut start = Start::new(false);
+        assert!(!round(&mut start, &rtt, 1_000_000, 200_000, false));
+        let ended = (0..4).any(|_| {
+            for _ in 0..10 {
+                let ack = Ack { delivered: rate(100_000), app_limited: limited, ..ack(&rtt, MTU, at(0), 1) };
+                start.on_ack(at(1), &ack, MTU);
+            }
+            start.on_round(300_000, false)
+        });
+        assert_eq!(ended, !limited);
+    }
+}
