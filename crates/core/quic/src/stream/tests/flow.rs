@@ -160,7 +160,8 @@ fn on_a_long_path_the_first_read_stretches_a_window_to_what_the_round_trip_needs
 
 #[test]
 fn over_several_paths_the_first_read_leaves_room_for_what_overtakes_a_hole() {
-    let (mut c, mut s) = pair(&StreamConfig { max_stream_window: 48 << 20, ..small() });
+    let config = StreamConfig { max_stream_window: 48 << 20, max_connection_window: 64 << 20, ..small() };
+    let (mut c, mut s) = pair(&config);
     let id = c.open(Dir::Uni).unwrap();
     let mut read = |ms: u64, rtt: u64, several: bool| {
         c.write_slice(id, &[1; 10]).unwrap();
