@@ -7,10 +7,13 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_lc_rs::digest;
 
-/// Counts bytes and digests them.
+/// The file that says that a folder is ours to remove.
+const MARK: &str = ".tq-bond-files";
+
+/// Digests bytes.
 pub struct Digest(digest::Context);
 
 impl Default for Digest {
@@ -53,10 +56,19 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes it; what a killed run has left in it goes.
+    /// Makes it. What a killed run has left in it goes; one that is not ours is refused.
     pub fn make(path: &Path) -> Result<Self> {
-        let _ = fs::remove_dir_all(path);
-        fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+        let shown = path.display();
+        if path.join(MARK).is_file() {
+            fs::remove_dir_all(path).with_context(|| format!("cannot empty {shown}"))?;
+        }
+        fs::create_dir_all(path).with_context(|| format!("cannot make {shown}"))?;
+        let empty = fs::read_dir(path)?.next().is_none();
+        ensure!(
+            empty,
+            "{shown} has files in it that are not ours: name a folder that may be removed at the end"
+        );
+        fs::write(path.join(MARK), "removed by tq-bond-lab at its end\n")?;
         Ok(Self { path: path.canonicalize()? })
     }
 

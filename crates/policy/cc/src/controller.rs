@@ -132,6 +132,9 @@ pub struct Ack<'a> {
     /// What became of the path while the newest of the packets was in flight
     /// ([`RateSampler::flight`](crate::RateSampler::flight)).
     pub flight: Option<Flight>,
+    /// About as much comes the other way: acknowledgements may wait in a queue of that traffic, and while it grows they tell
+    /// of less than what is delivered.
+    pub two_way: bool,
 }
 
 /// Packets declared lost at one moment, as controllers that measure loss see them.
@@ -322,9 +325,12 @@ impl Controller {
                 }
                 let known = Known { rate: self.governor.rate(), min_rtt, window: self.window(), counts };
                 let long = matches!(law, Law::Cubic(cubic) if cubic.state().long_start());
-                let fresh = Bbr::new(now, mtu).with_seed(self.seed).with_long_start(long);
+                let mut fresh = Bbr::new(now, mtu).with_seed(self.seed).with_long_start(long);
                 self.law = Law::Bbr(match self.in_first_start() {
-                    true => fresh,
+                    true => {
+                        fresh.on_ack(now, ack);
+                        fresh
+                    }
                     false => fresh.with_known(now, &known),
                 });
             }

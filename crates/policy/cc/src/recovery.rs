@@ -44,6 +44,8 @@ pub(crate) struct Recovery {
     pub(crate) mtu: u64,
     hystart: HyStart,
     start: Start,
+    /// Delivery rates of the initial slow start may be those of acknowledgements that waited ([`Ack::two_way`]).
+    two_way: bool,
     peak: Peak,
     /// Losses of packets sent up to here are part of a congestion event already answered.
     answered: Option<Instant>,
@@ -60,6 +62,7 @@ impl Recovery {
             mtu: u64::from(mtu.max(1)),
             hystart: HyStart::new(),
             start: Start::new(false),
+            two_way: false,
             peak: Peak::default(),
             answered: None,
             recovering: false,
@@ -142,6 +145,7 @@ impl Recovery {
         }
         let first = self.ssthresh == NO_THRESHOLD;
         let untouched = self.is_untouched();
+        self.two_way = if first { ack.two_way } else { self.two_way };
         if first && self.start.on_ack(now, ack, self.mtu) {
             self.hystart.restart();
         }
@@ -193,12 +197,14 @@ impl Recovery {
         }
     }
 
-    /// Slow start ends without a loss: the window falls to what the path carries, by no more than three quarters. If
-    /// it falls as far as it would for a loss, losses of what was sent before are answered for.
+    /// Slow start ends without a loss: the window falls to what the path carries, by no more than three quarters, or than
+    /// for a loss (RFC 9438 §4.6) where that is only what acknowledgements tell that wait behind other traffic. If it falls as
+    /// far as it would for a loss, losses of what was sent before are answered for.
     fn drain(&mut self, now: Instant) {
         let Some(capacity) = self.start.capacity() else { return };
         let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
-        let least = self.cwnd.scaled(1, 4).max(Bytes::new(initial_window(mtu)));
+        let least = if self.two_way { self.cwnd.scaled(7, 10) } else { self.cwnd.scaled(1, 4) };
+        let least = least.max(Bytes::new(initial_window(mtu)));
         let drained = self.cwnd.min(Bytes::new(capacity).max(least));
         if drained <= self.cwnd.scaled(7, 10) {
             self.answered = Some(now);
@@ -212,7 +218,7 @@ impl Recovery {
     pub(crate) fn proven(&self) -> Bytes {
         let mtu = u16::try_from(self.mtu).unwrap_or(u16::MAX);
         match self.start.proven() {
-            Some(proven) if self.ssthresh == NO_THRESHOLD => {
+            Some(proven) if self.ssthresh == NO_THRESHOLD && !self.two_way => {
                 self.cwnd.min(Bytes::new(proven.max(initial_window(mtu))))
             }
             _ => self.cwnd,

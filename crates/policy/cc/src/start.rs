@@ -72,6 +72,8 @@ pub(crate) struct Start {
     sum: u64,
     samples: u32,
     mean: u64,
+    /// Samples of this round while the application held the sender back.
+    limited: u32,
     /// Rounds at whose end the window was ahead, in a row.
     ahead: u32,
     /// Rounds to pass until rates follow the window.
@@ -94,6 +96,7 @@ impl Start {
             sum: 0,
             samples: 0,
             mean: u64::MAX,
+            limited: 0,
             ahead: 0,
             landing: 0,
             train: None,
@@ -111,6 +114,9 @@ impl Start {
     /// Takes one acknowledgement; `mtu` is the size of a packet. Says whether round trips before went by another way back,
     /// for they were less than the least known now.
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) -> bool {
+        if !ack.rtt.has_sample() {
+            return false;
+        }
         self.rtt = nanos(ack.rtt.latest());
         let least = core::mem::replace(&mut self.min_rtt, nanos(ack.rtt.min()));
         let anew = least > 0 && self.min_rtt > least;
@@ -119,6 +125,7 @@ impl Start {
         }
         self.sum = self.sum.saturating_add(self.rtt);
         self.samples += 1;
+        self.limited += u32::from(ack.app_limited);
         // An application-limited sample is a lower bound like any other; the window does not grow meanwhile.
         if let Some(sample) = ack.delivered {
             self.round = self.round.max(sample.rate);
@@ -185,6 +192,12 @@ impl Start {
     /// A round is over, with this `window`; `slow`: it was one of conservative slow start. Says whether slow start is
     /// to end because the rate did not grow.
     pub(crate) fn on_round(&mut self, window: u64, slow: bool) -> bool {
+        if core::mem::take(&mut self.limited) * 2 > self.samples {
+            // What was not asked for did not arrive: that is no path that carries no more.
+            (self.last, self.round) = (self.last.max(self.round), 0);
+            (self.sum, self.samples) = (0, 0);
+            return false;
+        }
         let (last, round) = (self.last, self.round);
         let grew =
             |tenths| last == 0 || round == 0 || round.saturating_mul(10) >= last.saturating_mul(tenths);

@@ -31,6 +31,7 @@ pub(crate) fn ack(rtt: &Rtt, bytes: u64, sent_at: Instant, pn: u64) -> Ack<'_> {
         app_limited: false,
         delivered: None,
         flight: None,
+        two_way: false,
     }
 }
 

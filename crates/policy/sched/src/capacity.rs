@@ -18,6 +18,8 @@ const ROUNDS: usize = 10;
 const LIFE: Duration = Duration::from_secs(10);
 /// Jitter and held back acknowledgements make a sample so much longer, beside a quarter of the round trip.
 const SLACK: Duration = Duration::from_millis(10);
+/// The newest sample says how things are for no less than this.
+const OLD: Duration = Duration::from_millis(100);
 
 /// What the estimate is asked with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,8 +101,13 @@ impl Capacity {
     /// trip is `min_rtt`: [`crate::PathView::r_measured`]. The newest; but in slow start, where that took no longer than a
     /// round trip without a queue does, it is what the window let through and says nothing of the path: then what the
     /// window would bring. Who took it for the path's rate would wait for windows to drain that do not stand anywhere, and
-    /// a path that is asked for little never shows more.
-    pub fn draining(&self, window: &Window, min_rtt: Duration) -> u64 {
+    /// a path that is asked for little never shows more. A newest that is older than two round trips may be of an outage, and
+    /// a path that got nothing since cannot show that it is over: then the largest of the last rounds.
+    pub fn draining(&self, now: Instant, window: &Window, min_rtt: Duration) -> u64 {
+        let age = self.sampled_at.map_or(Duration::ZERO, |at| now.saturating_since(at));
+        if age > OLD.max(window.srtt * 2) {
+            return self.filtered();
+        }
         let free = self.took <= min_rtt + min_rtt / 4 + SLACK;
         match nanos(min_rtt) {
             min_rtt if min_rtt > 0 && self.newest > 0 && window.slow_start && free => {

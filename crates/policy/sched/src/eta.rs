@@ -5,7 +5,7 @@
 //! window looks like a queue and the slow path is used too early. All times are ns and carry the same offset as
 //! [`PathView::rel_owd`]; only differences mean something.
 
-use crate::math::{bytes_in, doubled, narrow, signed_diff, time_for};
+use crate::math::{MS, bytes_in, doubled, narrow, signed_diff, time_for};
 use crate::view::{CapacityState, PathView};
 
 #[cfg(test)]
@@ -21,9 +21,22 @@ pub fn eta_optimistic(path: &PathView) -> i64 {
 pub fn eta_pessimistic(path: &PathView, size: u64) -> i64 {
     let drain = match path.r_measured {
         0 => 0,
-        rate => time_for(path.in_flight.saturating_add(size), rate).saturating_sub(path.min_rtt),
+        rate => {
+            let rate = if is_filling(path) { rate.max(path.window_rate()) } else { rate };
+            time_for(path.in_flight.saturating_add(size), rate).saturating_sub(path.min_rtt)
+        }
     };
     path.rel_owd.saturating_add_unsigned(path.queue.max(drain))
+}
+
+/// The most by which round trips of a path without a queue differ, ns.
+fn noise(path: &PathView) -> u64 {
+    (path.min_rtt / 8).clamp(4 * MS, 16 * MS)
+}
+
+/// Slow start goes on and no queue was seen: rates say what was sent, and not what the path could carry.
+fn is_filling(path: &PathView) -> bool {
+    path.capacity_state == CapacityState::Growing && path.srtt <= path.min_rtt.saturating_add(noise(path))
 }
 
 /// Bytes the path delivers in `nanos`, by what is known about it.
@@ -36,7 +49,10 @@ pub(crate) fn delivers(path: &PathView, nanos: u64) -> u64 {
             let start = path.cwnd.saturating_add(path.in_flight.min(path.cwnd));
             let grown = doubled(start, nanos, path.srtt) - start;
             let cap = if path.capacity_cap == 0 { u64::MAX } else { bytes_in(path.capacity_cap, nanos) };
-            grown.min(cap)
+            // Where a queue stands the path carries what it can already.
+            let full = path.r_measured > 0 && path.queue > noise(path);
+            let full = if full { bytes_in(path.r_measured, nanos) } else { u64::MAX };
+            grown.min(cap).min(full)
         }
         CapacityState::Growing => 0,
         CapacityState::Stale | CapacityState::Unknown if path.srtt > 0 => {

@@ -22,8 +22,10 @@ const FRESH: Duration = Duration::from_secs(1);
 const ENOUGH: u32 = 8;
 /// How long a column has to be better before it serves congestion control.
 const STEADY: Duration = Duration::from_secs(1);
-/// A column without a sample for a round trip and for so long while others have some does not serve any more: controllers
-/// would go by what they saw last, and see no queue grow.
+/// A young column, with fewer samples than these, that had none for a round trip and for so long while others have some does
+/// not serve any more: controllers would start by what they saw last, and see no queue grow. It is where answers came before
+/// their routes were chosen. An older one is left alone for longer.
+const YOUNG: u32 = 64;
 const FADED: Duration = Duration::from_millis(50);
 
 /// One cell: data on one path, acknowledgements on another.
@@ -197,7 +199,10 @@ impl RttMatrix {
         let best =
             ready.filter(|cell| cell.ack_path != row.cc).min_by_key(|cell| cell.rtt.smoothed()).copied();
         let silent = current.is_none_or(|cell| {
-            now.saturating_since(cell.last) > FADED.max(cell.rtt.smoothed())
+            let srtt = cell.rtt.smoothed();
+            let patience =
+                if cell.samples < YOUNG { FADED.max(srtt) } else { FRESH.max(srtt.saturating_mul(3)) };
+            now.saturating_since(cell.last) > patience
         });
         let better = best.filter(|best| silent || current.is_none_or(|current| is_faster(best, &current)));
         let since = match (better, row.better) {

@@ -16,3 +16,20 @@ fn a_payload_has_its_size_and_its_digest_and_goes_with_its_folder() {
     drop(folder);
     assert!(!path.exists());
 }
+
+#[test]
+fn a_folder_with_somebodys_files_is_left_alone_and_a_killed_runs_is_not() {
+    let path = std::env::temp_dir().join(format!("tq-bond-own-{}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(path.join("letter"), "dear").unwrap();
+    assert!(Folder::make(&path).unwrap_err().to_string().contains("not ours"));
+    assert!(path.join("letter").is_file());
+    std::fs::remove_file(path.join("letter")).unwrap();
+    let left = Folder::make(&path).unwrap();
+    left.payload("old", 8, 1).unwrap();
+    std::mem::forget(left);
+    let next = Folder::make(&path).unwrap();
+    assert!(!path.join("old").exists());
+    drop(next);
+    assert!(!path.exists());
+}

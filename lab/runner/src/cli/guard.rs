@@ -1,15 +1,13 @@
 //! `guard`: random links, all together against the best of them alone; every scenario in the report.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use serde::Serialize;
-use tq_quic::sched::Kind as Scheduler;
 use tq_runner::guard::{self, Line, Verdict};
 use tq_runner::paired;
 use tq_scenario::Cc;
 
 use super::jobs;
+use super::options::Telling;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -28,18 +26,8 @@ pub(super) struct Args {
     /// Congestion control.
     #[arg(long, value_parser = super::controller, default_value = "auto")]
     cc: Cc,
-    /// Scheduler of both ends; the stack's own if left out.
-    #[arg(long, value_parser = super::scheduler)]
-    scheduler: Option<Scheduler>,
-    /// A JSON document instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// The JSON document, beside what is printed.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Runs at a time.
-    #[arg(long, default_value_t = 2)]
-    jobs: usize,
+    #[command(flatten)]
+    telling: Telling,
 }
 
 #[derive(Serialize)]
@@ -60,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     }
     let cases: Vec<_> = drawn.iter().map(|case| guard::compared(case, args.cc)).collect();
     let items = paired::items(&cases, args.seeds.max(1), args.seed);
-    let seen = jobs::paired(&cases, &items, args.scheduler, args.jobs)?;
+    let seen = jobs::paired(&cases, &items, args.telling.scheduler, args.telling.jobs)?;
     let all = paired::gather(&cases, &items, seen);
     let lines: Vec<Line> = drawn.iter().zip(&all).map(|(case, pairs)| guard::line(case, pairs)).collect();
     let verdict = guard::verdict(&lines);
@@ -68,6 +56,6 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     let (schema, cc) = (tq_runner::report::SCHEMA, args.cc.name());
     let document =
         Document { schema, kind: "guard", cc, seed: args.seed, seeds: args.seeds, verdict, lines: &lines };
-    super::tell(&document, &guard::markdown(&lines), args.json, args.report.as_deref())?;
+    args.telling.tell(&document, &guard::markdown(&lines))?;
     Ok(holds)
 }

@@ -14,6 +14,7 @@ mod guard;
 mod jobs;
 mod list;
 mod n;
+mod options;
 mod plots;
 mod run;
 mod sets;

@@ -1,9 +1,6 @@
 //! `n`: the scenarios that break a naive design, by number, each with its bars.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
-use tq_quic::sched::Kind as Scheduler;
 use tq_runner::hard;
 use tq_runner::report::Report;
 use tq_runner::run::tell::Runs;
@@ -11,6 +8,7 @@ use tq_runner::run::{self as runner, Outcome, Plan, compare, tell};
 use tq_scenario::{Cc, Scenario};
 
 use super::jobs;
+use super::options::{Files, Telling};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -26,21 +24,10 @@ pub(super) struct Args {
     /// Congestion control of both ends instead of the files'.
     #[arg(long, value_parser = super::controller)]
     cc: Option<Cc>,
-    /// Scheduler of both ends instead of the files'.
-    #[arg(long, value_parser = super::scheduler)]
-    scheduler: Option<Scheduler>,
-    /// A JSON document instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// The JSON document, beside what is printed.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Runs at a time.
-    #[arg(long, default_value_t = 2)]
-    jobs: usize,
-    /// Where scenarios are; lab/scenarios if left out.
-    #[arg(long)]
-    scenarios: Option<PathBuf>,
+    #[command(flatten)]
+    telling: Telling,
+    #[command(flatten)]
+    files: Files,
 }
 
 /// A scenario, a link of it alone or all together, a seed.
@@ -60,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         let over = link.map_or("all", |link| &scenarios[*at].links[link].name);
         format!("{} over {over}, seed {seed}", scenarios[*at].name)
     };
-    let outcomes = jobs::each(&items, args.jobs, name, |item| one(&scenarios, args, *item));
+    let outcomes = jobs::each(&items, args.telling.jobs, name, |item| one(&scenarios, args, *item));
     let links = |scenario: &Scenario| vec![Vec::new(); scenario.links.len()];
     let mut runs: Vec<Runs> =
         scenarios.iter().map(|scenario| Runs { alone: links(scenario), together: Vec::new() }).collect();
@@ -71,7 +58,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     let mut report = Report::new("n", args.seed.unwrap_or(1));
     report.scenarios =
         scenarios.iter().zip(&runs).map(|(scenario, runs)| tell::entry(scenario, runs)).collect();
-    super::tell(&report, &hard::markdown(&report), args.json, args.report.as_deref())?;
+    args.telling.tell(&report, &hard::markdown(&report))?;
     Ok(report.scenarios.iter().all(|entry| entry.verdict != tq_runner::report::Verdict::Fail))
 }
 
@@ -82,7 +69,7 @@ fn one(scenarios: &[Scenario], args: &Args, (at, link, seed): Item) -> Result<Ou
         Some(link) if compare::is_calmed(scenario, link, seed) => Plan::new(scenario, link, seed).calmed(),
         Some(link) => Plan::new(scenario, link, seed),
     };
-    runner::run(plan.with_cc(args.cc).with_scheduler(args.scheduler))
+    runner::run(plan.with_cc(args.cc).with_scheduler(args.telling.scheduler))
 }
 
 /// The scenarios asked for, by number.
@@ -91,7 +78,7 @@ fn scenarios(args: &Args) -> Result<Vec<Scenario>> {
         let why = hard::later(*number);
         ensure!(why.is_none(), "n{number} is for later: {}", why.unwrap_or_default());
     }
-    let folder = super::folder(args.scenarios.as_deref()).join("hard");
+    let folder = args.files.folder("hard");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(&folder)? {
         let path = entry?.path();

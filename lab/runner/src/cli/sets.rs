@@ -1,16 +1,14 @@
 //! `sets`: published pairs of links against the bars of their benefit.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use serde::Serialize;
-use tq_quic::sched::Kind as Scheduler;
 use tq_runner::grid::Queues;
 use tq_runner::paired::{self, Case};
 use tq_runner::sets::{self, Held, Kind, Line};
 use tq_scenario::Cc;
 
 use super::jobs;
+use super::options::Telling;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -32,21 +30,11 @@ pub(super) struct Args {
     /// Congestion control; that of the set (auto, cubic for lossy) if left out.
     #[arg(long, value_parser = super::controller)]
     cc: Option<Cc>,
-    /// Scheduler of both ends; the stack's own if left out.
-    #[arg(long, value_parser = super::scheduler)]
-    scheduler: Option<Scheduler>,
-    /// Every pair in the table, not only those furthest below their ceilings.
+    /// Every pair in the table, not only those furthest below their ceilings; documents always have all.
     #[arg(long)]
     all: bool,
-    /// A JSON document, which always has every pair, instead of tables.
-    #[arg(long)]
-    json: bool,
-    /// The JSON document, beside what is printed.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Runs at a time.
-    #[arg(long, default_value_t = 2)]
-    jobs: usize,
+    #[command(flatten)]
+    telling: Telling,
 }
 
 fn kind(name: &str) -> Result<Kind, String> {
@@ -80,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         let cases: Vec<Case> =
             kind.pairs(queues, args.count)?.iter().map(|pair| kind.compared(pair, cc)).collect();
         let items = paired::items(&cases, args.seeds.max(1), args.seed);
-        let seen = jobs::paired(&cases, &items, args.scheduler, args.jobs)?;
+        let seen = jobs::paired(&cases, &items, args.telling.scheduler, args.telling.jobs)?;
         let all = paired::gather(&cases, &items, seen);
         let lines: Vec<Line> =
             cases.iter().zip(&all).map(|(case, pairs)| sets::line(kind, case, pairs)).collect();
@@ -91,6 +79,6 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     let holds = told.iter().flat_map(|set| &set.bars).all(|held| held.holds);
     let (schema, seeds) = (tq_runner::report::SCHEMA, args.seeds.max(1));
     let document = Document { schema, kind: "sets", seed: args.seed, seeds, sets: told };
-    super::tell(&document, &page, args.json, args.report.as_deref())?;
+    args.telling.tell(&document, &page)?;
     Ok(holds)
 }

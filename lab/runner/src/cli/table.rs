@@ -1,15 +1,13 @@
 //! `table`: the table of bonding, with as many seeds and controllers as one has time for.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 use serde::Serialize;
-use tq_quic::sched::Kind as Scheduler;
 use tq_runner::paired::{self, Case};
 use tq_runner::table::{self, Line, ROWS, Row};
 use tq_scenario::Cc;
 
 use super::jobs;
+use super::options::{Files, Telling};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -22,27 +20,16 @@ pub(super) struct Args {
     /// Controllers; the bars are for auto, the others are told.
     #[arg(long, value_delimiter = ',', value_parser = super::controller, default_value = "auto,cubic,bbr")]
     cc: Vec<Cc>,
-    /// Scheduler of both ends; the stack's own if left out.
-    #[arg(long, value_parser = super::scheduler)]
-    scheduler: Option<Scheduler>,
     /// Only rows whose name contains this.
     #[arg(long)]
     filter: Option<String>,
     /// Queues so many times as long as the files say.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     queues: u32,
-    /// A JSON document instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// The JSON document, beside what is printed.
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
-    /// Runs at a time.
-    #[arg(long, default_value_t = 2)]
-    jobs: usize,
-    /// Where scenarios are; lab/scenarios if left out.
-    #[arg(long)]
-    scenarios: Option<PathBuf>,
+    #[command(flatten)]
+    telling: Telling,
+    #[command(flatten)]
+    files: Files,
 }
 
 #[derive(Serialize)]
@@ -56,7 +43,7 @@ struct Document<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<bool> {
-    let folder = super::folder(args.scenarios.as_deref()).join("bonding");
+    let folder = args.files.folder("bonding");
     let (mut rows, mut cases): (Vec<Row>, Vec<Case>) = Default::default();
     for row in ROWS {
         if args.filter.as_ref().is_some_and(|filter| !row.file.contains(filter.as_str())) {
@@ -75,14 +62,14 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         ROWS.map(|row| row.file).join(", ")
     );
     let items = paired::items(&cases, args.seeds.max(1), args.seed);
-    let seen = jobs::paired(&cases, &items, args.scheduler, args.jobs)?;
+    let seen = jobs::paired(&cases, &items, args.telling.scheduler, args.telling.jobs)?;
     let all = paired::gather(&cases, &items, seen);
     let lines: Vec<Line> =
         rows.iter().zip(&cases).zip(&all).map(|((row, case), pairs)| table::line(row, case, pairs)).collect();
     let (schema, seeds) = (tq_runner::report::SCHEMA, args.seeds.max(1));
     let document =
         Document { schema, kind: "table", seed: args.seed, seeds, queues: args.queues, lines: &lines };
-    super::tell(&document, &table::markdown(&lines), args.json, args.report.as_deref())?;
+    args.telling.tell(&document, &table::markdown(&lines))?;
     let judged = lines
         .iter()
         .filter(|line| line.cc == Cc::Auto.name() || args.cc.len() == 1 || !line.wrong.is_empty());

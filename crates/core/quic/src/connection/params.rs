@@ -13,6 +13,7 @@ use super::Connection;
 use super::multipath::initial_max;
 use crate::config::CID_POOL;
 use crate::error::TransportError;
+use crate::path::Path;
 use crate::payload::Payload;
 use crate::space::AckPolicy;
 use crate::token::Token;
@@ -24,6 +25,16 @@ const MIN_ACK_DELAY: Duration = Duration::from_millis(1);
 const MAX_THRESHOLD: u64 = 40;
 /// The same while a path is measured by trains of 16.
 const MAX_TRAIN_THRESHOLD: u64 = 2;
+
+/// Packets per ACK that need not be fewer for the sake of a path that is starting: three ACKs for a train of 16.
+const SPARING: u64 = 4;
+
+/// A path that brought so many bytes is not starting any more, though its controller may say so for good: a window that is
+/// held down never leaves slow start.
+const STARTED: u64 = 1 << 20;
+
+/// Packets in flight from which on a path is in use.
+const TRAIN: u64 = 8;
 
 /// What we asked of the peer, and what it asked of us.
 #[derive(Debug, Default)]
@@ -199,14 +210,17 @@ impl Connection {
         else {
             return;
         };
-        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged
-        let live = self.paths.iter().filter(|path| path.state.is_live());
-        let Some(path) = live.max_by_key(|path| path.cc.window()) else { return };
-        let packets = path.cc.window() / u64::from(path.mtu.current());
-        // Trains of a path that is new tell its rate by how far apart they are acknowledged.
-        let trains = self.paths.iter().any(|path| path.state.is_live() && path.cc.train() > 0);
+        // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged, but while
+        // one is starting its own does; and trains of a new path tell its rate by how far apart they are acknowledged
+        let live = || self.paths.iter().filter(|path| path.state.is_live());
+        let Some(widest) = live().max_by_key(|path| path.cc.window()) else { return };
+        let used = |path: &Path| path.space.sent.eliciting_in_flight() >= TRAIN;
+        let starts = |path: &&Path| path.cc.in_slow_start() && path.bytes_acked < STARTED && used(path);
+        let path = live().filter(starts).min_by_key(|path| path.cc.window()).unwrap_or(widest);
+        let trains = live().any(|path| path.cc.train() > 0 && used(path));
         let most = if trains { MAX_TRAIN_THRESHOLD } else { MAX_THRESHOLD };
-        let threshold = (packets / 16).clamp(1, most);
+        let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
+        let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, most);
         let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
         if threshold < old * 2 && threshold * 2 > old {
             return;

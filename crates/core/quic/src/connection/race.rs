@@ -216,6 +216,7 @@ impl Connection {
                 space.sent.copy_tokens(pn, &mut tokens);
                 from = pn + 1;
             }
+            space.sent.set_raced(now);
         }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;

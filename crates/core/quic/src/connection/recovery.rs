@@ -113,6 +113,7 @@ impl Connection {
                     app_limited,
                     delivered,
                     flight: path.rates.flight(),
+                    two_way: path.bytes_received > path.bytes_sent / 2,
                 },
             );
             if matches!(id, SpaceId::App(_)) {

@@ -19,6 +19,9 @@ use crate::path::Path;
 /// Age at which what was worked out is worked out again.
 const REFRESH: Duration = Duration::from_millis(1);
 
+/// Packets in flight from which on a path's round trips are of its own queue.
+const BUSY: u64 = 8;
+
 /// Round trips that differ by less are alike.
 const ALIKE: Duration = Duration::from_millis(2);
 
@@ -149,14 +152,19 @@ impl Ways {
         self.delays = OneWay::new(now, &self.matrix);
         self.places.clear();
         for path in paths.iter().filter(|path| path.state.is_live()).take(MAX_PATHS) {
-            let srtt = if path.rtt.has_sample() { nanos(path.rtt.smoothed()) } else { 0 };
+            // Who sends little has samples of different moments, with the queues of the other direction in them.
+            let busy = path.space.sent.eliciting_in_flight() >= BUSY;
+            let rtt = if busy { path.rtt.smoothed() } else { path.rtt.min() };
+            let srtt = if path.rtt.has_sample() { nanos(rtt) } else { 0 };
             let half = i64::try_from(srtt / 2).unwrap_or(i64::MAX);
+            let delay = self.delays.of(path.id.0);
+            let delay = delay.map(|delay| if busy { delay.smoothed } else { delay.base });
             self.places.push(AckPath {
                 id: path.id.0,
                 healthy: path.state.is_usable() && path.is_healthy(),
                 received_at: path.heard_at,
                 srtt,
-                return_delay: self.delays.of(path.id.0).map_or(half, |delay| delay.smoothed),
+                return_delay: delay.unwrap_or(half),
                 metered: false,
             });
         }

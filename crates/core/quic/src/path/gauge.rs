@@ -73,8 +73,8 @@ impl Gauge {
     }
 
     /// Rate at which what is in flight drains, bytes per second, where the least round trip is `min`.
-    pub(crate) fn draining(&self, window: &Window, min: Duration) -> u64 {
-        self.capacity.draining(window, min)
+    pub(crate) fn draining(&self, now: Instant, window: &Window, min: Duration) -> u64 {
+        self.capacity.draining(now, window, min)
     }
 
     /// Standing queue over a path whose least round trip is `min`.

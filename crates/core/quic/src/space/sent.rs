@@ -99,6 +99,8 @@ pub(crate) struct Sent {
     largest_acked: Option<u64>,
     /// Packets sent from the first moment up to before the second went another way: they say nothing of this one.
     elsewhere: Option<(Instant, Instant)>,
+    /// Packets sent before went by a way that others raced: overtaken is not lost.
+    raced: Instant,
     loss: loss::Loss,
     /// Steps all ACKs have taken over the ring.
     #[cfg(test)]
@@ -120,6 +122,7 @@ impl Sent {
             last_eliciting_at: None,
             largest_acked: None,
             elsewhere: None,
+            raced: Instant::ZERO,
             loss: loss::Loss::new(),
             #[cfg(test)]
             steps: 0,
@@ -221,6 +224,12 @@ impl Sent {
     /// window and the round trip here (RFC 9000 §9.4).
     pub(crate) fn set_elsewhere(&mut self, from: Instant, to: Instant) {
         self.elsewhere = Some((from, to));
+    }
+
+    /// What was sent before goes again by another way, and the peer may hear either first. What looks lost then says nothing
+    /// of the window.
+    pub(crate) fn set_raced(&mut self, before: Instant) {
+        self.raced = before;
     }
 
     // MUST 9000-9.4-1

@@ -40,6 +40,16 @@ impl Clock {
         let across = if self.several { ACROSS } else { Duration::ZERO };
         self.srtt.map(|srtt| srtt * if long { 4 } else { 2 } + across)
     }
+
+    /// What a window is to be at once, before anything was seen of the sender's rate: a round trip of [`LONG_RATE`] on a long
+    /// path, and over several paths two of the slowest with the time in which a hole is noticed, since what overtook that
+    /// hole waits in the window. Zero on a short path.
+    fn first_window(&self) -> u64 {
+        let Some(srtt) = self.srtt.filter(|srtt| self.several || *srtt >= LONG) else { return 0 };
+        let srtt = srtt.min(LONGEST);
+        let time = if self.several { 2 * (srtt + ACROSS) } else { srtt };
+        time.as_millis() as u64 * LONG_RATE
+    }
 }
 
 /// The receiving window of a stream or of the connection.
@@ -53,14 +63,14 @@ pub(super) struct Window {
     /// What had been read by then.
     read: u64,
     started: bool,
-    /// Whether it was scaled for a long round trip.
-    stretched: bool,
+    /// What it was stretched to for the paths' round trips.
+    stretched: u64,
 }
 
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: false }
+        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: 0 }
     }
 
     pub(super) const fn limit(&self) -> u64 {
@@ -96,10 +106,10 @@ impl Window {
     ) -> bool {
         let consumed = read.saturating_add(lent);
         let long = clock.srtt.filter(|srtt| *srtt >= LONG);
-        let stretch = long.filter(|_| !self.stretched && read > 0 && self.size < max);
-        if let Some(srtt) = stretch {
-            let first = srtt.min(LONGEST).as_millis() as u64 * LONG_RATE;
-            self.stretched = true;
+        let first = clock.first_window();
+        let stretch = first > self.size && first / 2 >= self.stretched && read > 0 && self.size < max;
+        if stretch {
+            self.stretched = first;
             self.grow_to(first.min(max), &mut may_grow);
         } else if !self.is_due(consumed) {
             return false;
@@ -107,7 +117,7 @@ impl Window {
         let since = self.started.then(|| clock.now.saturating_since(self.moved));
         let quick = since.zip(clock.quick(long.is_some())).is_some_and(|(since, quick)| since < quick);
         let wanted = (read - self.read).saturating_mul(4) >= self.size;
-        if quick && wanted && stretch.is_none() {
+        if quick && wanted && !stretch {
             let times = if long.is_some() { 4 } else { 2 };
             self.grow_to(self.size.saturating_mul(times).min(max), &mut may_grow);
         } else if !quick && least < self.size {
@@ -239,6 +249,12 @@ impl Inbound {
     #[cfg(test)]
     pub(super) fn grown(&self) -> u64 {
         self.grown
+    }
+
+    /// Bytes in order that wait to be read.
+    #[cfg(test)]
+    pub(super) fn unread(&self) -> u64 {
+        self.unread
     }
 
     /// Bytes received and not yet read or given up, in order or not.

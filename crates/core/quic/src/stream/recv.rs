@@ -297,7 +297,7 @@ impl RecvPart {
     }
 
     /// Bytes that are in order and wait to be read.
-    fn waiting(&self) -> u64 {
+    pub(super) fn waiting(&self) -> u64 {
         self.buffer.received() - self.buffer.consumed()
     }
 

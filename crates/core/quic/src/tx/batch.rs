@@ -161,7 +161,8 @@ impl Connection {
 
     /// There was room and nothing to fill it: samples and windows must not take that for the path's limit.
     pub(super) fn note_idle(&mut self, ix: usize, room: bool) {
-        if room {
+        // One that may carry nothing yet is not idle.
+        if room && self.paths[ix].state.is_usable() {
             let in_flight = self.in_flight(ix);
             let path = &mut self.paths[ix];
             path.app_limited = in_flight + u64::from(path.mtu.current()) < path.cc.window();

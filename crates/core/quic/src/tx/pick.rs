@@ -296,7 +296,7 @@ impl Connection {
             profile: 0,
         };
         let capacity = path.gauge.estimate(now, &window);
-        let (queue, draining) = queue_of(path, &window, min, in_flight);
+        let (queue, draining) = queue_of(now, path, &window, min, in_flight);
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
@@ -341,11 +341,11 @@ impl Connection {
 
 /// What stands on a path in its queue, and the rate at which what is in flight drains there. A queue is seen a round trip
 /// after it was filled. Where trains said what a long path carries that is known before, unless it has carried more since.
-fn queue_of(path: &Path, window: &Window, min: Duration, in_flight: u64) -> (Duration, u64) {
+fn queue_of(now: Instant, path: &Path, window: &Window, min: Duration, in_flight: u64) -> (Duration, u64) {
     let seen = path.gauge.queue(min);
     let holds = |rate: &u64| path.gauge.newest_rate() <= rate.saturating_add(rate / 4);
     let Some(rate) = path.cc.train_rate().filter(holds) else {
-        return (seen, path.gauge.draining(window, min));
+        return (seen, path.gauge.draining(now, window, min));
     };
     let drained = u64::try_from(u128::from(in_flight) * 1_000_000_000 / u128::from(rate)).unwrap_or(u64::MAX);
     (seen.max(Duration::from_nanos(drained).saturating_sub(min)), rate)

@@ -130,8 +130,61 @@ proptest! {
 }
 
 #[test]
+fn the_acknowledgement_that_shows_a_long_path_counts() {
+    let mut controller = Controller::new(Algorithm::Auto, Instant::ZERO, 1200).with_long_start(true);
+    let (mut rates, mut rtt) = (crate::RateSampler::new(), crate::Rtt::new(333 * MS));
+    let state = rates.on_sent(Instant::ZERO, 0);
+    let now = Instant::ZERO + 300 * MS;
+    rtt.update(300 * MS, Duration::ZERO);
+    rates.on_acked(now, 12_000, Instant::ZERO, &state);
+    let ack = crate::Ack {
+        bytes: 12_000,
+        largest_sent_at: Instant::ZERO,
+        largest_pn: 9,
+        rtt: &rtt,
+        in_flight: 0,
+        app_limited: false,
+        delivered: rates.sample(),
+        flight: rates.flight(),
+    };
+    controller.on_ack(now, &ack);
+    assert_eq!(controller.at_work(), Algorithm::Bbr);
+    assert!(controller.window() >= 36_000, "three times the first window: {}", controller.window());
+}
+
+#[test]
 fn asked_for_by_name_it_keeps_its_name() {
     let controller = Controller::new(Algorithm::Auto, Instant::ZERO, 1200);
     assert_eq!((controller.algorithm(), controller.at_work()), (Algorithm::Auto, Algorithm::Cubic));
     assert_eq!(controller.name(), "auto");
+}
+
+#[test]
+fn an_odd_loss_that_ends_slow_start_is_enough_and_a_queue_that_ran_over_is_not() {
+    let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
+    let ms = 1_000_000;
+    for (lost, standing, expected) in [(1, 40, Some(Algorithm::Bbr)), (30, 40, None), (1, 80, None)] {
+        let mut chooser = Chooser::new(at(0));
+        chooser.on_acked(at(40), 50 * MTU, 40 * ms, true, MTU);
+        chooser.on_first_lost(MTU, standing * ms);
+        (1..lost).for_each(|_| chooser.on_lost(at(81), MTU, None, 40 * MS));
+        chooser.on_acked(at(120), 60 * MTU, 40 * ms, true, MTU);
+        assert_eq!(chooser.leave_cubic(at(120), 40 * ms, MTU), None, "more may be lost");
+        chooser.on_recovered(MTU);
+        assert_eq!(chooser.leave_cubic(at(121), 40 * ms, MTU), expected, "{lost} lost at {standing} ms");
+    }
+}
+
+#[test]
+fn a_longer_way_back_is_no_queue() {
+    let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
+    let ms = 1_000_000;
+    for known in [20, 60] {
+        let mut chooser = Chooser::new(at(0));
+        chooser.on_acked(at(20), MTU, 20 * ms, true, MTU);
+        chooser.on_min_rtt(known * ms);
+        chooser.on_acked(at(60), MTU, 62 * ms, true, MTU);
+        chooser.on_lost(at(61), MTU, Some(63 * ms), 60 * MS);
+        assert_eq!(chooser.counts().1 > 0, known == 60, "{known}");
+    }
 }

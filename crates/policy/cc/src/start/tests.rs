@@ -53,14 +53,29 @@ fn one_round_ahead_is_forgiven() {
 #[test]
 fn a_rate_that_stands_while_the_round_trips_grow_ends_slow_start() {
     let mut start = Start::new(false);
-    assert!(!round(&mut start, &settled(40 * MS), 500_000, 40_000, false));
-    assert!(!round(&mut start, &settled(40 * MS), 1_000_000, 80_000, false));
+    let risen = |ms: u32| {
+        let mut rtt = settled(40 * MS);
+        rtt.update(ms * MS, Duration::ZERO);
+        rtt
+    };
+    assert!(!round(&mut start, &risen(40), 500_000, 40_000, false));
+    assert!(!round(&mut start, &risen(40), 1_000_000, 80_000, false));
     // 1.25 times the mean is no rise yet, more is.
-    assert!(!round(&mut start, &settled(50 * MS), 1_000_000, 80_000, false));
+    assert!(!round(&mut start, &risen(50), 1_000_000, 80_000, false));
     assert!(!start.is_careful(0));
-    assert!(!round(&mut start, &settled(51 * MS), 1_000_000, 80_000, false));
+    assert!(!round(&mut start, &risen(51), 1_000_000, 80_000, false));
     assert!(start.is_careful(0));
-    assert!(round(&mut start, &settled(60 * MS), 1_000_000, 80_000, false));
+    assert!(round(&mut start, &risen(60), 1_000_000, 80_000, false));
+}
+
+#[test]
+fn round_trips_by_a_longer_way_back_are_no_rise() {
+    let mut start = Start::new(false);
+    assert!(!round(&mut start, &settled(40 * MS), 1_000_000, 40_000, false));
+    for _ in 0..4 {
+        assert!(!round(&mut start, &settled(60 * MS), 1_000_000, 80_000, false));
+        assert!(!start.is_careful(0));
+    }
 }
 
 #[test]
@@ -202,4 +217,53 @@ fn the_window_drains_to_the_path_and_losses_of_the_overshoot_are_answered_for() 
     assert_eq!(controller.window(), before);
     controller.on_congestion(at(ms + 9), at(ms + 1), 1200, 0, false, false);
     assert!(controller.window() < before);
+}
+
+#[test]
+fn with_as_much_the_other_way_the_window_falls_as_for_a_loss_and_no_further() {
+    let rtt = settled(100 * MS);
+    let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200);
+    let (mut pn, mut ms, mut before) = (0, 0, 0);
+    while controller.ssthresh() == u64::MAX {
+        for _ in 0..20 {
+            (pn, ms) = (pn + 4, ms + 5);
+            before = controller.window();
+            controller.on_sent(at(ms), 1200, 0, pn + 100);
+            let ack = Ack { delivered: rate(1_000_000), two_way: true, ..ack(&rtt, 5000, at(ms), pn) };
+            controller.on_ack(at(ms), &ack);
+            if controller.ssthresh() != u64::MAX {
+                break;
+            }
+        }
+        assert!(ms < 5000, "slow start does not end");
+    }
+    let after = controller.window();
+    assert!(after >= before * 7 / 10 && after < before * 3 / 4, "{after} of {before}");
+    // before slow start ends, a loss halves or less what it was, whatever acknowledgements tell
+    let mut controller = Controller::new(Algorithm::Cubic, at(0), 1200);
+    for pn in 1..20 {
+        controller.on_sent(at(pn), 1200, 0, pn);
+        let ack = Ack { delivered: rate(100_000), two_way: true, ..ack(&rtt, 5000, at(pn), pn) };
+        controller.on_ack(at(pn), &ack);
+    }
+    let before = controller.window();
+    controller.on_congestion(at(30), at(20), 1200, 0, false, false);
+    assert_eq!(controller.window(), before * 7 / 10);
+}
+
+#[test]
+fn rounds_that_the_application_held_back_end_nothing() {
+    let rtt = settled(100 * MS);
+    for limited in [false, true] {
+        let mut start = Start::new(false);
+        assert!(!round(&mut start, &rtt, 1_000_000, 200_000, false));
+        let ended = (0..4).any(|_| {
+            for _ in 0..10 {
+                let ack = Ack { delivered: rate(100_000), app_limited: limited, ..ack(&rtt, MTU, at(0), 1) };
+                start.on_ack(at(1), &ack, MTU);
+            }
+            start.on_round(300_000, false)
+        });
+        assert_eq!(ended, !limited);
+    }
 }

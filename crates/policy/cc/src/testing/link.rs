@@ -278,6 +278,7 @@ impl Link {
             in_flight: this.in_flight,
             delivered,
             flight: this.sampler.flight(),
+            two_way: false,
             app_limited: this.app_limited,
             ..ack(&this.rtt, PACKET, packet.sent_at, pn)
         };

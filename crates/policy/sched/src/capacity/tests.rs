@@ -61,13 +61,18 @@ fn a_limited_sample_raises_and_never_lowers() {
 fn what_a_window_let_through_is_not_what_the_path_drains_at() {
     let (mut capacity, rtt) = (Capacity::new(), Duration::from_millis(100));
     let slow_start = Window { slow_start: true, ..WINDOW };
-    assert_eq!(capacity.draining(&slow_start, rtt), 0);
+    assert_eq!(capacity.draining(at(2), &slow_start, rtt), 0);
     let took = |ms: u64, rate: u64| RateSample { interval: Duration::from_millis(ms), ..sample(rate, false) };
     capacity.on_sample(at(0), 1, &took(110, 120_000));
-    assert_eq!(capacity.draining(&slow_start, rtt), 200_000, "20 kB in 100 ms");
-    assert_eq!(capacity.draining(&WINDOW, rtt), 120_000, "after slow start the newest");
+    assert_eq!(capacity.draining(at(2), &slow_start, rtt), 200_000, "20 kB in 100 ms");
+    assert_eq!(capacity.draining(at(2), &WINDOW, rtt), 120_000, "after slow start the newest");
     capacity.on_sample(at(1), 1, &took(110, 300_000));
-    assert_eq!(capacity.draining(&slow_start, rtt), 300_000);
+    assert_eq!(capacity.draining(at(2), &slow_start, rtt), 300_000);
     capacity.on_sample(at(2), 2, &took(150, 100_000));
-    assert_eq!(capacity.draining(&slow_start, rtt), 100_000, "what took longer stood in a queue");
+    assert_eq!(capacity.draining(at(2), &slow_start, rtt), 100_000, "what took longer stood in a queue");
+    assert_eq!(
+        capacity.draining(at(2) + Duration::from_millis(201), &WINDOW, rtt),
+        300_000,
+        "it may be of an outage"
+    );
 }

@@ -11,6 +11,24 @@ fn the_faster_is_judged_by_its_queue_and_the_slower_by_all_it_holds() {
 }
 
 #[test]
+fn a_path_that_is_filling_is_judged_by_its_window_until_a_queue_is_seen() {
+    let slow = PathView { in_flight: 60_000, ..path(0, 100, 100_000) };
+    let filling = PathView { capacity_state: CapacityState::Growing, ..slow };
+    assert_eq!(eta_pessimistic(&slow, 0), (50 + 600 - 100) * MS as i64);
+    assert_eq!(eta_pessimistic(&filling, 0), 50 * MS as i64, "less than a window is in flight");
+    let queued = PathView { srtt: 113 * MS, ..filling };
+    assert_eq!(eta_pessimistic(&queued, 0), (50 + 600 - 100) * MS as i64);
+}
+
+#[test]
+fn a_path_with_a_queue_delivers_no_more_than_it_does() {
+    let growing = PathView { capacity_state: CapacityState::Growing, cwnd: 14_000, ..path(0, 20, 200_000) };
+    assert_eq!(delivers(&growing, 60 * MS), 98_000);
+    assert_eq!(delivers(&PathView { queue: 4 * MS, ..growing }, 60 * MS), 98_000);
+    assert_eq!(delivers(&PathView { queue: 5 * MS, ..growing }, 60 * MS), 12_000);
+}
+
+#[test]
 fn what_a_path_delivers_depends_on_what_is_known() {
     let measured = path(0, 20, 1_000_000);
     assert_eq!(delivers(&measured, 100 * MS), 100_000);

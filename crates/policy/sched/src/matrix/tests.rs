@@ -55,9 +55,24 @@ fn a_column_that_is_little_faster_is_left_alone_and_a_silent_one_at_once() {
         assert_eq!(sample(&mut matrix, now, 1, 1, 20), None);
         assert_eq!(sample(&mut matrix, now, 1, 0, 17), None);
     }
-    assert_eq!(sample(&mut matrix, 5000, 1, 0, 30), None, "50 ms after the last");
-    let change = sample(&mut matrix, 5001, 1, 0, 30).unwrap();
+    for now in (5000..6000).step_by(50) {
+        assert_eq!(sample(&mut matrix, now, 1, 0, 30), None);
+    }
+    let change = sample(&mut matrix, 6000, 1, 0, 30).unwrap();
     assert_eq!((change.from, change.to, change.min_shift), (1, 0, Some(-3 * MS as i64)));
+}
+
+#[test]
+fn a_young_column_that_fell_silent_is_left_after_a_round_trip() {
+    let mut matrix = RttMatrix::new();
+    for now in 0..10 {
+        assert_eq!(sample(&mut matrix, now, 1, 1, 60), None);
+    }
+    for now in (10..70).step_by(5) {
+        assert_eq!(sample(&mut matrix, now, 1, 0, 80), None, "slower, and it is not time yet");
+    }
+    let change = sample(&mut matrix, 70, 1, 0, 80).unwrap();
+    assert_eq!((change.from, change.to), (1, 0));
 }
 
 #[test]

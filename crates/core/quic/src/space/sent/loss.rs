@@ -139,7 +139,8 @@ impl Sent {
     /// Takes the packet at `open` out of flight.
     fn lose(&mut self, out: &mut Lost) {
         let at = self.index(self.open);
-        let here = !self.went_elsewhere(&self.ring[at].packet);
+        let packet = &self.ring[at].packet;
+        let here = !self.went_elsewhere(packet) && packet.at >= self.raced;
         let slot = &mut self.ring[at];
         let packet = &mut slot.packet;
         if !packet.counts() {

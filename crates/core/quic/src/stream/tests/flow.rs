@@ -159,21 +159,23 @@ fn on_a_long_path_the_first_read_stretches_a_window_to_what_the_round_trip_needs
 }
 
 #[test]
-fn over_several_paths_a_window_leaves_time_to_fill_a_hole_from_another() {
-    let grown = |several| {
-        let (mut c, mut s) = pair(&StreamConfig { max_stream_window: 1 << 20, ..small() });
-        let id = c.open(Dir::Uni).unwrap();
-        for round in 0..3 {
-            c.write_slice(id, &[1; 500]).unwrap();
-            flush(&mut c, &mut s, at(round * 110));
-            s.on_rtt(at(round * 110 + 110), Duration::from_millis(10), several);
-            s.read(id, 500).unwrap();
-            flush(&mut s, &mut c, at(round * 110 + 110));
-        }
+fn over_several_paths_the_first_read_leaves_room_for_what_overtakes_a_hole() {
+    let config = StreamConfig { max_stream_window: 48 << 20, max_connection_window: 64 << 20, ..small() };
+    let (mut c, mut s) = pair(&config);
+    let id = c.open(Dir::Uni).unwrap();
+    let mut read = |ms: u64, rtt: u64, several: bool| {
+        c.write_slice(id, &[1; 10]).unwrap();
+        flush(&mut c, &mut s, at(ms));
+        s.on_rtt(at(ms), Duration::from_millis(rtt), several);
+        s.read(id, 10).unwrap();
+        flush(&mut s, &mut c, at(ms));
         window(&s, id)
     };
-    assert_eq!(grown(false), 1000, "half of it in eleven round trips");
-    assert!(grown(true) > 1000, "half of it in less than two round trips and 100 ms");
+    assert_eq!(read(1, 10, false), 1000);
+    assert_eq!(read(2, 10, true), 5_500_000, "twice 10 ms and the time in which a hole is noticed");
+    assert_eq!(read(3, 40, true), 5_500_000, "not much longer");
+    assert_eq!(read(4, 150, true), 12_500_000, "a path that is much longer");
+    assert_eq!(read(5, 20, true), 12_500_000);
 }
 
 #[test]

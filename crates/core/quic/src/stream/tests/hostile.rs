@@ -88,14 +88,17 @@ fn run(s: &mut Streams, sent: &mut Vec<Packet>, act: &Act) -> Result<(), Transpo
 }
 
 fn check(s: &Streams) {
-    let (mut unacked, mut backlog) = (0, 0);
+    let (mut unacked, mut backlog, mut unread) = (0, 0, 0);
     for key in s.table.keys() {
         if let Some(send) = &s.table.get(key).unwrap().send {
             unacked += send.held().unacked;
             backlog += send.held().unsent + send.held().lost;
         }
+        unread += s.table.get(key).unwrap().recv.as_ref().map_or(0, |recv| recv.waiting());
     }
     assert_eq!((s.held.unacked, s.backlog()), (unacked, backlog), "sums");
+    assert_eq!(s.inbound.unread(), unread, "what waits to be read");
+    assert!(s.inbound.held() <= 6000, "half of it in order at least");
     assert!(s.outbound.sent <= s.outbound.limit.max(3000), "credit");
     assert!(s.len() <= 8 + 4 + 2 * 20, "streams");
 }
@@ -106,6 +109,7 @@ proptest! {
     #[test]
     fn no_order_of_frames_and_verbs_breaks_anything(acts in proptest::collection::vec(act(), 1..300)) {
         let (_, mut s) = pair(&small());
+        s.on_complete();
         let mut sent = Vec::new();
         let mut answered = false;
         for act in &acts {

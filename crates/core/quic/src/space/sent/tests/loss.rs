@@ -308,6 +308,22 @@ fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
     assert_eq!(bench.sent.bytes_in_flight(), 0);
 }
 
+#[test]
+fn what_a_copy_overtook_in_a_race_is_not_lost_to_the_window_but_still_measures() {
+    let mut bench = Bench::with(0..4, at(0));
+    bench.sent.set_raced(at(10));
+    bench.send(4..12, at(10));
+    assert_eq!(bench.hear(at(90), &[8..=11]), [0, 1, 2, 3, 4, 5, 6, 7]);
+    assert_eq!((bench.lost.packets, bench.lost.newest), (4, Some((7, at(10)))));
+    assert!(bench.lost.strayed);
+    assert_eq!(bench.lost.tokens.len(), 8);
+    let mut bench = Bench::with(0..4, at(0));
+    bench.sent.set_raced(at(10));
+    assert_eq!(bench.hear(at(90), &[0..=3]), []);
+    assert!(bench.acked.any_eliciting && bench.acked.rates.is_some());
+    assert_eq!(bench.acked.bytes, 4 * 1200);
+}
+
 // MUST 9000-9.4-1
 #[test]
 fn what_was_sent_before_a_move_gives_no_sample_after_it() {
