@@ -138,6 +138,7 @@ fn the_acknowledgement_that_shows_a_long_path_counts() {
     rtt.update(300 * MS, Duration::ZERO);
     rates.on_acked(now, 12_000, Instant::ZERO, &state);
     let ack = crate::Ack {
+        two_way: false,
         bytes: 12_000,
         largest_sent_at: Instant::ZERO,
         largest_pn: 9,
