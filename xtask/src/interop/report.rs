@@ -152,7 +152,8 @@ fn legend() -> String {
   - {QUINN_RETRY}; nor does noq's.
   - {QUINN_TYPE}; so does noq's.
   - quinn's server throws away, with a damaged first datagram, what came behind it before the application took the
-    connection (`incoming_buffers` in quinn-proto's `endpoint.rs`); so does noq's. That makes `handshakecorruption` flaky:
+    connection (`incoming_buffers` in quinn-proto's `endpoint.rs`); so does noq's.
+    That makes `handshakecorruption` flaky:
     our client repeats its ClientHello in pairs, which leave the relay together, and of 30 % damaged firsts those cost both
     that do not hit version or connection id. A pair fails with 0.3 × 0.74 + 0.3 × 0.26 × 0.3 = 0.245, the first
     datagram and the four pairs of 30 s with 0.3 × 0.245⁴ = 0.1 %, one of 50 handshakes in 5 % of the attempts. The relay's

@@ -121,7 +121,7 @@ fn both_ends_abandon_and_the_data_goes_on() {
             let mut pair = paths_pair(2);
             let ends = connected(&mut pair);
             let mut flow = Flow::over(&mut pair, ends, Side::Client, 16 << 20);
-            flow.run_for(&mut pair, 200 * MS);
+            flow.run_for(&mut pair, 80 * MS);
             assert!(!flow.done);
             let now = pair.now;
             let end = if by.is_client() { pair.client(ends.0) } else { pair.server(ends.1) };
