@@ -152,12 +152,12 @@ fn legend() -> String {
   - {QUINN_RETRY}; nor does noq's.
   - {QUINN_TYPE}; so does noq's.
   - quinn's server throws away, with a damaged first datagram, what came behind it before the application took the
-    connection (`incoming_buffers` in quinn-proto's `endpoint.rs`); so does noq's.
-    That makes `handshakecorruption` flaky:
-    our client repeats its ClientHello in pairs, which leave the relay together, and of 30 % damaged firsts those cost both
-    that do not hit version or connection id. A pair fails with 0.3 × 0.74 + 0.3 × 0.26 × 0.3 = 0.245, the first
-    datagram and the four pairs of 30 s with 0.3 × 0.245⁴ = 0.1 %, one of 50 handshakes in 5 % of the attempts. The relay's
-    dice of such an attempt say so: firsts damaged at bytes 16, 20 and 34, the datagrams behind them whole.
+    connection (`incoming_buffers` in quinn-proto's `endpoint.rs`); so does noq's. `handshakecorruption` is flaky by
+    that: our client repeats its ClientHello in pairs, which leave the relay together, and of 30 % damaged firsts
+    those cost both that do not hit version or connection id. A pair fails with 0.3 × 0.74 + 0.3 × 0.26 × 0.3 =
+    0.245, the first datagram and the four pairs of 30 s with 0.3 × 0.245⁴ = 0.1 %, one of 50 handshakes in 5 % of
+    the attempts. The relay's dice of such an attempt say so: firsts damaged at bytes 16, 20 and 34, the datagrams
+    behind them whole.
   - {QUICHE_MOVED}: the gap stays, however often later
     packets are acknowledged.
   - {QUICHE_REST}: a client
