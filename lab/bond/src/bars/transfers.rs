@@ -98,20 +98,19 @@ impl Bench {
 
 /// By TPROXY.
 pub(super) fn download(bench: &mut Bench) -> Result<Found> {
-    let name = bench.file.name.clone();
-    bench.fetch(|lab| {
-        let mut curl = lab.curl();
-        curl.arg(lab.url_at(false, &name));
-        curl
-    })
+    transparently(bench, false)
 }
 
 /// By TPROXY and IPv6.
 pub(super) fn ipv6(bench: &mut Bench) -> Result<Found> {
+    transparently(bench, true)
+}
+
+fn transparently(bench: &mut Bench, v6: bool) -> Result<Found> {
     let name = bench.file.name.clone();
     bench.fetch(|lab| {
         let mut curl = lab.curl();
-        curl.arg(lab.url_at(true, &name));
+        curl.arg(lab.url_at(v6, &name));
         curl
     })
 }
