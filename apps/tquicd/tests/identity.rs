@@ -9,6 +9,7 @@ use tokio::io::AsyncReadExt;
 use tq::{ClientConfig, ConnectionError, Endpoint, tls};
 use tq_control::{Method, model};
 use tq_identity::{Secret, Token};
+use tquicd::server::Server;
 
 /// What a client of this token hears when it comes with this key and name.
 async fn knock(token: &Token, key: tls::RawIdentity, name: &str) -> Result<(), ConnectionError> {
@@ -20,14 +21,20 @@ async fn knock(token: &Token, key: tls::RawIdentity, name: &str) -> Result<(), C
     connection.confirmed().await
 }
 
+/// One device that may come in, and one that may not any more.
+fn invited(server: &Server) -> (Token, Token) {
+    let good = server.invite(&id("acme/good"), None, false).unwrap();
+    let revoked = server.invite(&id("acme/revoked"), None, false).unwrap();
+    server.revoke(&revoked.tenant, Some(&revoked.device)).unwrap();
+    (good, revoked)
+}
+
 #[test]
 fn unknown_wrong_revoked_and_expired_hear_the_same() {
     run(async {
         let folder = Folder::new();
         let (_daemon, server, _) = start_server(&folder, &[]).await;
-        let good = server.invite(&id("acme/good"), None, false).unwrap();
-        let revoked = server.invite(&id("acme/revoked"), None, false).unwrap();
-        server.revoke(&revoked.tenant, Some(&revoked.device)).unwrap();
+        let (good, revoked) = invited(&server);
         let expired = server.invite(&id("acme/expired"), Some(0), false).unwrap();
         tokio::time::sleep(Duration::from_millis(1100)).await;
         let name = good.secret.server_name();
@@ -64,9 +71,7 @@ fn unknown_wrong_and_revoked_take_as_long() {
     run(async {
         let folder = Folder::new();
         let (_daemon, server, _) = start_server(&folder, &[]).await;
-        let good = server.invite(&id("acme/good"), None, false).unwrap();
-        let revoked = server.invite(&id("acme/revoked"), None, false).unwrap();
-        server.revoke(&revoked.tenant, Some(&revoked.device)).unwrap();
+        let (good, revoked) = invited(&server);
         let stranger = Secret::generate();
         let who = [
             (&stranger, stranger.server_name()),
