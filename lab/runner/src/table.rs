@@ -1,7 +1,7 @@
 //! The table of bonding: what links of today carry together over what they carry alone, row by row with its bar.
 //!
 //! A row is a file of `lab/scenarios/bonding` and what it is judged by. Links alone go through the same stack with the same
-//! controller, seed and window (docs/simulator.md); on rows with loss the better of CUBIC and BBR counts alone. Reads no
+//! controller, seed and window (docs/bonding.md); on rows with loss the better of CUBIC and BBR counts alone. Reads no
 //! file; decides which rows there are and whether their bars hold.
 
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! A quick part of the table, the guard and the published sets: the whole of them is for `tq-scenarios table`, `guard` and
-//! `sets` (docs/simulator.md). Windows are shorter, seeds fewer, links those that cost little time; bars are the same
+//! `sets` (docs/bonding.md). Windows are shorter, seeds fewer, links those that cost little time; bars are the same
 //! unless a comment says why not.
 
 use std::path::Path;
