@@ -257,7 +257,7 @@ impl Connection {
         (sent_at > since).then_some((Outstanding { path: slowest.id, sent_at, bytes }, since))
     }
 
-    fn views(&mut self, now: Instant) -> Views {
+    fn views(&self, now: Instant) -> Views {
         // Without a path in use, one that is being validated serves: the peer must hear of the end of the others.
         let none = !self.paths.iter().any(|path| path.state.is_usable());
         let known = |path: &Path| {
@@ -276,13 +276,12 @@ impl Connection {
     }
 
     /// A path as schedulers see it; `delays` if one-way delays of all are known.
-    fn view(&mut self, now: Instant, ix: usize, delays: bool) -> PathView {
+    fn view(&self, now: Instant, ix: usize, delays: bool) -> PathView {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
-        let path = &mut self.paths[ix];
-        let rate = path.pacing_rate();
-        let departure = if pacing { path.pacer.departure(now, rate) } else { now };
         let path = &self.paths[ix];
+        let rate = path.pacing_rate();
+        let departure = if pacing { path.pacer.earliest(now, rate) } else { now };
         let sampled = path.rtt.has_sample();
         let srtt = path.rtt.smoothed();
         let ways = self.multipath.ways.as_ref();
