@@ -74,6 +74,22 @@ pub(crate) struct Streams {
     traffic: Traffic,
 }
 
+/// Streams that have turns.
+#[derive(Clone, Copy, Debug)]
+struct Turns {
+    streams: u64,
+    /// Bytes of all of them that may be sent.
+    most: u64,
+}
+
+impl Turns {
+    /// Bytes that are sent until a stream with `fresh` of them is through: others have their turns meanwhile, so that they
+    /// share what faster paths deliver.
+    fn until_through(self, fresh: u64) -> u64 {
+        fresh.saturating_mul(self.streams).min(self.most)
+    }
+}
+
 /// Bytes of stream data so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Traffic {
@@ -202,13 +218,12 @@ impl Streams {
                 false
             },
         );
-        self.until_through(most.get()).min(self.outbound.credit()).max(self.held.lost)
+        self.turns().until_through(most.get()).max(self.held.lost)
     }
 
-    /// Bytes that are sent until a stream with `fresh` of them is through: others have their turns meanwhile, so that they
-    /// share what faster paths deliver.
-    pub(super) fn until_through(&self, fresh: u64) -> u64 {
-        fresh.saturating_mul(self.fresh.competing() as u64).min(self.held.unsent)
+    /// How streams with bytes to send share what is sent.
+    fn turns(&self) -> Turns {
+        Turns { streams: self.fresh.competing() as u64, most: self.held.unsent.min(self.outbound.credit()) }
     }
 
     /// Whether credit is to be told.

@@ -144,11 +144,8 @@ impl Streams {
             }
             // Lost bytes wait for the fastest path: what is behind them waits for them.
             Share::Over(least) if self.held.lost <= least => {
-                let credit = self.outbound.credit();
-                let valid = |entry| table.has_fresh(entry);
-                let turns = self.fresh.competing() as u64;
-                let most = self.held.unsent.min(credit);
-                let long = |entry| table.fresh_bytes(entry).saturating_mul(turns).min(most) > least;
+                let (turns, valid) = (self.turns(), |entry| table.has_fresh(entry));
+                let long = |entry| turns.until_through(table.fresh_bytes(entry)) > least;
                 let (priority, entry) = self.fresh.among(super::IN_TURN, valid, long)?;
                 return Some(Turn { entry, priority, free: false, fresh: true });
             }
