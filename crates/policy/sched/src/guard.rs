@@ -49,6 +49,8 @@ pub struct Account {
     pub capacity: u64,
     /// It carries bulk: good or in probation, and not held.
     pub serving: bool,
+    /// It was opened or came back a moment ago: that it brought little says nothing yet.
+    pub fresh: bool,
 }
 
 /// A window.

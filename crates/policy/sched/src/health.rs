@@ -5,7 +5,7 @@
 //! [`crate::Monitor`]'s decision.
 //!
 //! ```text
-//!          ack silence                 silence ≥ max(3·srtt, 100 ms)        2 probe replies
+//!          ack silence                 silence ≥ max(3·srtt, 500 ms)        2 probe replies
 //!  Good ─────────────────► Suspect ─────────────────────────────────► Out ────────────────► Probation
 //!   ▲  ◄── any progress ──────┘           any ── link or peer says so ──▲                       │
 //!   └──────────────────────────────── 4 good rounds ────────────────────────────────────────────┘

@@ -20,8 +20,15 @@ use probing::Probing;
 const APART: Duration = Duration::from_millis(10);
 /// A witness that has something outstanding and was not heard for this long is silent itself.
 const FADES: Duration = Duration::from_millis(50);
-/// Silence that takes a path out, at least.
-const OUT_AFTER: Duration = Duration::from_millis(100);
+/// Silence after which all that a path holds goes again, at least.
+const ALL_AFTER: Duration = Duration::from_millis(100);
+/// Silence that takes a path out, at least: radio links pause for 200 ms and go on, satellites are handed over in 300. What
+/// the path held went elsewhere long before.
+const OUT_AFTER: Duration = Duration::from_millis(500);
+/// Longer pauses than this are not waited for with what a path holds, whatever it is known for.
+const WAITED: Duration = Duration::from_millis(200);
+/// Silence of all paths from this on is nobody's.
+const COMMON: Duration = Duration::from_millis(15);
 /// A path that answered a question is taken to be there for this long; it is asked four times in it.
 const ANSWER_HOLDS: Duration = Duration::from_secs(1);
 /// Good rounds in a row that end probation.
@@ -34,7 +41,9 @@ const DEAD_KEEP: Duration = Duration::from_secs(120);
 pub enum Resend {
     /// Lowest offsets first on other paths, ahead of new data, within the budget. No congestion reaction.
     Suspect,
-    /// All of it on other paths, ahead of new data, at no cost to the budget.
+    /// All of it on other paths, ahead of new data, at no cost to the budget. No congestion reaction.
+    All,
+    /// The same, and none of it is under way any more.
     Out,
     /// The path lives: re-sends of it that have not left yet are cancelled.
     Cancel,
@@ -67,6 +76,10 @@ pub struct Monitor {
     good_rounds: u8,
     false_suspects: u32,
     abandoned: bool,
+    /// All that the suspect path holds was asked for.
+    asked_all: bool,
+    /// When the silence began that took the path out.
+    silent_since: Option<Instant>,
 }
 
 impl Monitor {
@@ -82,6 +95,8 @@ impl Monitor {
             good_rounds: 0,
             false_suspects: 0,
             abandoned: false,
+            asked_all: false,
+            silent_since: None,
         }
     }
 
@@ -120,7 +135,8 @@ impl Monitor {
             return Err(Refused { from, to, cause });
         }
         let lasted = now.saturating_since(self.since);
-        (self.state, self.since, self.good_rounds, self.abandoned) = (to, now, 0, false);
+        (self.state, self.since, self.good_rounds) = (to, now, 0);
+        (self.abandoned, self.asked_all) = (false, false);
         Ok(Change { from, to, cause, at: now, lasted })
     }
 
@@ -168,6 +184,9 @@ impl Monitor {
             return Orders { probe: Some(self.probing.next(now)), ..Orders::default() };
         }
         self.silence.on_idle();
+        if let Some(since) = self.silent_since.take() {
+            self.silence.on_back(now, since);
+        }
         let change = self.shift(now, Health::Probation, Cause::Replies).ok();
         Orders { change, ..Orders::default() }
     }
@@ -240,6 +259,16 @@ impl Monitor {
         }
     }
 
+    /// Another path made progress after it had been silent since `since`: what this one was silent in that time as well says
+    /// nothing of it.
+    pub fn on_common(&mut self, now: Instant, since: Instant) {
+        let Some(own) = self.silence.since() else { return };
+        let both = now.saturating_since(own.max(since));
+        if both > COMMON {
+            self.silence.forgive(both);
+        }
+    }
+
     /// When to call [`Monitor::on_deadline`]; `None` if only facts can change anything.
     pub fn deadline(&self, load: &Load) -> Option<Instant> {
         let keep_alive = self.keep_alive_at(load);
@@ -270,15 +299,18 @@ impl Monitor {
                 let probe = Some(self.probing.next_after(now, quick(load)));
                 Orders { change, resend: Some(Resend::Suspect), probe, ..Orders::default() }
             }
-            Health::Suspect | Health::Probation | Health::Held if passed(self.out_at(load)) => {
-                if blamed {
-                    self.out(now, Cause::Silence)
-                } else {
-                    self.dark(now, load, witness)
-                }
+            Health::Suspect | Health::Probation | Health::Held if !blamed && passed(self.all_at(load)) => {
+                self.dark(now, load, witness)
             }
-            Health::Suspect if self.probing.due() <= now => {
-                Orders { probe: Some(self.probing.next_after(now, quick(load))), ..Orders::default() }
+            Health::Suspect | Health::Probation | Health::Held if passed(self.out_at(load)) => {
+                self.out(now, Cause::Silence)
+            }
+            Health::Suspect => {
+                let all = !self.asked_all && passed(self.all_at(load));
+                self.asked_all |= all;
+                let due = self.probing.due() <= now;
+                let probe = due.then(|| self.probing.next_after(now, quick(load)));
+                Orders { resend: all.then_some(Resend::All), probe, ..Orders::default() }
             }
             Health::Out => self.still_out(now, load),
             _ if passed(self.keep_alive_at(load)) => {
@@ -289,11 +321,24 @@ impl Monitor {
         }
     }
 
-    /// When silence takes the path out: `max(3·srtt, 100 ms)` after the last progress.
-    fn out_at(&self, load: &Load) -> Option<Instant> {
+    /// When all that the path holds goes again: `max(3·srtt, 100 ms)` after the last progress, and longer than it paused
+    /// of late and went on.
+    fn all_at(&self, load: &Load) -> Option<Instant> {
         let suspect = self.silence.suspect_at(load)?;
         let since = self.silence.since()?;
-        Some((since + load.srtt.saturating_mul(3).max(OUT_AFTER)).max(suspect))
+        let known = self.silence.known_pause().min(WAITED) * 5 / 4;
+        Some((since + load.srtt.saturating_mul(3).max(ALL_AFTER).max(known)).max(suspect))
+    }
+
+    /// When silence takes the path out: not before `max(3·srtt, 500 ms)` or half as much again as it paused of late. In
+    /// probation and if held, as soon as what it holds would go again.
+    fn out_at(&self, load: &Load) -> Option<Instant> {
+        let all = self.all_at(load)?;
+        let known = self.silence.known_pause() * 3 / 2;
+        match self.state {
+            Health::Suspect => Some(all.max(self.silence.since()? + OUT_AFTER.max(known))),
+            _ => Some(all),
+        }
     }
 
     /// A silence alarm that rang without blaming the path rings again with the next probe.
@@ -309,6 +354,7 @@ impl Monitor {
 
     fn out(&mut self, now: Instant, cause: Cause) -> Orders {
         let Ok(change) = self.shift(now, Health::Out, cause) else { return Orders::default() };
+        self.silent_since = self.silence.since().filter(|_| cause == Cause::Silence);
         self.silence.on_idle();
         self.probing.restart(now);
         let probe = self.link_up.then(|| self.probing.next(now));
@@ -329,7 +375,7 @@ impl Monitor {
             self.probing.restart(now);
             self.probing.postpone(now, quick(load));
         } else if self.probing.due() <= now {
-            let long = self.out_at(load).is_some_and(|at| at <= now);
+            let long = self.all_at(load).is_some_and(|at| at <= now);
             if long && (self.answers(now) || matches!(witness, Witness::Silent | Witness::Faded)) {
                 self.probing.next(now);
                 return Orders { probe: Some(Probe::Challenge), ..Orders::default() };

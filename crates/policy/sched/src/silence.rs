@@ -17,6 +17,10 @@ const FIRST_GAP: u64 = 5 * MS;
 const LONGEST_GAP: u64 = 200 * MS;
 /// The maximum halves in this time, ns.
 const HALF_LIFE: u64 = 10 * SECOND;
+/// Longer silences that ended by themselves are outages, not pauses, ns.
+const LONGEST_PAUSE: u64 = SECOND;
+/// The longest pause halves in this time, ns: satellites are handed over each 15 s.
+const PAUSE_HALF_LIFE: u64 = 30 * SECOND;
 /// Bounds of the tolerance, ns.
 const SHORTEST: u64 = 15 * MS;
 const LONGEST: u64 = 50 * MS;
@@ -47,6 +51,11 @@ pub struct Load {
 pub struct Silence {
     gap: u64,
     gap_at: Instant,
+    /// Longest silence that ended by itself, and when.
+    pause: u64,
+    pause_at: Instant,
+    /// Silence of all was taken off the present one already.
+    forgiven: bool,
     /// Since when something has been outstanding without a pause.
     busy_since: Option<Instant>,
     progress_at: Option<Instant>,
@@ -64,6 +73,9 @@ impl Silence {
         Self {
             gap: FIRST_GAP,
             gap_at: now,
+            pause: 0,
+            pause_at: now,
+            forgiven: false,
             busy_since: None,
             progress_at: None,
             heard: false,
@@ -96,13 +108,38 @@ impl Silence {
                 self.gap = gap;
                 self.gap_at = now;
             }
+            self.on_pause(now, gap);
         }
+        self.forgiven = false;
         self.progress_at = Some(now);
         self.answered_at = None;
         self.heard = true;
         if idle {
             self.on_idle();
         }
+    }
+
+    /// A silence of `lasted` (ns) ended by itself.
+    fn on_pause(&mut self, now: Instant, lasted: u64) {
+        if lasted <= LONGEST_PAUSE && lasted >= self.usual_pause(now) {
+            (self.pause, self.pause_at) = (lasted, now);
+        }
+    }
+
+    /// The path that was taken to be out since `since` goes on by itself: it pauses for so long.
+    pub fn on_back(&mut self, now: Instant, since: Instant) {
+        self.on_pause(now, nanos(now.saturating_since(since)));
+    }
+
+    /// Longest pause of late, ns: halved every 30 s.
+    fn usual_pause(&self, now: Instant) -> u64 {
+        halved(self.pause, nanos(now.saturating_since(self.pause_at)), PAUSE_HALF_LIFE)
+    }
+
+    /// The longest pause the path was known for when the present silence began.
+    pub fn known_pause(&self) -> Duration {
+        let at = self.since().map_or(self.pause_at, |since| since.max(self.pause_at));
+        Duration::from_nanos(self.usual_pause(at))
     }
 
     /// A challenge was answered on the path itself: it works both ways, even if acknowledgements do not come.
@@ -125,6 +162,14 @@ impl Silence {
     pub fn on_stall(&mut self, away: Duration) {
         self.progress_at = self.progress_at.map(|at| at + away);
         self.busy_since = self.busy_since.map(|at| at + away);
+    }
+
+    /// Another path was silent with this one for `away`, and has gone on: it was the peer or the last mile. Once in a silence,
+    /// so that gaps of the other path do not hide this one's death.
+    pub fn forgive(&mut self, away: Duration) {
+        if !core::mem::replace(&mut self.forgiven, true) {
+            self.on_stall(away);
+        }
     }
 
     /// Whether something is outstanding.

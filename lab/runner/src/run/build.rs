@@ -62,7 +62,7 @@ pub(super) struct Net {
     pub(super) logs: [Report<PathLog>; 2],
     /// Times a path was found out that was not before, at either end, and which are now.
     pub(super) outs: u64,
-    pub(super) silent: [Vec<u32>; 2],
+    pub(super) out: [Vec<u32>; 2],
     pub(super) left_out: Vec<String>,
     /// The same of what was to be done during the run.
     pub(super) said: Report<Vec<String>>,
@@ -165,7 +165,7 @@ impl Net {
             ledger: Ledger::new(derive(seed, 2)),
             logs: Default::default(),
             outs: 0,
-            silent: Default::default(),
+            out: Default::default(),
             left_out: Vec::new(),
             said: Report::default(),
         };

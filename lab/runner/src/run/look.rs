@@ -2,6 +2,7 @@
 
 use tq_linkmodel::Direction;
 use tq_quic::PathInfo;
+use tq_quic::sched::Health;
 use tq_time::Instant;
 
 use super::build::{self, Host, Net};
@@ -33,24 +34,24 @@ impl Net {
         }
     }
 
-    /// Windows of one end, and paths that it finds out.
+    /// Windows of one end, and paths that are out to it.
     fn sample_end(&mut self, side: usize, host: &Host, samples: &mut [Sample]) {
         let host = host.borrow();
         let Some(connection) = host.handles().next().and_then(|first| host.connection(first)) else { return };
         let stats = connection.stats();
-        let mut silent = Vec::new();
+        let mut out = Vec::new();
         for (info, stats) in connection.paths().zip(&stats.paths) {
-            if info.silent && info.state.is_live() {
-                silent.push(info.id.0);
+            if info.health == Health::Out && info.state.is_live() {
+                out.push(info.id.0);
             }
             let place = if side == 0 { info.socket as usize } else { self.lane_of(&info) };
             let Some(sample) = samples.get_mut(place).filter(|_| info.state.is_live()) else { continue };
             sample.cwnd[side] = stats.cwnd;
             sample.srtt = stats.srtt;
         }
-        let new = silent.iter().filter(|id| !self.silent[side].contains(id)).count();
+        let new = out.iter().filter(|id| !self.out[side].contains(id)).count();
         self.outs += new as u64;
-        self.silent[side] = silent;
+        self.out[side] = out;
     }
 
     /// The lane of a server's path, by the client's address; else by the server's own, which is asked from that lane.

@@ -27,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(10);
 const FIRST_BACKLOG: u64 = 64 << 10;
 /// Bytes of a packet that are not data.
 const OVERHEAD: u64 = 50;
+/// So long after it was made or came back a path is not put to the question for bringing little.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// Bytes counted of a path since it exists, and what they were when the window began.
 #[derive(Clone, Copy, Debug, Default)]
@@ -252,6 +254,7 @@ impl Connection {
                     capacity: if measured { capacity } else { 0 },
                     serving: matches!(path.health(), Health::Good | Health::Probation)
                         && path.state != PathState::Standby,
+                    fresh: now.saturating_since(path.back_at) < FRESH,
                 });
             }
         }
@@ -460,8 +463,8 @@ impl Connection {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
         let path = &self.paths[ix];
-        let (rate, mut pacer) = (path.cc.pacing_rate(&path.rtt), path.pacer);
-        let departs = !pacing || pacer.departure(now, rate) <= now;
+        let rate = path.cc.pacing_rate(&path.rtt);
+        let departs = !pacing || path.pacer.earliest(now, rate) <= now;
         departs && in_flight + 2 * u64::from(path.mtu.current()) <= path.cc.window()
     }
 }

@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use tq_sched::{Change, Health, Load, Orders, Probe, Resend, witness};
 use tq_time::Instant;
-use tq_wire::Code;
+use tq_wire::{Code, PathId};
 
 use super::{Connection, PathEvent, SpaceId};
 use crate::path::{Path, Resending};
@@ -130,13 +130,23 @@ impl Connection {
         }
     }
 
-    /// Packets of path `ix` were acknowledged, by one that is `stale` without a word on how the path is now.
-    pub(super) fn on_path_progress(&mut self, now: Instant, ix: usize, acked: &Acked, stale: bool) {
+    /// Packets of path `ix` were acknowledged by a frame that came on path `on`; one that is `stale` has no word on how the
+    /// path is now.
+    pub(super) fn on_path_progress(
+        &mut self,
+        now: Instant,
+        (ix, on): (usize, usize),
+        acked: &Acked,
+        stale: bool,
+    ) {
         let srtt = self.load(ix).srtt;
+        let on = self.paths[on].id;
         let path = &mut self.paths[ix];
         let idle = path.space.sent.oldest_waiting().is_none();
+        let mut silent_since = path.monitor.silence().since();
         if let Some(oldest) = path.waited.take().filter(|_| !stale) {
             path.monitor.expect(oldest + srtt);
+            silent_since = silent_since.map(|since| since.max(oldest + srtt));
         }
         let Some((largest, sent_at)) = acked.largest.filter(|_| acked.any_eliciting) else { return };
         let orders = if path.health() == Health::Out {
@@ -152,7 +162,12 @@ impl Connection {
             Orders::default()
         } else {
             path.resend = path.resend.filter(|why| *why == Resending::Demoted);
-            path.monitor.on_progress(now, idle)
+            let told_on = core::mem::replace(&mut path.told_on, on);
+            let orders = path.monitor.on_progress(now, idle);
+            if let Some(since) = silent_since {
+                self.forgive_others(now, ix, since, told_on);
+            }
+            orders
         };
         self.obey(now, ix, orders);
         self.paths[ix].bytes_acked += acked.bytes;
@@ -166,7 +181,21 @@ impl Connection {
         if let Some(ways) = &mut self.multipath.ways {
             ways.budget.on_acked(acked.bytes, held);
         }
-        // Others that are silent may have waited for this path's word.
+        self.ask_others(now, ix);
+    }
+
+    /// Path `ix` goes on after a silence since `since`: others that were silent with it are not to blame for that time. The one
+    /// that brought its acknowledgements before is: its death may have been the silence of both.
+    fn forgive_others(&mut self, now: Instant, ix: usize, since: Instant, told_on: PathId) {
+        for (at, path) in self.paths.iter_mut().enumerate() {
+            if at != ix && path.id != told_on {
+                path.monitor.on_common(now, since);
+            }
+        }
+    }
+
+    /// Others that are silent may have waited for the word of path `ix`.
+    fn ask_others(&mut self, now: Instant, ix: usize) {
         for at in 0..self.paths.len() {
             let since = self.paths[at].monitor.silence().since();
             let silent = since.is_some_and(|since| since + LATE < now);
@@ -238,6 +267,14 @@ impl Connection {
         }
     }
 
+    /// Path `ix` leads to another address: what is under way to the one before may meet a closed door. Others take it until
+    /// something of the path is acknowledged.
+    pub(super) fn on_left_behind(&mut self, ix: usize) {
+        if self.is_judged(ix) && self.paths[ix].space.sent.oldest_waiting().is_some() {
+            self.start_resending(ix, Resending::Silent);
+        }
+    }
+
     fn start_resending(&mut self, ix: usize, why: Resending) {
         let path = &mut self.paths[ix];
         (path.resend, path.free_resends) = (Some(why), FREE_RESENDS);
@@ -252,6 +289,7 @@ impl Connection {
         }
         match orders.resend {
             Some(Resend::Suspect) => self.start_resending(ix, Resending::Silent),
+            Some(Resend::All) => self.start_resending(ix, Resending::Overdue),
             Some(Resend::Out) => self.hand_over(now, ix),
             Some(Resend::Cancel) => self.paths[ix].resend = None,
             None => {}
@@ -275,8 +313,15 @@ impl Connection {
 
     pub(super) fn on_health(&mut self, now: Instant, ix: usize, change: Change) {
         let path = &mut self.paths[ix];
+        let next = path.space.numbers.peek();
+        match (change.from, change.to) {
+            (_, Health::Suspect) => path.space.sent.ask_from(next),
+            (Health::Suspect, _) => path.space.sent.ask_until(next),
+            _ => {}
+        }
         if change.from == Health::Out {
             path.pto_count = 0;
+            path.back_at = now;
             if change.lasted >= LONG_OUTAGE {
                 path.cc.reset(now);
                 path.lost_in_event = 0;
@@ -337,7 +382,9 @@ impl Connection {
         while copied < most
             && let Some((pn, _, size)) = path.space.sent.next_waiting(from, |packet| !packet.copied)
         {
-            if ways.budget.available() >= size {
+            if path.resend == Some(Resending::Overdue) {
+                // It costs no budget: others may need that.
+            } else if ways.budget.available() >= size {
                 ways.budget.on_resent(size);
             } else if path.resend.is_some() && path.free_resends > 0 {
                 path.free_resends -= 1;

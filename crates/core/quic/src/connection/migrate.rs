@@ -115,6 +115,7 @@ impl Connection {
         if proven && self.side.is_server() && id == PathId::ZERO && old.remote != tuple.remote {
             self.probe_behind(now, old);
         }
+        self.on_left_behind(ix);
         self.log_path(now, ix);
         self.tell_path(PathEvent::Rebound(id));
     }

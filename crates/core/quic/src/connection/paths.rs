@@ -18,6 +18,8 @@ use crate::path::{Cause, Path, PathPolicy, PathState, Status, Tuple};
 const NEW_PATH_RTT: Duration = Duration::from_millis(100);
 /// Datagrams after the first that open a path: with them a server may send a whole first window (decision 11).
 const FIRST_FLIGHT: u8 = 3;
+/// Where nothing came for so long a NAT may have forgotten the path: many do after 30 s.
+const FORGOTTEN: Duration = Duration::from_secs(20);
 
 /// Datagrams with copies a server sends on a new path before its address is proven: what is left of a first window.
 const FIRST_COPIES: u8 = 9;
@@ -185,6 +187,23 @@ impl Connection {
         self.paths[ix].flight = FIRST_FLIGHT;
         self.challenge_path(now, ix);
         Ok(id)
+    }
+
+    /// Whether the packet at hand should be full size, because data is under way again on a client's path that rested. To the
+    /// server it may come from another address, which gets three times what it sent: so much is to be worth an answer. The rest
+    /// of a first flight follows. Signs of life of a connection that rests stay small.
+    pub(crate) fn knocks(&mut self, now: Instant, ix: usize) -> bool {
+        let path = &mut self.paths[ix];
+        let rested = path.heard_at.is_some_and(|at| now.saturating_since(at) >= FORGOTTEN);
+        let knocks = rested
+            && self.side.is_client()
+            && path.state.is_usable()
+            && path.space.sent.oldest_waiting().is_none()
+            && self.streams.unacked_bytes() > 0;
+        if knocks {
+            path.flight = FIRST_FLIGHT;
+        }
+        knocks
     }
 
     /// The smallest id a path can be opened under now.

@@ -123,7 +123,7 @@ impl Connection {
         self.on_mtu_acked(now, ix, acked);
         acked.tokens.drain(..).for_each(|token| self.on_token_acked(&token));
         if self.multipath.on && matches!(id, SpaceId::App(_)) {
-            self.on_path_progress(now, ix, acked, stale);
+            self.on_path_progress(now, (ix, on), acked, stale);
         }
         self.detect_lost(now, id, ix);
         self.update_ack_frequency();

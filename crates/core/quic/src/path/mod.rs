@@ -44,6 +44,8 @@ const SMALLEST_PACKET: u64 = 128;
 pub(crate) enum Resending {
     /// It is silent; an acknowledgement ends it.
     Silent,
+    /// The same, for so long that the budget does not count any more.
+    Overdue,
     /// The peer would rather not use it, perhaps because its link is gone. What was acknowledged before is no sign of life.
     Demoted,
 }
@@ -115,6 +117,10 @@ pub(crate) struct Path {
     pub(crate) waited: Option<Instant>,
     /// When an acknowledgement of it that told something new last came on the path itself.
     pub(crate) own_word_at: Option<Instant>,
+    /// When it was made, or was back from being out.
+    pub(crate) back_at: Instant,
+    /// The path on which something of this one was acknowledged last.
+    pub(crate) told_on: PathId,
     /// What this end thinks of sending on it.
     pub(crate) policy: PathPolicy,
     /// How it does in our sending direction; judged only beside other paths.
@@ -191,6 +197,8 @@ impl Path {
             moved: false,
             waited: None,
             own_word_at: None,
+            back_at: now,
+            told_on: id,
             policy: PathPolicy::default(),
             monitor: Monitor::new(now),
             gauge: Gauge::default(),

@@ -384,9 +384,7 @@ impl Connection {
         if self.settling && matches!(opened.space, SpaceId::App(_)) {
             self.settle_if_alive();
         }
-        if self.multipath.on {
-            self.on_path_heard(now, opened.ix);
-        }
+        self.on_path_heard(now, opened.ix);
         let Some(space) = self.space_mut(opened.space) else { return };
         let highest = space.owed.largest().is_none_or(|largest| opened.pn > largest);
         space.owed.on_packet(now, opened.pn, outcome.eliciting, meta.ecn);

@@ -10,6 +10,8 @@
 mod loss;
 mod wait;
 
+use core::ops::Range;
+
 use tq_buf::Ranges;
 use tq_buf::mem::{Vec, VecDeque};
 use tq_cc::SentState;
@@ -99,6 +101,8 @@ pub(crate) struct Sent {
     largest_acked: Option<u64>,
     /// Packets sent from the first moment up to before the second went another way: they say nothing of this one.
     elsewhere: Option<(Instant, Instant)>,
+    /// Numbers of packets that left while the path was silent: they ask whether it lives.
+    asking: Range<u64>,
     /// Packets sent before went by a way that others raced: overtaken is not lost.
     raced: Instant,
     loss: loss::Loss,
@@ -122,6 +126,7 @@ impl Sent {
             last_eliciting_at: None,
             largest_acked: None,
             elsewhere: None,
+            asking: 0..0,
             raced: Instant::ZERO,
             loss: loss::Loss::new(),
             #[cfg(test)]
@@ -224,6 +229,16 @@ impl Sent {
     /// window and the round trip here (RFC 9000 §9.4).
     pub(crate) fn set_elsewhere(&mut self, from: Instant, to: Instant) {
         self.elsewhere = Some((from, to));
+    }
+
+    /// The path is silent: what is sent from number `pn` on asks whether it lives. If that is lost, it is not for a full queue.
+    pub(crate) fn ask_from(&mut self, pn: u64) {
+        self.asking = pn..u64::MAX;
+    }
+
+    /// It is silent no longer, or taken to be out: what is sent from number `pn` on is traffic.
+    pub(crate) fn ask_until(&mut self, pn: u64) {
+        self.asking.end = pn;
     }
 
     /// What was sent before goes again by another way, and the peer may hear either first. What looks lost then says nothing

@@ -90,6 +90,9 @@ impl Connection {
             {
                 self.pad(buf, &mut draft, segment);
             }
+            if draft.eliciting && self.knocks(now, ix) {
+                self.pad(buf, &mut draft, segment.min(usize::from(MIN_MTU)));
+            }
             let (end, len) = (draft.seal.packet.end, draft.seal.packet.len());
             self.log_sent(now, ix, draft.space, &draft.seal, &buf[draft.seal.packet.clone()], ecn);
             seals.push(draft.seal.clone());

@@ -282,9 +282,7 @@ impl Connection {
         let pacing = self.config.pacing;
         let path = &self.paths[ix];
         let rate = path.pacing_rate();
-        // Looking at a path is not waiting for it: only who waits may make up for a late timer.
-        let mut pacer = path.pacer;
-        let departure = if pacing { pacer.departure(now, rate) } else { now };
+        let departure = if pacing { path.pacer.earliest(now, rate) } else { now };
         let sampled = path.rtt.has_sample();
         let srtt = path.rtt.smoothed();
         let ways = self.multipath.ways.as_ref();

@@ -236,7 +236,7 @@ prop_compose! {
         blocked in prop_oneof![Just(0), 0..20 * MB, any::<u64>()],
         capacity in prop_oneof![Just(0), 0..20 * MB, any::<u64>()],
     ) -> Account {
-        Account { id, useful, copied, blocked, capacity, serving: true }
+        Account { id, useful, copied, blocked, capacity, serving: true, fresh: false }
     }
 }
 
@@ -265,5 +265,14 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_path_that_just_came_back_is_not_asked_why_it_brought_little() {
+    let mut play = Play::new();
+    for _ in 0..2000 {
+        play.window(100, &[full(0, 10 * MB), Account { fresh: true, ..full(1, MB / 4) }]);
+        assert_eq!(play.guard.without(), None);
     }
 }

@@ -98,7 +98,9 @@ impl Trial {
         }
         let serving = || accounts.iter().filter(|account| account.serving);
         let all = serving().fold(0u64, |sum, account| sum.saturating_add(account.useful));
-        let small = |account: &&Account| account.useful.saturating_mul(100) < all.saturating_mul(SMALL);
+        let small = |account: &&Account| {
+            !account.fresh && account.useful.saturating_mul(100) < all.saturating_mul(SMALL)
+        };
         if self.path.is_none_or(|id| !serving().any(|account| account.id == id)) {
             let after = |id: u32| self.last.is_none_or(|last| id > last);
             let next = serving().filter(small).map(|account| account.id);

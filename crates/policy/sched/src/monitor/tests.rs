@@ -43,7 +43,7 @@ fn a_silent_path_is_suspect_then_out_and_its_data_moves() {
     let orders = path.on_deadline(due, &load, Witness::Heard);
     assert_eq!(orders.change.map(|change| change.to), Some(Health::Suspect));
     assert_eq!((orders.resend, orders.probe), (Some(Resend::Suspect), Some(Probe::Ping)));
-    let mut pings = 0;
+    let (mut pings, mut all) = (0, Vec::new());
     let out = loop {
         let due = path.deadline(&load).unwrap();
         let orders = path.on_deadline(due, &load, Witness::Heard);
@@ -51,10 +51,79 @@ fn a_silent_path_is_suspect_then_out_and_its_data_moves() {
             assert_eq!(orders.resend, Some(Resend::Out));
             break due;
         }
+        all.extend(orders.resend.map(|resend| (due, resend)));
         pings += u32::from(orders.probe.is_some());
     };
-    assert!((at(1120)..=at(1130)).contains(&out), "3 SRTT after the last progress, {out:?}");
-    assert_eq!((path.state(), pings), (Health::Out, 10), "asked each 10 ms");
+    assert_eq!(all, [(at(1125), Resend::All)], "once, 3 SRTT after the last progress");
+    assert!((at(1500)..=at(1510)).contains(&out), "500 ms after it, {out:?}");
+    assert_eq!((path.state(), pings), (Health::Out, 48), "asked each 10 ms");
+}
+
+/// When all that a path holds goes again, and when it is out, in ms after it fell silent at `at`.
+fn gives_up(path: &mut Monitor, at: u64) -> (u64, u64) {
+    let load = load(at - 38);
+    let mut all = 0;
+    loop {
+        let due = path.deadline(&load).unwrap();
+        let orders = path.on_deadline(due, &load, Witness::Heard);
+        let after = due.as_nanos() / 1_000_000 - at;
+        match orders.resend {
+            Some(Resend::All) => all = after,
+            Some(Resend::Out) => return (all, after),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_path_that_pauses_and_goes_on_is_given_more_time() {
+    let paused = |lasts: u64, ago: u64| {
+        let mut path = busy(1000);
+        path.on_progress(at(1000 + lasts), false);
+        for now in (1002 + lasts..=1000 + lasts + ago).step_by(2) {
+            path.on_progress(at(now), false);
+        }
+        gives_up(&mut path, 1000 + lasts + ago)
+    };
+    let near = |found: (u64, u64), wanted: (u64, u64)| {
+        let close = |a: u64, b: u64| (b..=b + 10).contains(&a);
+        assert!(close(found.0, wanted.0) && close(found.1, wanted.1), "{found:?}, {wanted:?}");
+    };
+    near(paused(2, 0), (120, 500));
+    near(paused(180, 0), (225, 500));
+    near(paused(600, 0), (250, 900));
+    near(paused(600, 30_000), (250, 500));
+    near(paused(1200, 0), (120, 500));
+}
+
+#[test]
+fn a_path_that_comes_back_by_itself_was_pausing() {
+    let mut path = busy(1000);
+    assert!(gives_up(&mut path, 1000).1 < 520);
+    path.on_probe_reply(at(1700));
+    path.on_probe_reply(at(1740));
+    for round in 0..4 {
+        path.on_round(at(1750 + round), true);
+    }
+    assert_eq!(path.state(), Health::Good);
+    path.on_sent(at(1800));
+    for now in (1840..=2000).step_by(2) {
+        path.on_progress(at(now), false);
+    }
+    let (_, out) = gives_up(&mut path, 2000);
+    assert!((1050..1120).contains(&out), "half as much again as 740 ms: {out}");
+}
+
+#[test]
+fn silence_of_all_is_taken_off_once() {
+    let due = |path: &Monitor| path.deadline(&load(962));
+    let mut path = busy(1000);
+    path.on_common(at(1010), at(999));
+    assert_eq!(due(&path), Some(at(1015)), "10 ms are a gap like any other");
+    path.on_common(at(1060), at(1005));
+    assert_eq!(due(&path), Some(at(1070)), "5 ms before the other fell silent as well are its own");
+    path.on_common(at(1200), at(1070));
+    assert_eq!(due(&path), Some(at(1070)), "once");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use tq_time::{Duration, Instant};
 
 use super::{Sent, State};
 use crate::space::outcome::Lost;
+use crate::token::Token;
 
 /// kPacketThreshold (RFC 9002 §6.1.1).
 pub(super) const PACKET_THRESHOLD: u64 = 3;
@@ -151,13 +152,15 @@ impl Sent {
         }
         slot.state = State::Lost;
         out.numbers.push(self.open);
+        let asked = self.asking.contains(&self.open)
+            && !packet.tokens.iter().any(|token| matches!(token, Token::Stream { .. }));
         out.tokens.extend(packet.tokens.drain(..));
         let size = u64::from(packet.size);
         if packet.in_flight {
             self.bytes_in_flight -= size;
         }
         self.eliciting_in_flight -= u64::from(packet.eliciting);
-        if !here {
+        if !here || asked {
             out.strayed = true;
             return;
         }
