@@ -53,12 +53,17 @@ const VARIANTS: [Variant; 6] = [
     Variant::new("mptcp", "bbr", true),
 ];
 
+/// Ours alone, as it is without being told anything, against each link alone.
+const OURS: [Variant; 1] = [Variant::new("tq", "auto", false)];
+
 /// What is read of a run's JSON.
 #[derive(Clone, Debug, Deserialize)]
 struct Run {
     verdict: String,
     reasons: Vec<String>,
     figures: Figures,
+    #[serde(default)]
+    alone_bps: Vec<f64>,
     bars: Vec<Bar>,
     health: Health,
 }
@@ -101,9 +106,11 @@ struct Options {
     rounds: Option<usize>,
     /// Ours and MPTCP side by side, without bars.
     beside: bool,
+    /// Only ours, with its own choice of controller.
+    ours: bool,
     /// The scheduler of ours; its own if none.
     scheduler: Option<String>,
-    /// How long a warm window is at most when side by side.
+    /// How long a warm window is at most.
     window: Option<String>,
 }
 
@@ -118,6 +125,7 @@ impl Options {
             match word {
                 "--report" => options.report = Some(words.next().context("--report FILE")?.into()),
                 "--beside" => options.beside = true,
+                "--ours" => options.ours = true,
                 "--scheduler" => {
                     options.scheduler = Some((*words.next().context("--scheduler NAME")?).to_owned())
                 }
@@ -129,13 +137,14 @@ impl Options {
                 }
                 _ if word.starts_with('-') => {
                     bail!(
-                        "`{word}`: lab takes FILTER, --report FILE, --rounds N, --beside, --scheduler NAME, --window TIME"
+                        "`{word}`: lab takes FILTER, --report FILE, --rounds N, --ours, --beside, --scheduler NAME, --window TIME"
                     )
                 }
                 _ if options.filter.is_none() => options.filter = Some(word.to_owned()),
                 _ => bail!("`{word}`: one FILTER is enough"),
             }
         }
+        ensure!(!(options.ours && options.beside), "--ours is without MPTCP beside it: one of them");
         Ok(options)
     }
 }
@@ -215,6 +224,8 @@ struct Outcome {
     invalid: usize,
     why_invalid: Vec<String>,
     goodput_mbps: Option<f64>,
+    /// Of each link alone, where a bar asks for it.
+    alone_mbps: Vec<f64>,
     gap_ms: Option<f64>,
     completion_s: Option<f64>,
     cpu: Option<f64>,
@@ -237,7 +248,11 @@ struct Verdict {
 fn play(tool: &Path, file: &Path, rounds: usize, options: &Options) -> Result<Scenario> {
     let text = fs::read_to_string(file)?;
     let links = text.lines().filter(|line| line.trim() == "[[link]]").count();
-    let all: &[Variant] = if options.beside { &beside::VARIANTS } else { &VARIANTS };
+    let all: &[Variant] = match options {
+        Options { beside: true, .. } => &beside::VARIANTS,
+        Options { ours: true, .. } => &OURS,
+        _ => &VARIANTS,
+    };
     let variants: Vec<_> = all.iter().copied().filter(|variant| links > 1 || !variant.several).collect();
     let name = file.strip_prefix(run::root()).unwrap_or(file).display().to_string();
     say(&format!("{name}: {rounds} rounds of {} transports", variants.len()));
@@ -274,7 +289,10 @@ fn once(tool: &Path, file: &Path, variant: Variant, options: &Options) -> Result
         command.args(["--scheduler", scheduler]);
     }
     if options.beside {
-        command.args(["--window", options.window.as_deref().unwrap_or(WINDOW)]);
+        command.arg("--without-bars");
+    }
+    if let Some(window) = options.window.as_deref().or(options.beside.then_some(WINDOW)) {
+        command.args(["--window", window]);
     }
     let output = command.stdin(Stdio::null()).output().context("cannot start tq-netlab")?;
     let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
@@ -303,6 +321,8 @@ fn sum(variant: Variant, valid: &[Run], invalid: &[Run]) -> Outcome {
         Verdict { bar: middle.bar.clone(), median: middle.measured.clone(), holds: middle.holds }
     });
     let bars: Vec<_> = bars.collect();
+    let links = valid.iter().map(|run| run.alone_bps.len()).min().unwrap_or_default();
+    let alone = (0..links).filter_map(|link| median(valid.iter().map(|run| run.alone_bps[link] / 1e6)));
     let of = |figure: fn(&Run) -> f64| median(valid.iter().map(figure));
     // Without a bar to miss, a transfer that breaks more often than not has failed.
     let broken =
@@ -315,6 +335,7 @@ fn sum(variant: Variant, valid: &[Run], invalid: &[Run]) -> Outcome {
         invalid: invalid.len(),
         why_invalid: invalid.last().map(|run| run.reasons.clone()).unwrap_or_default(),
         goodput_mbps: of(|run| run.figures.goodput_bps / 1e6),
+        alone_mbps: alone.collect(),
         gap_ms: of(|run| run.figures.gap_s * 1e3),
         completion_s: median(valid.iter().filter_map(|run| run.figures.completion_s)),
         cpu: of(|run| run.health.cpu),

@@ -24,9 +24,9 @@ cargo xtask COMMAND
   interop [--subset] [--case NAME] [--peer NAME] [--link NAME] [--seed N] [--keep] [--write]
                      other QUIC stacks only: every cell of the matrix, or those named; another seed, other losses;
                      --keep leaves all logs, --write renews docs/interop.md
-  lab [FILTER] [--report FILE] [--rounds N]
+  lab [FILTER] [--ours] [--window 15s] [--report FILE] [--rounds N]
                      scenarios whose path has FILTER in it, in network namespaces beside kernel TCP and MPTCP: medians of
-                     5 interleaved runs, verdicts pass, fail and invalid; FILE gets JSON and a page (docs/lab.md)
+                     5 interleaved runs, verdicts pass, fail and invalid; --ours: ours alone; FILE gets JSON and a page (docs/lab.md)
   lab --beside [FILTER] [--scheduler NAME] [--window 8s] [--report FILE] [--rounds N]
                      the table of bonding over the kernel's MPTCP with the same controllers: who carries more
   lab bond [BAR...] [--size MB] [--report FILE] [--rates A,B,C] [--quick] [--show]

@@ -183,6 +183,8 @@ impl Facts<'_> {
         let target = bar.target;
         let best = self.alone.iter().copied().reduce(f64::max).filter(|best| *best > 0.0);
         Some(match bar.metric {
+            // Of several links what each carries alone is the measure, as in the simulator.
+            Metric::Use if best.is_some() => ratio(self.goodput(None) / self.alone.iter().sum::<f64>()),
             Metric::Use => ratio(self.figures().use_ratio?),
             Metric::Gain => ratio(self.goodput(None) / best?),
             Metric::Benefit => {

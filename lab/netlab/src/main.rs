@@ -120,9 +120,12 @@ struct Run {
     /// Instead of the file's traffic and bars: one download for so long, such as 30s.
     #[arg(long, value_name = "TIME", value_parser = time)]
     download: Option<std::time::Duration>,
-    /// Without the file's bars, and a warm window is at most so long, such as 8s.
+    /// A warm window is at most so long, such as 8s.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "download")]
     window: Option<std::time::Duration>,
+    /// Without the file's bars.
+    #[arg(long)]
+    without_bars: bool,
     /// Also with more links or rate than the lab can be trusted with.
     #[arg(long)]
     any_rate: bool,
@@ -175,9 +178,21 @@ fn act(lab: &LabName, command: Command) -> Result<ExitCode> {
                 tell(lab, Request::Change { link: link.clone(), direction, change })?;
             }
         }
-        Command::Run(Run { up, peer, cc, scheduler, link, download, window, any_rate, json }) => {
+        Command::Run(Run {
+            up,
+            peer,
+            cc,
+            scheduler,
+            link,
+            download,
+            window,
+            without_bars,
+            any_rate,
+            json,
+        }) => {
+            let seed = up.seed;
             let options =
-                run::Options { peer, cc, scheduler, seed: up.seed, link, download, window, any_rate };
+                run::Options { peer, cc, scheduler, seed, link, download, window, without_bars, any_rate };
             let report = run::run(lab, &up.file, &options)?;
             say(&if json { serde_json::to_string(&report)? } else { tell_run(&report) })?;
             return Ok(match report.verdict {

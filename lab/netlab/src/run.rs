@@ -62,8 +62,10 @@ pub struct Options {
     pub link: Option<String>,
     /// Instead of the scenario's traffic and bars: one download for so long.
     pub download: Option<Duration>,
-    /// Without bars, and a warm window is at most so long: to put transports side by side.
+    /// A warm window is at most so long.
     pub window: Option<Duration>,
+    /// Without the file's bars: to put transports side by side.
+    pub without_bars: bool,
     /// Also what is beyond the lab's budget.
     pub any_rate: bool,
 }
@@ -187,19 +189,19 @@ fn adapted(file: &Path, options: &Options) -> Result<Scenario> {
     if let Some(time) = options.download {
         scenario.make_download(time);
     }
-    if let Some(most) = options.window {
+    if options.without_bars {
         scenario.bars.clear();
-        if let Window::Warm { from, length } = &mut scenario.measure.window {
-            *length = most.min(*length);
-            scenario.time = scenario.time.min(*from + *length);
-        }
+    }
+    if let (Some(most), Window::Warm { from, length }) = (options.window, &mut scenario.measure.window) {
+        *length = most.min(*length);
+        scenario.time = scenario.time.min(*from + *length);
     }
     Ok(scenario)
 }
 
 /// Whether two links alone must be known for a bar.
 fn wants_alone(scenario: &Scenario, options: &Options) -> bool {
-    let asks = |metric| matches!(metric, Metric::Gain | Metric::Benefit);
+    let asks = |metric| matches!(metric, Metric::Use | Metric::Gain | Metric::Benefit);
     let several = options.link.is_none() && options.peer.alone().is_some() && scenario.links.len() > 1;
     several && scenario.bars.iter().any(|bar| asks(bar.metric))
 }

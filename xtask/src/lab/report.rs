@@ -49,6 +49,9 @@ fn markdown(document: &Document<'_>) -> String {
         |value: Option<f64>, unit: &str| value.map_or("-".into(), |value| format!("{value:.2} {unit}"));
     for scenario in document.scenarios {
         for result in &scenario.variants {
+            let alone: Vec<_> = result.alone_mbps.iter().map(|rate| format!("{rate:.2}")).collect();
+            let alone =
+                if alone.is_empty() { String::new() } else { format!(", alone {}", alone.join(" + ")) };
             let bars = result.bars.iter().map(|bar| {
                 let word = bar.holds.map_or("", |holds| if holds { " ok" } else { " **missed**" });
                 format!("`{}`: {}{word}", bar.bar, bar.median.as_deref().unwrap_or("not measured"))
@@ -61,7 +64,7 @@ fn markdown(document: &Document<'_>) -> String {
                 result.peer,
                 result.cc,
                 result.verdict,
-                number(result.goodput_mbps, "Mbit/s"),
+                number(result.goodput_mbps, "Mbit/s") + &alone,
                 number(result.gap_ms, "ms"),
                 number(result.completion_s, "s"),
                 result.valid,

@@ -5,6 +5,7 @@ fn run(goodput: f64, holds: bool) -> Run {
         verdict: if holds { "pass" } else { "fail" }.into(),
         reasons: Vec::new(),
         figures: Figures { goodput_bps: goodput * 1e6, gap_s: 0.1, completion_s: None },
+        alone_bps: vec![goodput * 5e5, goodput * 6e5],
         bars: vec![Bar {
             bar: "use >= 0.9".into(),
             measured: Some(format!("{goodput}")),
@@ -21,6 +22,7 @@ fn the_run_in_the_middle_decides_about_a_bar() {
     let result = sum(VARIANTS[0], &runs, &[]);
     assert_eq!((result.verdict, result.goodput_mbps), ("pass", Some(7.0)));
     assert_eq!(result.bars[0].median.as_deref(), Some("7"));
+    assert_eq!(result.alone_mbps, [3.5, 4.2]);
     let result = sum(VARIANTS[0], &runs[..1], &runs[1..2]);
     assert_eq!((result.verdict, result.valid, result.invalid), ("fail", 1, 1));
 }
@@ -37,6 +39,13 @@ fn side_by_side_has_a_scheduler_and_a_window() {
     assert!(options.beside && options.filter.is_none());
     assert_eq!((options.scheduler.as_deref(), options.window.as_deref()), (Some("minrtt"), Some("4s")));
     assert!(Options::parse(&["--window"]).is_err());
+}
+
+#[test]
+fn ours_may_be_played_without_the_others_but_not_beside_them() {
+    let options = Options::parse(&["bonding/", "--ours", "--window", "15s"]).unwrap();
+    assert!(options.ours && !options.beside && options.window.is_some());
+    assert!(Options::parse(&["--ours", "--beside"]).is_err());
 }
 
 #[test]

@@ -72,6 +72,11 @@ impl Pacer {
         self.resting = true;
     }
 
+    /// The window is full: it is not a departure that is waited for.
+    pub fn hold(&mut self) {
+        self.awaited = None;
+    }
+
     /// Bytes of one burst: what `rate` gives in a millisecond, at least two packets of `mtu`, at most 64 KiB.
     pub fn burst(&self, rate: u64, mtu: u16) -> usize {
         let packets = 2 * u64::from(mtu);

@@ -44,26 +44,8 @@ pub(super) const LINK: &[&str] = &[
     "trace_offset",
     "generator",
 ];
-pub(super) const WAY: &[&str] = &[
-    "rate",
-    "delay",
-    "queue",
-    "loss",
-    "burst",
-    "jitter",
-    "jitter_shape",
-    "reorder",
-    "corrupt",
-    "duplicate",
-    "mtu",
-    "icmp",
-    "mark",
-    "codel",
-    "policer",
-    "trace",
-    "trace_offset",
-    "generator",
-];
+/// What each direction may say for itself: all of these from `rate` on.
+pub(super) const WAY: &[&str] = LINK.split_at(10).1;
 pub(super) const BURST: &[&str] = &["enter", "leave", "bad", "good"];
 pub(super) const CODEL: &[&str] = &["target", "interval", "ecn"];
 pub(super) const POLICER: &[&str] = &["rate", "burst"];

@@ -120,6 +120,7 @@ impl Connection {
             }
             Pick::WaitUntil(at) => {
                 self.pick_again = Some(at).filter(|at| *at > now);
+                self.await_departure(now, at);
                 return None;
             }
             Pick::Nothing => return None,
@@ -272,7 +273,7 @@ impl Connection {
         (sent_at > since).then_some((Outstanding { path: slowest.id, sent_at, bytes }, since))
     }
 
-    fn views(&mut self, now: Instant) -> Views {
+    fn views(&self, now: Instant) -> Views {
         // Without a path in use, one that is being validated serves: the peer must hear of the end of the others.
         let none = !self.paths.iter().any(|path| path.state.is_usable());
         let known = |path: &Path| {
@@ -291,13 +292,14 @@ impl Connection {
     }
 
     /// A path as schedulers see it; `delays` if one-way delays of all are known.
-    fn view(&mut self, now: Instant, ix: usize, delays: bool) -> PathView {
+    fn view(&self, now: Instant, ix: usize, delays: bool) -> PathView {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
-        let path = &mut self.paths[ix];
-        let rate = path.pacing_rate();
-        let departure = if pacing { path.pacer.departure(now, rate) } else { now };
         let path = &self.paths[ix];
+        let rate = path.pacing_rate();
+        // Looking at a path is not waiting for it: only who waits may make up for a late timer.
+        let mut pacer = path.pacer;
+        let departure = if pacing { pacer.departure(now, rate) } else { now };
         let sampled = path.rtt.has_sample();
         let srtt = path.rtt.smoothed();
         let ways = self.multipath.ways.as_ref();
@@ -342,6 +344,17 @@ impl Connection {
             cost: path.policy.cost,
             weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
+        }
+    }
+
+    /// Nothing leaves before `at`, when the pacer of some path lets it.
+    fn await_departure(&mut self, now: Instant, at: Instant) {
+        for path in &mut self.paths {
+            let rate = path.pacing_rate();
+            let mut pacer = path.pacer;
+            if pacer.departure(now, rate) == at {
+                path.pacer = pacer;
+            }
         }
     }
 

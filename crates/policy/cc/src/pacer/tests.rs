@@ -143,6 +143,16 @@ fn only_a_late_timer_makes_up_for_what_it_missed() {
 }
 
 #[test]
+fn a_window_that_was_full_when_the_timer_came_saves_nothing_up() {
+    let rate = 50_000_000;
+    let mut pacer = Pacer::new();
+    bursts_at_once(&mut pacer, start(), rate);
+    let departure = pacer.departure(start(), rate);
+    pacer.hold();
+    assert_eq!(bursts_at_once(&mut pacer, departure + 4 * MS, rate), 1);
+}
+
+#[test]
 fn after_the_first_ten_packets_the_rate_rules() {
     let mut pacer = Pacer::new();
     let rate = 1_200_000;
