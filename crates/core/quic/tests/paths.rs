@@ -6,12 +6,12 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use pair::flow::Flow;
+use pair::flow::{Flow, drain, pattern, pump};
 use pair::raw::{Raw, Tweak, bytes};
 use pair::{CLIENT, Flying, Pair, SERVER};
 use tq_quic::handshake::Level;
 use tq_quic::time::Duration;
-use tq_quic::wire::{Frame, Side};
+use tq_quic::wire::{Dir, Frame, Side};
 
 fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -94,6 +94,33 @@ fn a_lost_challenge_does_not_lose_the_client() {
             assert!(took < 4.0, "{took} s with {lost} lost, {from:?}");
         }
     }
+}
+
+/// How many round trips it takes until 10 kB are here that a client asks for after a rest, behind a NAT that forgot it.
+fn asked_after(rest: u64) -> f64 {
+    let mut pair = Pair::default();
+    let outside = nat(&mut pair);
+    let (client, server) = pair.connected();
+    pair.pass(Duration::from_secs(rest));
+    *outside.borrow_mut() = address("192.0.2.1:4001");
+    let began = pair.now;
+    let id = pair.client(client).open(Dir::Bi).expect("streams are allowed");
+    pump(pair.client(client), id, b"all", &mut 0);
+    let (answer, mut at, mut got) = (pattern(10_000), 0, Vec::new());
+    pair.drive_for(Duration::from_secs(2), |pair| {
+        if pair.server(server).accept(Dir::Bi).is_some() || at > 0 && at < answer.len() {
+            pump(pair.server(server), id, &answer, &mut at);
+        }
+        drain(pair.client(client), id, &mut got)
+    });
+    assert_eq!(got, answer);
+    (pair.now - began).as_secs_f64() / (2 * pair.delay).as_secs_f64()
+}
+
+#[test]
+fn a_client_that_rested_is_answered_at_a_new_port_before_that_is_proven() {
+    assert!(asked_after(2) > 1.9, "three times what it sent is a challenge and no more");
+    assert!(asked_after(25) < 1.1, "a first flight is worth a first window");
 }
 
 // MUST 9000-9.4-2

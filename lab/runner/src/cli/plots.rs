@@ -34,9 +34,9 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         .with_context(|| format!("cannot make {}", args.folder.display()))?;
     let mut files = Vec::new();
     list::files(&super::folder(args.scenarios.as_deref()).join(&args.set), &mut files)?;
-    let (ccs, prefix): (&[Cc], &str) = match args.set.as_str() {
-        "cc" => (&TRIED, "cc-"),
-        _ => (&TYPES, ""),
+    let (ccs, prefix, title): (&[Cc], &str, &str) = match args.set.as_str() {
+        "cc" => (&TRIED, "cc-", "Use of the link once it was found"),
+        _ => (&TYPES, "", "Use of an empty link from its first second on"),
     };
     let scenarios =
         files.iter().map(|path| Ok(shown(tq_scenario::load(path)?, prefix))).collect::<Result<Vec<_>>>()?;
@@ -57,7 +57,8 @@ pub(super) fn run(args: &Args) -> Result<bool> {
             super::write(&file, &plot.svg())?;
         }
     }
-    super::write(&args.folder.join(format!("{prefix}use.svg")), &used(&scenarios, ccs, &outcomes).svg())?;
+    let used = used(title, &scenarios, ccs, &outcomes);
+    super::write(&args.folder.join(format!("{prefix}use.svg")), &used.svg())?;
     Ok(outcomes.iter().flatten().all(Outcome::is_sound))
 }
 
@@ -112,11 +113,16 @@ fn title(cc: Cc) -> &'static str {
     }
 }
 
+/// What chooses among the others would hide the one it chose.
+fn mark(name: &str) -> Mark {
+    if name == Cc::Auto.name() { Mark::Dashed } else { Mark::Line }
+}
+
 fn goodput(scenario: &Scenario, each: &Each<'_>) -> Plot {
     let mut plot = plot(scenario, "goodput", "Mbit/s of payload");
     let bin = each.outcomes[0].end.as_nanos() as f64 / 1e9 / POINTS as f64;
     for (name, outcome) in each.iter() {
-        plot.series.push(Series::new(name, Mark::Line, single::goodput(outcome, bin)));
+        plot.series.push(Series::new(name, mark(name), single::goodput(outcome, bin)));
     }
     plot.series.push(Series::new(
         "the link's rate",
@@ -140,7 +146,7 @@ fn queue(scenario: &Scenario, each: &Each<'_>) -> Plot {
     let mut plot = plot(scenario, "queue", "waiting time, ms");
     for (name, outcome) in each.iter() {
         let points = peaks(outcome, |sample| sample.waiting[1].as_secs_f64() * 1000.0);
-        plot.series.push(Series::new(name, Mark::Line, points));
+        plot.series.push(Series::new(name, mark(name), points));
     }
     plot
 }
@@ -149,7 +155,7 @@ fn window(scenario: &Scenario, each: &Each<'_>) -> Plot {
     let mut plot = plot(scenario, "window", "congestion window, kB");
     for (name, outcome) in each.iter() {
         let points = peaks(outcome, |sample| sample.cwnd[1] as f64 / 1000.0);
-        plot.series.push(Series::new(name, Mark::Line, points));
+        plot.series.push(Series::new(name, mark(name), points));
     }
     let link = &scenario.links[0];
     let product = link.down.rate.unwrap_or(0) as f64 * link.rtt().as_secs_f64() / 1000.0;
@@ -158,7 +164,7 @@ fn window(scenario: &Scenario, each: &Each<'_>) -> Plot {
     plot
 }
 
-fn used(scenarios: &[Scenario], ccs: &[Cc], outcomes: &[Vec<Outcome>]) -> BarPlot {
+fn used(title: &str, scenarios: &[Scenario], ccs: &[Cc], outcomes: &[Vec<Outcome>]) -> BarPlot {
     let share = |scenario: &Scenario, outcome: &Outcome| {
         let capacity = runner::figures::capacity(scenario, outcome)?;
         Some(runner::figures::goodput(scenario, outcome, None) / capacity)
@@ -169,9 +175,9 @@ fn used(scenarios: &[Scenario], ccs: &[Cc], outcomes: &[Vec<Outcome>]) -> BarPlo
         limit: None,
     };
     BarPlot {
-        title: "Use of an empty link from its first second on".into(),
+        title: title.to_owned(),
         y: "goodput / what the link can carry".into(),
-        series: ccs.iter().map(|cc| title(*cc).to_owned()).collect(),
+        series: ccs.iter().map(|cc| self::title(*cc).to_owned()).collect(),
         limit: String::new(),
         groups: scenarios.iter().zip(outcomes).map(group).collect(),
     }

@@ -309,6 +309,22 @@ fn packets_that_went_elsewhere_say_nothing_of_this_way_and_are_sent_again() {
 }
 
 #[test]
+fn signs_of_life_that_a_silent_path_swallows_are_no_congestion() {
+    let mut bench = Bench::with(0..2, at(0));
+    bench.sent.ask_from(2);
+    for pn in 2..5 {
+        bench.sent.record(pn, SentPacket { size: 40, tokens: smallvec![], ..data(at(5), pn) });
+    }
+    bench.send(5..6, at(6));
+    bench.sent.ask_until(6);
+    bench.send(6..12, at(10));
+    assert_eq!(bench.hear(at(90), &[6..=11, 0..=1]), [2, 3, 4, 5]);
+    assert_eq!((bench.lost.packets, bench.lost.newest), (1, Some((5, at(6)))), "data counts as ever");
+    assert!(bench.lost.strayed);
+    assert_eq!(bench.sent.bytes_in_flight(), 0);
+}
+
+#[test]
 fn what_a_copy_overtook_in_a_race_is_not_lost_to_the_window_but_still_measures() {
     let mut bench = Bench::with(0..4, at(0));
     bench.sent.set_raced(at(10));
