@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 use tq_cc::Rtt;
-use tq_sched::{AckPath, AckRouting, Budget, Cell, MAX_PATHS, OneWay, RttMatrix};
+use tq_sched::{AckPath, AckRouting, Budget, Cell, MAX_PATHS, OneWay, Overflow, RttMatrix};
 use tq_time::Instant;
 use tq_wire::PathId;
 
@@ -41,6 +41,8 @@ pub(crate) struct Ways {
     pub(crate) budget: Budget,
     /// The bond, its guard and its books.
     pub(crate) together: Together,
+    /// Whether the scheduler may have paths that are paid by the byte.
+    pub(crate) overflow: Overflow,
 }
 
 /// An RTT sample that counts for congestion control.

@@ -205,8 +205,8 @@ impl Connection {
     fn pick(&mut self, now: Instant) -> Option<Picked> {
         let wanted = self.wants_shared();
         let tail = self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0;
-        if !wanted {
-            self.overflow.on_clear();
+        if !wanted && let Some(ways) = &mut self.multipath.ways {
+            ways.overflow.on_clear();
         }
         if !(wanted || tail) {
             return None;
@@ -225,8 +225,11 @@ impl Connection {
         let since = held.map_or(now, |(_, since)| since);
         self.refresh_low_water(now, &views, &demand);
         let pick = self.scheduler.pick(now, &views, &demand);
-        if wanted && !matches!(pick, Pick::Send(_) | Pick::Duplicate(_)) {
-            self.overflow.on_short(now);
+        if wanted
+            && !matches!(pick, Pick::Send(_) | Pick::Duplicate(_))
+            && let Some(ways) = &mut self.multipath.ways
+        {
+            ways.overflow.on_short(now);
         }
         let share = match pick {
             Pick::Send(id) => match self.scheduler.threshold(now, &views, &demand, id) {
@@ -240,7 +243,10 @@ impl Connection {
 
     /// Has paths that are paid by the byte stand by until the others are not enough.
     fn spare_metered(&self, now: Instant, views: &mut Views) {
-        if self.scheduler.kind() == Kind::Aggregate && !self.overflow.is_on(now) {
+        if self.scheduler.kind() == Kind::Aggregate
+            && let Some(ways) = &self.multipath.ways
+            && !ways.overflow.is_on(now)
+        {
             let metered = views.iter_mut().filter(|view| view.cost >= PathPolicy::METERED);
             metered.for_each(|view| view.status = Status::Backup);
         }
