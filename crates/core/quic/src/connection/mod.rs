@@ -216,9 +216,8 @@ pub struct Connection {
     pub(crate) scheduler: Scheduler,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
-    /// Credit is to go on this path as well, and when that was decided last.
+    /// Credit is to go on this path as well.
     pub(crate) credit_on: Option<PathId>,
-    pub(crate) credit_copied: Option<Instant>,
     /// Copies it asked for.
     pub(crate) copies: Option<Copies>,
     /// Links over which the handshake is raced, until one answers.
@@ -295,7 +294,6 @@ impl Connection {
             scheduler: Scheduler::new(config.scheduler),
             pick_again: None,
             credit_on: None,
-            credit_copied: None,
             copies: None,
             race: None,
             full: SmallVec::new(),

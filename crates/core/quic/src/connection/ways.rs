@@ -43,6 +43,8 @@ pub(crate) struct Ways {
     pub(crate) together: Together,
     /// Whether the scheduler may have paths that are paid by the byte.
     pub(crate) overflow: Overflow,
+    /// When credit was told on another path as well.
+    pub(crate) credit_copied: Option<Instant>,
 }
 
 /// An RTT sample that counts for congestion control.

@@ -170,7 +170,7 @@ impl Connection {
     /// delivery that nobody looks for. Where one is suspect, or round trips are far apart, it takes too long to notice.
     /// With the first packet it may be in, and the other path.
     fn twice(&mut self, now: Instant, on: u32) -> Option<(u64, PathId)> {
-        if self.credit_copied == Some(now) || !self.streams.owes_credit() {
+        if self.multipath.ways.as_ref()?.credit_copied == Some(now) || !self.streams.owes_credit() {
             return None;
         }
         let usable = || self.paths.iter().filter(|path| path.state.is_usable());
@@ -195,7 +195,10 @@ impl Connection {
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         self.paths[ix].space.sent.tokens_from(from, is_credit, &mut tokens);
         if !tokens.is_empty() {
-            (self.credit_copied, self.credit_on) = (Some(now), Some(other));
+            self.credit_on = Some(other);
+            if let Some(ways) = &mut self.multipath.ways {
+                ways.credit_copied = Some(now);
+            }
         }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;
