@@ -67,7 +67,7 @@ fn where_a_link_adds_next_to_nothing_the_ratio_is_judged() {
 /// The part of the published pairs in which an ideal that proves the second link's address before it sends anything of use
 /// there is as near to the ceiling as asked.
 #[test]
-fn proving_an_address_alone_costs_more_pairs_than_the_bar_of_the_published_start_forgives() {
+fn proving_an_address_alone_takes_what_the_bar_of_the_published_start_forgives() {
     let Bars::Ceiling { less, part } = Kind::AsPublished.bars() else { panic!("the bar is another") };
     let ideal = Kind::AsPublished.mode();
     let proving = Mode { opening: fluid::Opening::Validated, ..ideal };
@@ -82,5 +82,5 @@ fn proving_an_address_alone_costs_more_pairs_than_the_bar_of_the_published_start
         }
     }
     let share = f64::from(near) / f64::from(telling);
-    assert!((0.85..part).contains(&share), "{near} of {telling}");
+    assert!((part..part + 0.02).contains(&share), "{near} of {telling}");
 }

@@ -49,16 +49,16 @@ fn congestion_control_moves_to_a_column_that_stays_faster_and_keeps_its_minimum(
 }
 
 #[test]
-fn a_column_that_is_little_faster_is_left_alone_and_a_silent_one_at_once() {
+fn a_column_that_is_little_faster_is_left_alone_and_a_silent_one_after_eight_samples() {
     let mut matrix = RttMatrix::new();
     for now in (0..5000).step_by(50) {
         assert_eq!(sample(&mut matrix, now, 1, 1, 20), None);
         assert_eq!(sample(&mut matrix, now, 1, 0, 17), None);
     }
-    for now in (5000..6000).step_by(50) {
+    for now in (5000..5300).step_by(50) {
         assert_eq!(sample(&mut matrix, now, 1, 0, 30), None);
     }
-    let change = sample(&mut matrix, 6000, 1, 0, 30).unwrap();
+    let change = sample(&mut matrix, 5300, 1, 0, 30).unwrap();
     assert_eq!((change.from, change.to, change.min_shift), (1, 0, Some(-3 * MS as i64)));
 }
 
@@ -82,7 +82,7 @@ fn a_few_acknowledgements_that_strayed_change_no_column() {
     let mut matrix = RttMatrix::new();
     (0..20).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 0, 80), None));
     (20..40).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 0, 80), None));
-    (40..400).step_by(40).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 1, 90), None, "{now}"));
+    (40..300).step_by(40).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 1, 90), None, "{now}"));
     assert_eq!(matrix.control(1).map(|cell| cell.ack_path), Some(0));
 }
 
