@@ -1,8 +1,8 @@
 //! What is looked at while a run goes on, and at its end: queues, windows, paths. Reading changes nothing.
 
 use tq_linkmodel::Direction;
-use tq_quic::PathInfo;
 use tq_quic::sched::Health;
+use tq_quic::{PathEvent, PathInfo};
 use tq_time::Instant;
 
 use super::build::{self, Host, Net};
@@ -117,6 +117,11 @@ impl Net {
             format!("{} s: the path on link {place}: {why}", at.as_nanos() as f64 / 1e9)
         });
         ends.refused.extend(refused);
+        let guarded = self.logs.iter().flat_map(|log| log.borrow().told.clone());
+        ends.guarded.extend(guarded.filter_map(|(at, _, event)| match event {
+            PathEvent::Guard { path, action } => Some((at, path.0, action.name())),
+            _ => None,
+        }));
         if let Some(pair) = self.pairs.first() {
             for report in [pair.client.borrow().report(), pair.server.borrow().report()] {
                 let paths = || report.connections.iter().flat_map(|connection| &connection.stats.paths);

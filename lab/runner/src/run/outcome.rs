@@ -59,6 +59,8 @@ pub struct PathEnds {
     pub twice: u64,
     /// Orders of the time line that the connection refused, in words.
     pub refused: Vec<String>,
+    /// What the guard did with a path at either end: when, and as the event's name says.
+    pub guarded: Vec<(Instant, u32, &'static str)>,
 }
 
 /// What one traffic moved.
