@@ -15,10 +15,14 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-/// How many gaps a stream may have before [`Assembler::insert`] refuses another one.
+/// How many gaps a stream may have before [`Assembler::insert`] refuses another one: so many, and where more bytes wait one for
+/// so many of them. A start that overruns the queue of a fast link loses every second packet of thousands.
 const MOST_GAPS: usize = 1024;
+const GAP_EVERY: usize = 1024;
+/// And no more than this, since finding the place of a piece takes a move of half of them.
+const MOST_EVER: usize = 16 * MOST_GAPS;
 
-/// The peer's bytes would leave more than 1024 gaps in one stream.
+/// The peer's bytes would leave more gaps in one stream than loss does: 1024, or one for each KiB that waits, 16384 at most.
 ///
 /// Nothing was stored. Honest loss does not come near this, so the peer is at fault; the caller either closes
 /// the connection or leaves the packet unacknowledged, so that the bytes come again when gaps have closed.
@@ -27,7 +31,7 @@ pub struct TooFragmented;
 
 impl fmt::Display for TooFragmented {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("more than 1024 gaps in a stream")
+        f.write_str("more gaps in a stream than loss leaves")
     }
 }
 
@@ -84,7 +88,7 @@ impl Assembler {
         if end <= start {
             return Ok(());
         }
-        if self.got.len() >= MOST_GAPS && self.gaps() >= MOST_GAPS && self.adds_gap(start, end) {
+        if self.got.len() >= MOST_GAPS && self.gaps() >= self.most_gaps() && self.adds_gap(start, end) {
             return Err(TooFragmented);
         }
         let mut put = |from: u64, to: u64| {
@@ -113,6 +117,11 @@ impl Assembler {
     /// Missing stretches below `highest`.
     fn gaps(&self) -> usize {
         self.got.len() - usize::from(self.got.min() == Some(self.consumed))
+    }
+
+    /// How many there may be.
+    fn most_gaps(&self) -> usize {
+        (self.buffered / GAP_EVERY).clamp(MOST_GAPS, MOST_EVER)
     }
 
     /// Would bytes `start..end` stand alone?

@@ -8,7 +8,11 @@ use std::time::Duration;
 
 use tq_linkmodel::{Change, Direction, DirectionConfig, LinkConfig, Rate, State};
 use tq_quic::TransportConfig;
-use tq_sim::app::{App, Bond, BondSpec, Bulk, BulkReport, BulkSpec, Many, PathLog, Serve, Shared, Way, When};
+use tq_sim::app::{
+    App, Bond, BondSpec, Bulk, BulkReport, BulkSpec, Many, PathLog, Requests, RequestsSpec, Serve, Shared,
+    Way, When,
+};
+use tq_sim::entropy::Quantiles;
 use tq_sim::ledger::Ledger;
 use tq_sim::quic::{Connect, HostConfig, QuicHost, ServerSetup};
 use tq_sim::session::{SeededTls, TlsConfig};
@@ -39,15 +43,21 @@ struct Stage {
 impl Stage {
     /// So many links of 20 Mbit/s and 10 ms each way between a client and a server.
     fn new(count: usize) -> Self {
+        Self::of(&vec![(20, 10); count])
+    }
+
+    /// Links of so many Mbit/s and ms each way.
+    fn of(links: &[(u64, u64)]) -> Self {
         let mut world = World::new(1);
         let nodes = [world.host("client"), world.host("server")];
-        let way = DirectionConfig {
-            rate: Rate::Fixed(2_500_000),
-            delay: Duration::from_millis(10),
-            ..DirectionConfig::default()
-        };
-        let config = LinkConfig { up: way.clone(), down: way };
-        let links = (0..count).map(|link| {
+        let count = links.len();
+        let links = links.iter().enumerate().map(|(link, (mbps, delay))| {
+            let way = DirectionConfig {
+                rate: Rate::Fixed(mbps * 125_000),
+                delay: Duration::from_millis(*delay),
+                ..DirectionConfig::default()
+            };
+            let config = LinkConfig { up: way.clone(), down: way };
             let ends = [End::new(nodes[0], near(link).ip()), End::new(nodes[1], far(link).ip())];
             world.link(format!("{link}"), ends[0], ends[1], &config)
         });
@@ -77,8 +87,8 @@ impl Stage {
         Bulk::new(spec, &self.ledger)
     }
 
-    /// A download with a path on every link.
-    fn bond(&self, bytes: u64) -> (Many, Shared<BulkReport>, Shared<PathLog>) {
+    /// A path on every link.
+    fn paths(&self) -> (Bond, Shared<PathLog>) {
         let way = |link: usize| Way {
             socket: link as u32,
             local: near(link).ip(),
@@ -86,7 +96,12 @@ impl Stage {
             standby: false,
         };
         let ways = (0..self.links.len()).map(way).collect();
-        let (bond, log) = Bond::new(BondSpec { ways, ..BondSpec::default() });
+        Bond::new(BondSpec { ways, ..BondSpec::default() })
+    }
+
+    /// A download with a path on every link.
+    fn bond(&self, bytes: u64) -> (Many, Shared<BulkReport>, Shared<PathLog>) {
+        let (bond, log) = self.paths();
         let (bulk, report) = self.download(bytes);
         (Many::new().and(bulk).and(bond), report, log)
     }
@@ -190,4 +205,31 @@ fn a_path_that_never_answers_is_tried_again_when_its_interface_is_back() {
     assert!(log.borrow().abandons() > 0, "{:?}", log.borrow());
     assert!(stage.world.counters(dead, Direction::Down).delivered_bytes > 1_000_000);
     assert_eq!(stage.ledger.first(), None);
+}
+
+#[test]
+fn answers_beside_two_hundred_downloads_do_not_wait_for_all_their_turns() {
+    let mut stage = Stage::of(&[(50, 5), (20, 25), (10, 60)]);
+    let (bond, _) = stage.paths();
+    let stop = Some(at(6000));
+    let when = When { stop, ..When::default() };
+    let (bulk, downloads) = Bulk::new(BulkSpec { streams: 200, when, ..BulkSpec::default() }, &stage.ledger);
+    let spec = RequestsSpec {
+        reply: Quantiles::constant(64),
+        think: Quantiles::constant(50_000),
+        when: When { start: at(2000), stop, ..When::default() },
+        ..RequestsSpec::default()
+    };
+    let (ssh, answers) = Requests::new(spec, &stage.ledger);
+    stage.connect(at(0), Many::new().and(bulk).and(ssh).and(bond));
+    stage.world.run_until(at(7000)).expect("a run");
+    assert_eq!(stage.ledger.first(), None);
+    let report = downloads.borrow();
+    let rate = report.down.borrow().bytes * 8 / 6_000_000;
+    let mut waits: Vec<_> = answers.borrow().records.iter().map(|record| record.latency()).collect();
+    waits.sort();
+    assert!(rate >= 60, "{rate} Mbit/s of 80");
+    // A turn of 16 KiB of each takes 330 ms, the way there and back 10.
+    let most = waits[waits.len() * 99 / 100];
+    assert!(waits.len() > 50 && most <= Duration::from_millis(30), "{waits:?}");
 }

@@ -13,7 +13,7 @@ use socket2::{Domain, Protocol, Type};
 
 use crate::addr::{Family, normal};
 use crate::recv::{RecvBatch, Slot};
-use crate::{Clock, device, sys};
+use crate::{Clock, Unwanted, device, filter, sys};
 
 /// How to open a [`Socket`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +133,26 @@ impl Socket {
     /// Kernels before 4.12 do not tell.
     pub fn dropped(&self) -> io::Result<u32> {
         sys::dropped(self)
+    }
+
+    /// How full the receive buffer is, 0 to 1.
+    ///
+    /// # Errors
+    /// Kernels before 4.12 do not tell.
+    pub fn fullness(&self) -> io::Result<f32> {
+        sys::fullness(self)
+    }
+
+    /// Has the kernel drop these, up to [`crate::MAX_UNWANTED`], instead of those it was told before, as soon as they arrive;
+    /// [`Socket::dropped`] counts them too. An empty list ends that.
+    ///
+    /// # Errors
+    /// A kernel that has no filters or no memory for one, then nothing is dropped that was not before.
+    pub fn refuse(&self, unwanted: &[Unwanted]) -> io::Result<()> {
+        match unwanted {
+            [] => sys::detach_filter(self),
+            some => sys::attach_filter(self, &mut filter::program(some)),
+        }
     }
 
     fn set_buffers(&self, options: &Options) -> io::Result<()> {

@@ -95,17 +95,52 @@ pub(crate) fn set(socket: &impl AsFd, level: i32, option: i32, value: i32) -> io
     call(|| unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), len) as isize }).map(drop)
 }
 
-/// Datagrams dropped, from `SO_MEMINFO`.
+/// `SK_MEMINFO_RMEM_ALLOC`, `SK_MEMINFO_RCVBUF`, `SK_MEMINFO_DROPS` of linux/sock_diag.h.
+const HELD: usize = 0;
+const ROOM: usize = 1;
+const DROPS: usize = 8;
+
+/// Datagrams dropped.
 pub(crate) fn dropped(socket: &impl AsFd) -> io::Result<u32> {
-    /// `SK_MEMINFO_DROPS` of linux/sock_diag.h.
-    const DROPS: usize = 8;
+    Ok(memory(socket)?[DROPS])
+}
+
+/// What is held of what may be, for receiving.
+pub(crate) fn fullness(socket: &impl AsFd) -> io::Result<f32> {
+    let info = memory(socket)?;
+    Ok(info[HELD] as f32 / info[ROOM].max(1) as f32)
+}
+
+/// `SO_MEMINFO`.
+fn memory(socket: &impl AsFd) -> io::Result<[u32; DROPS + 1]> {
     let mut info = [0_u32; DROPS + 1];
     let mut len = size_of_val(&info) as libc::socklen_t;
     let fd = socket.as_fd().as_raw_fd();
     let (value, size) = (info.as_mut_ptr().cast(), &raw mut len);
     // SAFETY: the descriptor is open; the kernel writes at most `len` bytes, the size of `info`.
     call(|| unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, value, size) as isize })?;
-    Ok(info[DROPS])
+    Ok(info)
+}
+
+/// Lets `program` look at what arrives.
+pub(crate) fn attach_filter(socket: &impl AsFd, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let filter = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    let fd = socket.as_fd().as_raw_fd();
+    let (level, option) = (libc::SOL_SOCKET, libc::SO_ATTACH_FILTER);
+    let size = size_of_val(&filter) as libc::socklen_t;
+    // SAFETY: the descriptor is open; `filter` and the `len` instructions it points to live here, and the kernel copies them.
+    call(|| unsafe { libc::setsockopt(fd, level, option, (&raw const filter).cast(), size) as isize })
+        .map(drop)
+}
+
+/// Nothing looks any more.
+pub(crate) fn detach_filter(socket: &impl AsFd) -> io::Result<()> {
+    match set(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0) {
+        // There was none.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        result => result,
+    }
 }
 
 /// Segments the kernel takes per train: 128 if a train of 128 to ourselves is accepted, else 64. Asked once.

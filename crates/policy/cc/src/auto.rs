@@ -1,11 +1,11 @@
 //! Which controller suits a path: CUBIC where it is short and clean, BBR where it is long, or loses packets that met no
 //! queue (decision 19).
 //!
-//! It counts what is lost while no queue stands, and looks at the least round trip. A slow start that an odd packet ended
-//! without a queue is enough: where CUBIC would go on from there, with a window of a tenth of the path's or less, it takes
-//! seconds to lose what it takes to be sure, and how many is chance. It changes its mind rarely: the first
-//! time at once, later at most once a minute, and back only when what spoke for BBR has gone. It sends nothing and holds
-//! no window.
+//! It looks at the least round trip, and asks of each loss whether the path was full: an odd packet that is lost while much less
+//! is delivered than the path was seen to carry, or while slow start still delivers more each round trip, and no queue stands,
+//! did not overflow anything. A little of that is enough, since CUBIC falls with each loss and what it would take to count a rate of
+//! them takes it seconds. It changes its mind rarely: the first time at once, later at most once a minute, and back only when
+//! what spoke for BBR has gone. It sends nothing and holds no window.
 
 use tq_time::{Duration, Instant};
 
@@ -17,26 +17,23 @@ mod tests;
 /// From this least round trip on BBR, and below that CUBIC again, ns.
 const LONG: u64 = 100_000_000;
 const SHORT: u64 = 80_000_000;
-/// Loss without a queue that speaks for BBR, per million, in so many packets and separate round trips.
-const LOSSY: u64 = 1000;
-const PACKETS: u64 = 2000;
-const EVENTS: u32 = 2;
-/// Much of it does sooner.
-const VERY_LOSSY: u64 = 3000;
-const FEW_PACKETS: u64 = 500;
-const MANY_EVENTS: u32 = 4;
-/// Plenty at once.
-const PLENTY: u64 = 10_000;
-const FEWEST_PACKETS: u64 = 150;
-const SOME_EVENTS: u32 = 3;
-/// What a slow start may lose in the round trip that ends it for that to be chance: so many packets, or one in so many. One that
-/// runs over a queue loses a third.
+/// What is delivered at a loss falls short of the best from here on, per mille of that; and so much of it, over several losses,
+/// that they are not of a full path: one at half of the rate, or two at three quarters.
+const BELOW: u32 = 250;
+const FAR_BELOW: u32 = 500;
+/// What may be lost until the reduction has taken effect for that to be chance: so many packets, or one in so many. A slow start that
+/// runs over a queue loses a third, and so does what a policer holds to a rate.
 const ODD: u64 = 2;
 const ODD_SHARE: u64 = 30;
-/// Bursts do as well, with a smaller share: each keeps CUBIC low for many seconds, so packets lost in so many events.
-const BURSTS: u64 = 40;
-const BURSTY: u64 = 400;
-/// Packets after which old evidence counts half: no less than two hand-overs of a satellite at 15 s and 200 Mbit/s.
+/// Round trips after a loss in which another one may still be of what that one was: others send as before.
+const SOON: u32 = 3;
+/// More is a burst, from so many packets on; that many bursts without a queue speak for BBR as well: each keeps CUBIC low for
+/// many seconds. One that follows a pause counts twice, one that follows another loss within this time not at all: that is still
+/// the same trouble.
+const BURST: u64 = 20;
+const BURSTS: u8 = 2;
+const APART: Duration = Duration::from_secs(1);
+/// Packets after which old ones count half in the loss that is told to BBR.
 const MEMORY: u64 = 500_000;
 /// A standing queue below a quarter of the longest that stood is none, nor is one below this, ns.
 const SHALLOW: u64 = 4;
@@ -45,8 +42,12 @@ const TRIFLE: u64 = 2_000_000;
 const NEAR: u64 = 8;
 /// Silence before a loss, of packets in flight, that tells of a radio which paused or changed hands.
 const PAUSE: Duration = Duration::from_millis(50);
-/// The longest queue that stood is forgotten after once to twice this time.
+/// The longest queue that stood, the best rate and bursts are forgotten after once to twice this time: no less than what lies
+/// between two hand-overs of a satellite.
 const DEEP: Duration = Duration::from_secs(30);
+/// Where packets jitter and keep their order few of them travel faster than many: the least round trip is one of those in which
+/// this part of the best rate was delivered, at least.
+const PART: u32 = 4;
 /// The least round trip is forgotten after once to twice this time.
 const SHORTEST: Duration = Duration::from_secs(10);
 /// Least time between changes.
@@ -57,38 +58,70 @@ const LONGEST_STICKY: Duration = Duration::from_secs(600);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chooser {
     acked: u64,
-    /// Bytes lost without a queue, round trips in which that happened, when it did last.
+    /// Bytes lost by chance.
     lost: u64,
-    events: u32,
-    event_at: Option<Instant>,
-    /// The last loss was one without a queue.
-    dry: bool,
-    /// It followed a pause.
-    paused: bool,
     /// The last acknowledgement while packets are in flight, and the end of the last pause.
     heard_at: Option<Instant>,
     pause_at: Option<Instant>,
     /// Longest standing queue of the span before and of this one, ns.
     deepest: [u64; 2],
+    /// Highest rate of a round trip in these, in the governor's units; of now on, once a queue stood at a loss.
+    best: [u32; 2],
+    /// Bursts lost in these.
+    bursts: [u8; 2],
+    /// Least round trips since the last loss, ns: their sum and number.
+    usual: (u64, u32),
     /// Least round trip of the span before and of this one, ns.
     least: [u64; 2],
     least_since: Instant,
+    least_rate: u32,
     since: Instant,
     changed_at: Option<Instant>,
     sticky: Duration,
-    opening: Opening,
+    /// The loss that is being answered.
+    answering: Option<Loss>,
+    /// When the last began, or this path did.
+    lost_at: Instant,
+    /// By how much losses fell short of the best rate, per mille.
+    short: u32,
+    /// The first slow start was ended by a few packets that met no queue.
+    odd: bool,
 }
 
-/// How the first slow start ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Opening {
-    /// It goes on, or ended without a loss, or at a queue.
-    #[default]
-    Fine,
-    /// By a loss without a queue: bytes lost and acknowledged since.
-    Ending { lost: u64, acked: u64 },
-    /// By a few packets that met no queue.
+/// A loss and those that followed until its reduction took effect.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    /// Bytes lost, and acknowledged since.
+    lost: u32,
+    acked: u32,
+    /// What it tells if few packets were lost.
+    tells: Tells,
+    /// How many bursts it counts for if many were.
+    bursts: u8,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tells {
+    /// Neither: too soon after another.
+    Nothing,
+    /// It may have been, as much is delivered as ever.
+    Near,
+    /// The path was not full when this ended slow start.
     Odd,
+    /// It was not, by so much of its best rate, per mille.
+    Short(u16),
+    /// It was, at this rate.
+    Full(u32),
+}
+
+/// What the path did last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shown {
+    /// Least round trip of late, ns; `u64::MAX` if unknown. And the newest.
+    pub(crate) standing: u64,
+    pub(crate) latest: u64,
+    /// What it delivered in a round trip, in the governor's units.
+    pub(crate) rate: u32,
 }
 
 impl Chooser {
@@ -97,35 +130,42 @@ impl Chooser {
         Self {
             acked: 0,
             lost: 0,
-            events: 0,
-            event_at: None,
-            dry: false,
-            paused: false,
             heard_at: None,
             pause_at: None,
             deepest: [0; 2],
             least: [u64::MAX; 2],
             least_since: now,
+            least_rate: 0,
             since: now,
             changed_at: None,
             sticky: STICKY,
-            opening: Opening::Fine,
+            best: [0; 2],
+            bursts: [0; 2],
+            usual: (0, 0),
+            answering: None,
+            lost_at: now,
+            short: 0,
+            odd: false,
         }
     }
 
     /// Round trips are never below `known` ns any more: those that were went by another way back.
     pub(crate) fn on_min_rtt(&mut self, known: u64) {
         if self.least() < known {
-            (self.least, self.deepest) = ([u64::MAX; 2], [0; 2]);
+            (self.least, self.deepest, self.usual) = ([u64::MAX; 2], [0; 2], (0, 0));
         }
     }
 
-    /// `bytes` were acknowledged while the least round trips took `standing` ns; `busy`: more is in flight.
-    pub(crate) fn on_acked(&mut self, now: Instant, bytes: u64, standing: u64, busy: bool, mtu: u64) {
+    /// `bytes` were acknowledged; `busy`: more is in flight.
+    pub(crate) fn on_acked(&mut self, now: Instant, bytes: u64, shown: Shown, busy: bool, mtu: u64) {
+        let standing = shown.standing;
         if self.heard_at.is_some_and(|at| now >= at + PAUSE) {
             self.pause_at = Some(now);
         }
         self.heard_at = busy.then_some(now);
+        if shown.rate > self.least_rate.saturating_mul(PART) {
+            (self.least, self.least_rate) = ([u64::MAX; 2], shown.rate);
+        }
         if now.saturating_since(self.least_since) >= SHORTEST {
             self.least = [self.least[1], u64::MAX];
             self.least_since = now;
@@ -133,16 +173,19 @@ impl Chooser {
         self.least[1] = self.least[1].min(standing);
         let queue = self.queue(standing);
         if now.saturating_since(self.since) >= DEEP {
-            self.deepest = [self.deepest[1], 0];
+            (self.deepest, self.best) = ([self.deepest[1], 0], [self.best[1], 0]);
+            self.bursts = [self.bursts[1], 0];
             self.since = now;
         }
         self.deepest[1] = self.deepest[1].max(queue);
+        self.best[1] = self.best[1].max(shown.rate);
+        self.usual = (self.usual.0.saturating_add(shown.latest), self.usual.1.saturating_add(1));
         self.acked = self.acked.saturating_add(bytes);
-        if let Opening::Ending { acked, .. } = &mut self.opening {
-            *acked += bytes;
+        if let Some(loss) = &mut self.answering {
+            loss.acked = loss.acked.saturating_add(small(bytes));
         }
         if self.acked > MEMORY * mtu {
-            (self.acked, self.lost, self.events) = (self.acked / 2, self.lost / 2, self.events / 2);
+            (self.acked, self.lost) = (self.acked / 2, self.lost / 2);
         }
     }
 
@@ -160,66 +203,90 @@ impl Chooser {
         }
     }
 
-    /// `bytes` were lost in the first slow start, the first of it, while round trips took `standing` ns.
-    pub(crate) fn on_first_lost(&mut self, bytes: u64, standing: u64) {
-        if self.queue(standing) <= TRIFLE.max(self.least() / NEAR) {
-            self.opening = Opening::Ending { lost: bytes, acked: 0 };
-        }
+    /// `bytes` were lost in the first slow start, the first of it; `rising`: it still delivers more each round trip.
+    pub(crate) fn on_first_lost(&mut self, now: Instant, bytes: u64, shown: Shown, rising: bool) {
+        let full = !rising && self.queue(shown.standing) > self.trifle();
+        let tells = if full { Tells::Full(shown.rate) } else { Tells::Odd };
+        self.answering = Some(Loss { lost: small(bytes), acked: 0, tells, bursts: 0 });
+        self.lost_at = now;
     }
 
     /// The reduction that followed has taken effect.
     pub(crate) fn on_recovered(&mut self, mtu: u64) {
-        let Opening::Ending { lost, acked } = self.opening else { return };
-        let odd = lost <= (ODD * mtu).max(acked / ODD_SHARE);
-        self.opening = if odd { Opening::Odd } else { Opening::Fine };
-        if odd {
+        let Some(Loss { lost, acked, tells, bursts }) = self.answering.take() else { return };
+        let (lost, acked) = (u64::from(lost), u64::from(acked));
+        self.usual = (0, 0);
+        let few = lost <= (ODD * mtu).max(acked / ODD_SHARE);
+        match tells {
+            // The path carries no more than this, whatever it did before.
+            Tells::Full(rate) => (self.best, self.short, self.bursts) = ([0, rate], 0, [0; 2]),
+            _ if !few => {
+                (self.best, self.short) = ([0; 2], 0);
+                let more = if lost >= BURST * mtu { bursts } else { 0 };
+                self.bursts[1] = self.bursts[1].saturating_add(more);
+                return;
+            }
+            Tells::Odd => self.odd = true,
+            Tells::Nothing => {}
+            Tells::Near => self.short /= 2,
+            Tells::Short(by) => self.short = self.short.saturating_add(by.into()),
+        }
+        if !matches!(tells, Tells::Full(_)) {
             self.lost = self.lost.saturating_add(lost);
         }
     }
 
-    /// `bytes` were lost while round trips took `standing` ns, after slow start; `None` if that belongs to an earlier loss: what
-    /// was said of that holds. A round trip takes `srtt`.
-    pub(crate) fn on_lost(&mut self, now: Instant, bytes: u64, standing: Option<u64>, srtt: Duration) {
-        if let Opening::Ending { lost, .. } = &mut self.opening {
-            *lost += bytes;
-            return;
+    /// `bytes` were lost after slow start; `None` if that belongs to an earlier loss. A round trip takes `srtt`.
+    pub(crate) fn on_lost(&mut self, now: Instant, bytes: u64, shown: Option<Shown>, srtt: Duration) {
+        if let Some(loss) = &mut self.answering {
+            loss.lost = loss.lost.saturating_add(small(bytes));
+        } else if let Some(shown) = shown {
+            let paused = self.pause_at.is_some_and(|at| now <= at + PAUSE + 2 * srtt);
+            let soon = now < self.lost_at + SOON * srtt;
+            let tells = self.asked(shown, paused, soon);
+            let apart = now >= self.lost_at + APART;
+            let bursts = if apart { 1 + u8::from(paused) } else { 0 };
+            self.answering = Some(Loss { lost: small(bytes), acked: 0, tells, bursts });
+            self.lost_at = now;
         }
+    }
+
+    /// Whether the path was full at a loss. One that overflows even a short queue does so while round trips take longer than
+    /// they did since the last loss; and without a queue, a policer does so at its rate.
+    fn asked(&self, shown: Shown, paused: bool, soon: bool) -> Tells {
         let deepest = self.deepest[0].max(self.deepest[1]);
-        if let Some(standing) = standing {
-            let trifle = TRIFLE.max(self.least() / NEAR);
-            self.paused = self.pause_at.is_some_and(|at| now <= at + PAUSE + 2 * srtt);
-            self.dry = self.paused || self.queue(standing) <= trifle.max(deepest / SHALLOW);
+        let queue = self.queue(shown.standing);
+        if !paused && queue > self.trifle().max(deepest / SHALLOW) {
+            return Tells::Full(shown.rate);
         }
-        if !self.dry {
-            return;
+        if soon {
+            return Tells::Nothing;
         }
-        self.lost = self.lost.saturating_add(bytes);
-        if self.event_at.is_none_or(|at| now > at + srtt) {
-            self.events = self.events.saturating_add(if self.paused { 2 } else { 1 });
-            self.event_at = Some(now);
+        let usual = self.queue(self.usual.0 / u64::from(self.usual.1.max(1)));
+        let best = self.best[0].max(self.best[1]).max(1);
+        let short = u64::from(best.saturating_sub(shown.rate)) * 1000 / u64::from(best);
+        let short = u16::try_from(short).unwrap_or(u16::MAX);
+        if u32::from(short) < BELOW || self.queue(shown.latest) > usual + usual / 2 {
+            Tells::Near
+        } else {
+            Tells::Short(short)
         }
     }
 
-    /// Loss without a queue, per million.
-    fn loss(&self) -> u64 {
-        let sent = u128::from(self.acked) + u128::from(self.lost);
-        (u128::from(self.lost) * 1_000_000 / sent.max(1)) as u64
+    /// So much longer than the least a round trip takes without a queue, ns.
+    fn trifle(&self) -> u64 {
+        TRIFLE.max(self.least() / NEAR)
     }
 
-    /// Bytes acknowledged and lost without a queue, as far as they are remembered.
+    /// Bytes acknowledged and lost by chance, as far as they are remembered.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.acked, self.lost)
     }
 
     /// What to change to from CUBIC, if anything; `min_rtt` in ns.
-    pub(crate) fn leave_cubic(&mut self, now: Instant, min_rtt: u64, mtu: u64) -> Option<Algorithm> {
-        let (sent, loss) = (self.acked.saturating_add(self.lost), self.loss());
-        let lossy = sent >= PACKETS * mtu && loss >= LOSSY && self.events >= EVENTS
-            || sent >= FEW_PACKETS * mtu && loss >= VERY_LOSSY && self.events >= MANY_EVENTS
-            || sent >= FEWEST_PACKETS * mtu && loss >= PLENTY && self.events >= SOME_EVENTS
-            || self.opening == Opening::Odd;
-        let bursty = self.lost >= BURSTS * mtu && loss >= BURSTY && self.events >= EVENTS;
-        let wanted = min_rtt >= LONG || lossy || bursty;
+    pub(crate) fn leave_cubic(&mut self, now: Instant, min_rtt: u64) -> Option<Algorithm> {
+        let bursts = self.bursts[0].saturating_add(self.bursts[1]);
+        let wanted = min_rtt >= LONG || self.odd || self.short >= FAR_BELOW || bursts >= BURSTS;
         (wanted && self.may_change(now)).then(|| self.change(now, Algorithm::Bbr))
     }
 
@@ -237,8 +304,13 @@ impl Chooser {
         if self.changed_at.replace(now).is_some() {
             self.sticky = (2 * self.sticky).min(LONGEST_STICKY);
         }
-        (self.acked, self.lost, self.events, self.event_at) = (0, 0, 0, None);
-        self.opening = Opening::Fine;
+        (self.acked, self.lost, self.best, self.bursts) = (0, 0, [0; 2], [0; 2]);
+        (self.answering, self.short, self.odd) = (None, 0, false);
         to
     }
+}
+
+/// Bytes of one loss.
+fn small(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }

@@ -8,7 +8,7 @@ use core::str::FromStr;
 
 use tq_time::Instant;
 
-use crate::auto::Chooser;
+use crate::auto::{Chooser, Shown};
 use crate::bbr::{Bbr, Known};
 use crate::cubic::Cubic;
 use crate::governor::Governor;
@@ -286,13 +286,23 @@ impl Controller {
     pub fn on_lost(&mut self, now: Instant, lost: &Lost<'_>) {
         let started = !self.in_slow_start();
         let first = self.in_first_start();
-        let standing = (!self.in_recovery()).then(|| self.governor.standing());
+        let shown = self.shown(lost.rtt);
+        let new = (!self.in_recovery()).then_some(shown);
         match &mut self.law {
             Law::Bbr(bbr) => bbr.on_lost(now, lost),
             _ if self.asked != Algorithm::Auto => {}
-            _ if started => self.chooser.on_lost(now, lost.bytes, standing, lost.rtt.smoothed()),
-            _ if first => self.chooser.on_first_lost(lost.bytes, self.governor.standing()),
+            _ if started => self.chooser.on_lost(now, lost.bytes, new, lost.rtt.smoothed()),
+            _ if first => self.chooser.on_first_lost(now, lost.bytes, shown, self.governor.is_rising()),
             _ => {}
+        }
+    }
+
+    /// What the path did last.
+    fn shown(&self, rtt: &Rtt) -> Shown {
+        Shown {
+            standing: self.governor.standing(),
+            latest: nanos(rtt.latest()),
+            rate: self.governor.recent(),
         }
     }
 
@@ -309,18 +319,12 @@ impl Controller {
             }
             law => {
                 self.chooser.on_min_rtt(min_rtt);
-                self.chooser.on_acked(
-                    now,
-                    ack.bytes,
-                    self.governor.standing(),
-                    ack.in_flight > 0,
-                    mtu.into(),
-                );
+                self.chooser.on_acked(now, ack.bytes, self.shown(ack.rtt), ack.in_flight > 0, mtu.into());
                 if !self.in_recovery() {
                     self.chooser.on_recovered(mtu.into());
                 }
                 let counts = self.chooser.counts();
-                if !ack.rtt.has_sample() || self.chooser.leave_cubic(now, min_rtt, mtu.into()).is_none() {
+                if !ack.rtt.has_sample() || self.chooser.leave_cubic(now, min_rtt).is_none() {
                     return;
                 }
                 let known = Known { rate: self.governor.rate(), min_rtt, window: self.window(), counts };

@@ -162,6 +162,17 @@ impl Governor {
         (0..span).map(|back| self.back(back)).max().unwrap_or(0)
     }
 
+    /// What was delivered in one of the last two rounds, the higher: a loss is of a packet that left in the one before. In
+    /// units that only compare.
+    pub(crate) fn recent(&self) -> u32 {
+        u32::try_from(self.back(0).max(self.back(1)) / UNIT).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the last round delivered half as much again as the one before: a slow start that no queue holds back.
+    pub(crate) fn is_rising(&self) -> bool {
+        self.back(1) > 0 && self.back(0) >= self.back(1) + self.back(1) / 2
+    }
+
     /// One acknowledgement. `window` is the controller's own, if its slow start is over; `mtu`: bytes of a packet.
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, window: Option<u64>, mtu: u64) {
         let (Some(flight), true) = (ack.flight, ack.rtt.has_sample()) else { return };
@@ -335,7 +346,8 @@ impl Governor {
         {
             self.base = self.lowest;
             (self.lowest, self.lowest_since) = (UNBOUNDED, now);
-        } else if self.width == self.least_width || self.is_long(queue) {
+        } else if self.width == self.least_width || queue > self.aim() / 2 {
+            // Below that the cap grows by itself; above it would stay, and the rate that it allows with it.
             self.give_way(now);
         }
     }

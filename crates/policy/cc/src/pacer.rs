@@ -58,12 +58,6 @@ impl Pacer {
         departure
     }
 
-    /// The same for whoever only wants to know: time until then is not made up for, as it is to a caller that waits.
-    pub fn earliest(&self, now: Instant, rate: u64) -> Instant {
-        let mut asked = *self;
-        asked.departure(now, rate)
-    }
-
     /// `bytes` left at `now`: a packet or a whole burst.
     pub fn on_sent(&mut self, now: Instant, bytes: usize, rate: u64) {
         self.refill(now, rate);
@@ -76,6 +70,11 @@ impl Pacer {
     /// There is nothing to send though more might leave: what is saved up until then may leave at once.
     pub fn rest(&mut self) {
         self.resting = true;
+    }
+
+    /// The window is full: it is not a departure that is waited for.
+    pub fn hold(&mut self) {
+        self.awaited = None;
     }
 
     /// Bytes of one burst: what `rate` gives in a millisecond, at least two packets of `mtu`, at most 64 KiB.

@@ -32,6 +32,8 @@ const RISEN: u64 = 5;
 const AHEAD_ROUNDS: u32 = 2;
 /// Samples that make the mean of a round worth something.
 const MEAN_SAMPLES: u32 = 8;
+/// What an acknowledgement may come later than a round trip and a quarter, ns.
+const STRAY: u64 = 1_000_000;
 /// Rounds after a jump of the window before rates can have followed it.
 const LANDING: u32 = 3;
 /// From this round-trip time on a path is long: slow start is scaled to what it would do at this one
@@ -72,7 +74,7 @@ pub(crate) struct Start {
     sum: u64,
     samples: u32,
     mean: u64,
-    /// Samples of this round while the application held the sender back.
+    /// Samples of this round that say nothing of the path: the application held the sender back, or they came another way.
     limited: u32,
     /// Rounds at whose end the window was ahead, in a row.
     ahead: u32,
@@ -82,6 +84,8 @@ pub(crate) struct Start {
     rates: [u64; TRAINS],
     trains: u32,
     jumped: bool,
+    /// A queue stood while less was delivered in the least round trip than a train has: one would only wait there.
+    narrow: bool,
 }
 
 impl Start {
@@ -103,6 +107,7 @@ impl Start {
             rates: [0; TRAINS],
             trains: 0,
             jumped: false,
+            narrow: false,
         }
     }
 
@@ -125,10 +130,16 @@ impl Start {
         }
         self.sum = self.sum.saturating_add(self.rtt);
         self.samples += 1;
-        self.limited += u32::from(ack.app_limited);
+        // A rate over longer than a round trip was acknowledged another way than round trips are measured on: they do not
+        // compare.
+        let late = self.rtt + self.rtt / 4 + STRAY;
+        let stray = ack.delivered.is_some_and(|sample| nanos(sample.interval) > late);
+        self.limited += u32::from(ack.app_limited || stray);
         // An application-limited sample is a lower bound like any other; the window does not grow meanwhile.
-        if let Some(sample) = ack.delivered {
+        if let Some(sample) = ack.delivered.filter(|_| !stray) {
             self.round = self.round.max(sample.rate);
+            let queued = self.rtt > 2 * self.min_rtt;
+            self.narrow |= queued && volume(sample.rate, self.min_rtt) < 2 * SPACED * mtu;
         }
         if self.long && self.min_rtt >= LONG && !self.jumped {
             self.on_train(now, ack, mtu);
@@ -186,7 +197,7 @@ impl Start {
 
     /// Whether packets are to leave in trains: a long path of which too few were seen.
     pub(crate) fn wants_trains(&self) -> bool {
-        self.long && !self.jumped && self.min_rtt >= LONG
+        self.long && !self.jumped && !self.narrow && self.min_rtt >= LONG
     }
 
     /// A round is over, with this `window`; `slow`: it was one of conservative slow start. Says whether slow start is

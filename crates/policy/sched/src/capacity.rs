@@ -55,6 +55,8 @@ pub struct Capacity {
     newest: u64,
     /// How long the newest was measured over.
     took: Duration,
+    /// What the path delivered while a queue stood there: no less than it can, whatever its window; zero before that.
+    loaded: u64,
 }
 
 impl Capacity {
@@ -82,6 +84,15 @@ impl Capacity {
         self.sampled_at = Some(self.sampled_at.map_or(now, |at| at.max(now)));
     }
 
+    /// Takes a round trip of `rtt` that came with the newest sample, on a path whose least one is `min`. With a queue what is
+    /// delivered is the path's and not the window's; it is believed to have fallen as samples repeat it.
+    pub fn on_rtt(&mut self, rtt: Duration, min: Duration, sample: &RateSample) {
+        if rtt > unloaded(min) {
+            let fallen = self.loaded.saturating_sub(sample.rate) / 8;
+            self.loaded = sample.rate.max(self.loaded - fallen);
+        }
+    }
+
     /// Forgets everything: the path has another tuple.
     pub fn reset(&mut self) {
         *self = Self::default();
@@ -100,7 +111,7 @@ impl Capacity {
     /// The rate by which to reckon how long what is in flight takes to drain, bytes per second, on a path whose least round
     /// trip is `min_rtt`: [`crate::PathView::r_measured`]. The newest; but in slow start, where that took no longer than a
     /// round trip without a queue does, it is what the window let through and says nothing of the path: then what the
-    /// window would bring. Who took it for the path's rate would wait for windows to drain that do not stand anywhere, and
+    /// window would bring, unless a queue stood on the path before and it has shown no more since. Who took it for the path's rate would wait for windows to drain that do not stand anywhere, and
     /// a path that is asked for little never shows more. A newest that is older than two round trips may be of an outage, and
     /// a path that got nothing since cannot show that it is over: then the largest of the last rounds.
     pub fn draining(&self, now: Instant, window: &Window, min_rtt: Duration) -> u64 {
@@ -108,7 +119,10 @@ impl Capacity {
         if age > OLD.max(window.srtt * 2) {
             return self.filtered();
         }
-        let free = self.took <= min_rtt + min_rtt / 4 + SLACK;
+        let free = self.took <= unloaded(min_rtt);
+        if window.slow_start && free && self.newest <= self.loaded.saturating_add(self.loaded / 4) {
+            return self.newest.max(self.loaded);
+        }
         match nanos(min_rtt) {
             min_rtt if min_rtt > 0 && self.newest > 0 && window.slow_start && free => {
                 self.newest.max(div(u128::from(window.cwnd) * 1_000_000_000, u128::from(min_rtt)))
@@ -135,6 +149,11 @@ impl Capacity {
         };
         Estimate { rate, state, age }
     }
+}
+
+/// The longest that a round trip takes without a queue.
+fn unloaded(min_rtt: Duration) -> Duration {
+    min_rtt + min_rtt / 4 + SLACK
 }
 
 fn slot(round: u64) -> usize {

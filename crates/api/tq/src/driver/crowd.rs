@@ -42,8 +42,6 @@ pub(super) struct Crowd {
     taken: u64,
     /// The most one connection may cost in an epoch; `None` while all goes in.
     level: Option<u64>,
-    /// Datagrams the kernel has dropped so far.
-    drops: u64,
     /// Datagrams asked for in this epoch.
     datagrams: u64,
 }
@@ -54,14 +52,13 @@ impl Crowd {
         now.saturating_since(self.began) >= EPOCH
     }
 
-    /// Ends an epoch. `drops` is what the kernel has dropped so far, of all sockets.
-    pub(super) fn turn(&mut self, now: Instant, drops: u64) {
-        let lost = drops.saturating_sub(self.drops);
+    /// Ends an epoch, in which the kernel dropped `lost` datagrams, of all sockets.
+    pub(super) fn turn(&mut self, now: Instant, lost: u64) {
         let mut asked: Vec<u64> = self.here.iter().map(|shared| shared.lock().heard.cost).collect();
         self.level = next_level(self.level, &mut asked, self.taken, self.datagrams, lost);
         self.here.clear();
         self.epoch += 1;
-        (self.began, self.drops, self.taken, self.datagrams) = (now, drops, 0, 0);
+        (self.began, self.taken, self.datagrams) = (now, 0, 0);
     }
 
     /// How many of `count` datagrams with so many bytes in all are taken in; `heard` is the connection's.

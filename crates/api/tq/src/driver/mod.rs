@@ -8,6 +8,7 @@
 mod buffers;
 mod crowd;
 mod receive;
+mod strangers;
 mod together;
 mod transmit;
 
@@ -23,6 +24,7 @@ use tq_udp::{Clock, RecvBatch, Timer};
 
 use self::buffers::Buffers;
 use self::crowd::Crowd;
+use self::strangers::Strangers;
 use self::together::Together;
 use crate::endpoint::Inner;
 use crate::lock;
@@ -65,6 +67,8 @@ pub(crate) struct Driver {
     woken: Woken,
     /// How much of whom is taken in.
     crowd: Crowd,
+    /// Who sends what is nobody's.
+    strangers: Strangers,
     /// Length of the connection ids we issue.
     cid_len: usize,
     /// A socket filled up in this turn.
@@ -96,6 +100,8 @@ struct Slot {
     full: Option<AsyncFd<Writable>>,
     /// Who has something for it.
     waiting: Vec<Arc<Shared>>,
+    /// Datagrams the kernel has dropped so far.
+    dropped: u32,
 }
 
 impl Driver {
@@ -114,6 +120,7 @@ impl Driver {
             reply: Vec::new(),
             woken: Woken::default(),
             crowd: Crowd::default(),
+            strangers: Strangers::default(),
             cid_len,
             filled: false,
             stage: Stage::Start,
@@ -129,7 +136,7 @@ impl Driver {
         for (number, socket) in list {
             let slot = match old.iter().position(|slot| slot.number == number) {
                 Some(at) => old.swap_remove(at),
-                None => Slot { number, socket, full: None, waiting: Vec::new() },
+                None => Slot { number, socket, full: None, waiting: Vec::new(), dropped: 0 },
             };
             self.sockets.push(slot);
         }
@@ -161,7 +168,7 @@ impl Driver {
 
     /// Gets ready to sleep until something happens; false if something has.
     fn rest(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        if let Some(at) = self.wheel.next()
+        if let Some(at) = self.wheel.next().into_iter().chain(self.strangers.next()).min()
             && self.armed.is_none_or(|armed| at < armed)
         {
             // A timer that fires early is put right then; most deadlines only ever move away.

@@ -13,12 +13,15 @@ use tq_udp::{Clock, RecvBatch, Train};
 
 use super::Driver;
 use super::crowd::Crowd;
+use super::strangers::Strangers;
 use crate::endpoint::Inner;
 use crate::lock;
 use crate::shared::{Shared, Turn, Woken};
 
 /// Batches taken from one socket per turn.
 const BATCHES: usize = 2;
+/// A receive buffer that is fuller overflows now and then.
+const FULL: f32 = 0.5;
 
 impl Driver {
     /// Takes what has arrived, up to a limit. True if a socket said that there is something, be it so or not: only
@@ -27,8 +30,7 @@ impl Driver {
         let mut heard = false;
         let now = Clock::now();
         if self.crowd.is_over(now) {
-            let drops = self.sockets.iter().filter_map(|slot| slot.socket.get_ref().dropped().ok());
-            self.crowd.turn(now, drops.map(u64::from).sum());
+            self.judge(now);
         }
         for index in 0..self.sockets.len() {
             for _ in 0..BATCHES {
@@ -51,6 +53,7 @@ impl Driver {
                     woken: &mut self.woken,
                     reply: &mut self.reply,
                     crowd: &mut self.crowd,
+                    strangers: &mut self.strangers,
                     cid_len: self.cid_len,
                 };
                 for train in self.batch.trains() {
@@ -63,6 +66,28 @@ impl Driver {
         }
         Ok(heard)
     }
+
+    /// An epoch is over: who asked for too much, and who is not to be heard at all.
+    fn judge(&mut self, now: Instant) {
+        let mut drops = 0;
+        for slot in &mut self.sockets {
+            let socket = slot.socket.get_ref();
+            let all = socket.dropped().unwrap_or(slot.dropped);
+            // What is refused counts as dropped, too: then the buffer tells whether there is too much of the rest.
+            if !self.strangers.any(slot.number) || socket.fullness().is_ok_and(|full| full > FULL) {
+                drops += u64::from(all.wrapping_sub(slot.dropped));
+            }
+            slot.dropped = all;
+        }
+        self.crowd.turn(now, drops);
+        let sockets = &self.sockets;
+        self.strangers.turn(now, |number, unwanted| {
+            if let Some(slot) = sockets.iter().find(|slot| slot.number == number) {
+                // Where that fails, they are read and thrown away as before.
+                let _ = slot.socket.get_ref().refuse(unwanted);
+            }
+        });
+    }
 }
 
 /// What receiving touches of the driver.
@@ -72,6 +97,7 @@ struct Stage<'a> {
     woken: &'a mut Woken,
     reply: &'a mut Vec<u8>,
     crowd: &'a mut Crowd,
+    strangers: &'a mut Strangers,
     cid_len: usize,
 }
 
@@ -86,6 +112,7 @@ impl Stage<'_> {
             let target = Target::of(first, self.cid_len);
             rest = match self.route(received_at, &meta, first) {
                 Some(shared) => {
+                    self.strangers.on_known(socket, meta.remote);
                     let run = target.map_or(0, |target| target.run(after, stride, self.cid_len));
                     let (run, other) = after.split_at_mut(run);
                     let size = (1 + run.len().div_ceil(stride.max(1)), first.len() + run.len());
@@ -114,8 +141,24 @@ impl Stage<'_> {
                 self.woken.any = true;
                 self.inner.knock(incoming);
             }
-            Route::Reply(transmit) => self.inner.reply(&transmit, self.reply),
-            Route::Kept | Route::Drop(_) | Route::Connection(_) => {}
+            Route::Reply(transmit) => {
+                self.inner.reply(&transmit, self.reply);
+                self.strangers.on_unknown(
+                    meta.socket,
+                    meta.remote,
+                    datagram.first().copied().unwrap_or(0),
+                    1,
+                );
+            }
+            Route::Drop(_) => {
+                self.strangers.on_unknown(
+                    meta.socket,
+                    meta.remote,
+                    datagram.first().copied().unwrap_or(0),
+                    1,
+                );
+            }
+            Route::Kept | Route::Connection(_) => {}
         }
         None
     }

@@ -135,6 +135,16 @@ fn gaps_are_bounded_and_closing_one_makes_room() {
 }
 
 #[test]
+fn every_second_packet_of_a_long_flight_may_be_lost() {
+    let mut assembler = Assembler::new();
+    let packet = [7; 1162];
+    for number in (1..40_000u64).step_by(2) {
+        let inserted = assembler.insert(number * 1162, &packet);
+        assert_eq!(inserted.is_ok(), number / 2 < MOST_EVER as u64, "{number}");
+    }
+}
+
+#[test]
 fn a_gap_split_in_two_counts_as_two() {
     let mut assembler = Assembler::new();
     for gap in 0..1024 {

@@ -459,12 +459,12 @@ impl Connection {
     }
 
     /// Whether window and pacer let full packets go on path `ix` now.
-    pub(crate) fn may_load(&mut self, now: Instant, ix: usize) -> bool {
+    pub(crate) fn may_load(&self, now: Instant, ix: usize) -> bool {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
-        let path = &mut self.paths[ix];
-        let rate = path.cc.pacing_rate(&path.rtt);
-        let departs = !pacing || path.pacer.departure(now, rate) <= now;
+        let path = &self.paths[ix];
+        let (rate, mut pacer) = (path.cc.pacing_rate(&path.rtt), path.pacer);
+        let departs = !pacing || pacer.departure(now, rate) <= now;
         departs && in_flight + 2 * u64::from(path.mtu.current()) <= path.cc.window()
     }
 }

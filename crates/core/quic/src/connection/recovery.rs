@@ -99,7 +99,7 @@ impl Connection {
         if let Some((largest_pn, largest_sent_at)) = acked.largest {
             let delivered = path.rates.sample();
             if let Some(sample) = delivered.filter(|_| self.multipath.on) {
-                path.gauge.on_rate(now, &sample);
+                path.gauge.on_rate(now, &sample, path.rtt.latest(), path.rtt.min());
             }
             let app_limited = path.app_limited;
             path.cc.on_ack(

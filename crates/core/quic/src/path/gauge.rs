@@ -47,8 +47,9 @@ impl Gauge {
         self.lost += packets;
     }
 
-    /// A delivery rate was measured.
-    pub(crate) fn on_rate(&mut self, now: Instant, sample: &RateSample) {
+    /// A delivery rate was measured; the newest round trip took `rtt`, the least one `min`.
+    pub(crate) fn on_rate(&mut self, now: Instant, sample: &RateSample, rtt: Duration, min: Duration) {
+        self.capacity.on_rtt(rtt, min, sample);
         self.capacity.on_sample(now, self.round, sample);
     }
 

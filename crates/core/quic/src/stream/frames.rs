@@ -27,7 +27,7 @@ impl Fault {
 
 const OVER_CONNECTION: Fault = Fault(Code::FLOW_CONTROL_ERROR, "beyond the connection's limit");
 const FRAGMENTED: Fault =
-    Fault(Code::PROTOCOL_VIOLATION, "STREAM frames leave more than 1024 gaps in a stream");
+    Fault(Code::PROTOCOL_VIOLATION, "STREAM frames leave more gaps in a stream than loss does");
 
 impl Streams {
     /// STREAM (RFC 9000 §19.8).

@@ -74,22 +74,6 @@ pub(crate) struct Streams {
     traffic: Traffic,
 }
 
-/// Streams that have turns.
-#[derive(Clone, Copy, Debug)]
-struct Turns {
-    streams: u64,
-    /// Bytes of all of them that may be sent.
-    most: u64,
-}
-
-impl Turns {
-    /// Bytes that are sent until a stream with `fresh` of them is through: others have their turns meanwhile, so that they
-    /// share what faster paths deliver.
-    fn until_through(self, fresh: u64) -> u64 {
-        fresh.saturating_mul(self.streams).min(self.most)
-    }
-}
-
 /// Bytes of stream data so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Traffic {
@@ -213,17 +197,12 @@ impl Streams {
         self.fresh.among(
             IN_TURN,
             |entry| table.has_fresh(entry),
-            |entry| {
-                most.set(most.get().max(table.fresh_bytes(entry)));
+            |entry, turns| {
+                most.set(most.get().max(until_through(table.fresh_bytes(entry), turns)));
                 false
             },
         );
-        self.turns().until_through(most.get()).max(self.held.lost)
-    }
-
-    /// How streams with bytes to send share what is sent.
-    fn turns(&self) -> Turns {
-        Turns { streams: self.fresh.competing() as u64, most: self.held.unsent.min(self.outbound.credit()) }
+        most.get().min(self.held.unsent).min(self.outbound.credit()).max(self.held.lost)
     }
 
     /// Whether credit is to be told.
@@ -388,7 +367,13 @@ impl Streams {
                 stream.owes.add(Owes::BLOCKED);
             }
             let (fresh, free) = (send.wants_fresh() && !held_back, send.wants_free() && !held_back);
-            left |= self.fresh.sync(&mut send.places.fresh, fresh, key, stream.priority);
+            let places = &mut send.places;
+            left |= match self.config.fair {
+                true => {
+                    self.fresh.sync_fair((&mut places.fresh, &mut places.had), fresh, key, stream.priority)
+                }
+                false => self.fresh.sync(&mut places.fresh, fresh, key, stream.priority),
+            };
             left |= self.free.sync(&mut send.places.free, free, key, stream.priority);
         }
         left |= self.control.sync(&mut stream.control, !stream.owes.is_empty() && !held_back, key, 0);
@@ -442,6 +427,12 @@ impl Streams {
             self.events.push_back(StreamEvent::Available(dir));
         }
     }
+}
+
+/// Bytes that are sent until a stream with `fresh` of them is through, at most: `turns` streams, itself among them, have their
+/// turns meanwhile, so that they share what faster paths deliver.
+fn until_through(fresh: u64, turns: usize) -> u64 {
+    fresh.saturating_mul(turns as u64)
 }
 
 #[cfg(test)]

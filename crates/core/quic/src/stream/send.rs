@@ -7,6 +7,7 @@ use core::ops::Range;
 
 use tq_buf::SendBuffer;
 
+use super::priority::Had;
 use super::{Ticket, WriteError};
 
 /// Where FIN is.
@@ -47,6 +48,8 @@ pub(super) struct Held {
 pub(super) struct Places {
     /// Bytes that need the connection's credit.
     pub(super) fresh: Ticket,
+    /// What it has had of its turns there.
+    pub(super) had: Had,
     /// Lost bytes or a lone FIN: need none.
     pub(super) free: Ticket,
     /// A writer that waits for room in the buffers.

@@ -6,7 +6,7 @@ use tq_wire::frame::{self, encode_stream_header, stream_header_len};
 use tq_wire::{Dir, Frame, varint_len};
 
 use super::priority::Entry;
-use super::{Owes, Stream, StreamEvent, Streams, Ticket};
+use super::{Owes, Stream, StreamEvent, Streams, Ticket, until_through};
 use crate::payload::Payload;
 use crate::token::Token;
 
@@ -105,9 +105,13 @@ impl Streams {
             && let Some(turn) = self.turn(share)
         {
             let Some(bytes) = self.write_frame(&turn, p) else { break };
-            let list = if turn.free { &mut self.free } else { &mut self.fresh };
-            if list.is_front(turn.priority, turn.entry) {
-                list.served(turn.priority, bytes, self.config.fair);
+            let (place, fair) = ((turn.priority, turn.entry), self.config.fair);
+            match turn.free {
+                true => self.free.served(place, bytes, fair, None),
+                false => {
+                    let send = self.table.get_mut(turn.entry.key).and_then(|stream| stream.send.as_mut());
+                    self.fresh.served(place, bytes, fair, send.map(|send| &mut send.places.had));
+                }
             }
         }
         self.complain();
@@ -144,8 +148,10 @@ impl Streams {
             }
             // Lost bytes wait for the fastest path: what is behind them waits for them.
             Share::Over(least) if self.held.lost <= least => {
-                let (turns, valid) = (self.turns(), |entry| table.has_fresh(entry));
-                let long = |entry| turns.until_through(table.fresh_bytes(entry)) > least;
+                let credit = self.outbound.credit();
+                let valid = |entry| table.has_fresh(entry);
+                let most = self.held.unsent.min(credit);
+                let long = |entry, turns| until_through(table.fresh_bytes(entry), turns).min(most) > least;
                 let (priority, entry) = self.fresh.among(super::IN_TURN, valid, long)?;
                 return Some(Turn { entry, priority, free: false, fresh: true });
             }

@@ -47,7 +47,9 @@ impl Connection {
         }
         let window = usize::try_from(path.cc.window().saturating_sub(in_flight)).unwrap_or(usize::MAX);
         let mut data = window;
-        if self.config.pacing && window >= mtu {
+        if window < mtu {
+            path.pacer.hold();
+        } else if self.config.pacing {
             let rate = path.pacing_rate();
             let departure = path.pacer.departure(now, rate);
             if departure > now {

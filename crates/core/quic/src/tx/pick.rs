@@ -120,6 +120,7 @@ impl Connection {
             }
             Pick::WaitUntil(at) => {
                 self.pick_again = Some(at).filter(|at| *at > now);
+                self.await_departure(now, at);
                 return None;
             }
             Pick::Nothing => return None,
@@ -281,7 +282,9 @@ impl Connection {
         let pacing = self.config.pacing;
         let path = &self.paths[ix];
         let rate = path.pacing_rate();
-        let departure = if pacing { path.pacer.earliest(now, rate) } else { now };
+        // Looking at a path is not waiting for it: only who waits may make up for a late timer.
+        let mut pacer = path.pacer;
+        let departure = if pacing { pacer.departure(now, rate) } else { now };
         let sampled = path.rtt.has_sample();
         let srtt = path.rtt.smoothed();
         let ways = self.multipath.ways.as_ref();
@@ -326,6 +329,17 @@ impl Connection {
             cost: path.policy.cost,
             weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
+        }
+    }
+
+    /// Nothing leaves before `at`, when the pacer of some path lets it.
+    fn await_departure(&mut self, now: Instant, at: Instant) {
+        for path in &mut self.paths {
+            let rate = path.pacing_rate();
+            let mut pacer = path.pacer;
+            if pacer.departure(now, rate) == at {
+                path.pacer = pacer;
+            }
         }
     }
 

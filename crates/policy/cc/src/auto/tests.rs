@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use tq_time::{Duration, Instant};
 
-use super::Chooser;
+use super::{Chooser, Shown};
 use crate::testing::MS;
 use crate::testing::link::{Link, PACKET};
 use crate::{Algorithm, Controller};
@@ -15,6 +15,11 @@ fn link(delay: Duration, queue: u64, loss: u64) -> Link {
     let mut link = Link::new(RATE, delay, RATE * queue / 1000);
     link.loss = loss;
     link
+}
+
+/// Least round trips of so many milliseconds, at the rate.
+fn shown(ms: u64) -> Shown {
+    Shown { standing: ms * 1_000_000, latest: ms * 1_000_000, rate: 1000 }
 }
 
 fn works(link: &Link) -> Algorithm {
@@ -94,7 +99,7 @@ fn changes_are_a_minute_apart_at_least_and_further_each_time() {
         let min_rtt = if second % 2 == 0 { 150_000_000 } else { 10_000_000 };
         let change = match bbr {
             true => chooser.leave_bbr(now, min_rtt, false),
-            false => chooser.leave_cubic(now, min_rtt, MTU),
+            false => chooser.leave_cubic(now, min_rtt),
         };
         if change.is_some() {
             bbr = !bbr;
@@ -164,15 +169,22 @@ fn asked_for_by_name_it_keeps_its_name() {
 fn an_odd_loss_that_ends_slow_start_is_enough_and_a_queue_that_ran_over_is_not() {
     let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
     let ms = 1_000_000;
-    for (lost, standing, expected) in [(1, 40, Some(Algorithm::Bbr)), (30, 40, None), (1, 80, None)] {
+    let bbr = Some(Algorithm::Bbr);
+    for (lost, standing, rising, expected) in [
+        (1, 40, false, bbr),
+        (30, 40, false, None),
+        (30, 40, true, None),
+        (1, 80, false, None),
+        (1, 80, true, bbr),
+    ] {
         let mut chooser = Chooser::new(at(0));
-        chooser.on_acked(at(40), 50 * MTU, 40 * ms, true, MTU);
-        chooser.on_first_lost(MTU, standing * ms);
+        chooser.on_acked(at(40), 50 * MTU, shown(40), true, MTU);
+        chooser.on_first_lost(at(80), MTU, shown(standing), rising);
         (1..lost).for_each(|_| chooser.on_lost(at(81), MTU, None, 40 * MS));
-        chooser.on_acked(at(120), 60 * MTU, 40 * ms, true, MTU);
-        assert_eq!(chooser.leave_cubic(at(120), 40 * ms, MTU), None, "more may be lost");
+        chooser.on_acked(at(120), 60 * MTU, shown(40), true, MTU);
+        assert_eq!(chooser.leave_cubic(at(120), 40 * ms), None, "more may be lost");
         chooser.on_recovered(MTU);
-        assert_eq!(chooser.leave_cubic(at(121), 40 * ms, MTU), expected, "{lost} lost at {standing} ms");
+        assert_eq!(chooser.leave_cubic(at(121), 40 * ms), expected, "{lost} lost at {standing} ms");
     }
 }
 
@@ -182,10 +194,63 @@ fn a_longer_way_back_is_no_queue() {
     let ms = 1_000_000;
     for known in [20, 60] {
         let mut chooser = Chooser::new(at(0));
-        chooser.on_acked(at(20), MTU, 20 * ms, true, MTU);
+        chooser.on_acked(at(20), MTU, shown(20), true, MTU);
         chooser.on_min_rtt(known * ms);
-        chooser.on_acked(at(60), MTU, 62 * ms, true, MTU);
-        chooser.on_lost(at(61), MTU, Some(63 * ms), 60 * MS);
+        chooser.on_acked(at(60), MTU, shown(62), true, MTU);
+        chooser.on_lost(at(61), MTU, Some(shown(63)), 60 * MS);
+        chooser.on_recovered(MTU);
         assert_eq!(chooser.counts().1 > 0, known == 60, "{known}");
+    }
+}
+
+/// What is at work after `time`, and what share of the link it gets from then on.
+fn settled(mut link: Link, held: bool, time: Duration) -> (Algorithm, f64) {
+    link.add(Algorithm::Auto, 1);
+    link.flows[0].controller.govern(held);
+    link.run(time);
+    let share = link.shares(5 * SECOND)[0];
+    (works(&link), share)
+}
+
+#[test]
+fn alone_and_in_a_bond_it_comes_to_the_same_where_packets_are_lost_by_chance() {
+    for mbps in [5, 20, 40, 100, 300] {
+        for (ms, jitter) in [(10, 0), (20, 0), (20, 5), (50, 0), (50, 10), (90, 0), (90, 10)] {
+            let [alone, held] = [false, true].map(|held| {
+                let rate = mbps * 125_000;
+                let mut link = Link::new(rate, ms * MS, rate * 150 / 1000);
+                (link.loss, link.jitter) = (1000, jitter * MS);
+                settled(link, held, 5 * SECOND)
+            });
+            let worse = alone.1.min(held.1);
+            // CUBIC is left alone where it fills the link nevertheless.
+            assert!(worse > 0.7, "{mbps} Mbit/s, {ms} and {jitter} ms: {alone:?} {held:?}");
+            assert!(
+                alone.0 == held.0 || worse > 0.9,
+                "{mbps} Mbit/s, {ms} and {jitter} ms: {alone:?} {held:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_short_queue_a_policer_and_others_on_the_link_do_not_make_it_change() {
+    let others = [None, Some(Algorithm::Cubic), Some(Algorithm::NewReno)];
+    for (queue, bucket) in [(5, 0), (10, 0), (20, 0), (50, 0), (20, 20)] {
+        for ms in [10, 20, 40, 80] {
+            for (other, held) in others.into_iter().flat_map(|other| [(other, false), (other, true)]) {
+                let mut link = link(ms * MS, queue, 0);
+                link.bucket = bucket * RATE / 1000;
+                link.add(Algorithm::Auto, 1);
+                link.flows[0].controller.govern(held);
+                link.run(5 * SECOND);
+                other.into_iter().for_each(|other| _ = link.add(other, 8));
+                link.run(60 * SECOND);
+                let law = works(&link);
+                if law != Algorithm::Cubic {
+                    std::eprintln!("{ms} ms, {queue} ms, {bucket} ms, {other:?}, {held}");
+                }
+            }
+        }
     }
 }

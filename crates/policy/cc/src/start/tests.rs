@@ -267,3 +267,33 @@ fn rounds_that_the_application_held_back_end_nothing() {
         assert_eq!(ended, !limited);
     }
 }
+
+#[test]
+fn a_rate_that_was_acknowledged_by_a_longer_way_ends_nothing() {
+    let rtt = settled(6 * MS);
+    let mut start = Start::new(false);
+    assert!(!round(&mut start, &rtt, 4_000_000, 48_000, false));
+    // The window doubles, acknowledgements take 11 ms instead of 6, and so the rate seems to stand.
+    let slower = RateSample { delivered: 1, interval: 11 * MS, rate: 4_000_000, app_limited: false };
+    for window in [96_000, 192_000, 384_000] {
+        for _ in 0..10 {
+            start.on_ack(at(1), &Ack { delivered: Some(slower), ..ack(&rtt, MTU, at(0), 1) }, MTU);
+        }
+        assert!(!start.is_careful(0));
+        assert!(!start.on_round(window, false));
+    }
+}
+
+#[test]
+fn a_narrow_path_is_sent_no_trains() {
+    let mut rtt = settled(100 * MS);
+    let mut start = Start::new(true);
+    let sample = |rate| Some(RateSample { delivered: 1, interval: 100 * MS, rate, app_limited: false });
+    start.on_ack(at(1), &Ack { delivered: sample(17_000), ..ack(&rtt, MTU, at(0), 1) }, MTU);
+    assert!(start.wants_trains(), "so little may be the window's");
+    rtt.update(201 * MS, Duration::ZERO);
+    start.on_ack(at(1), &Ack { delivered: sample(200_000), ..ack(&rtt, MTU, at(0), 1) }, MTU);
+    assert!(start.wants_trains());
+    start.on_ack(at(1), &Ack { delivered: sample(17_000), ..ack(&rtt, MTU, at(0), 1) }, MTU);
+    assert!(!start.wants_trains());
+}

@@ -68,8 +68,16 @@ pub(crate) struct Link {
     pub(crate) loss: u64,
     /// Acknowledgements come back at multiples of this time only.
     pub(crate) clump: Duration,
+    /// Packets take up to so much longer, each another time, and never overtake.
+    pub(crate) jitter: Duration,
+    /// Bytes that may pass at once where more than `rate` arrives: a policer without a queue in front of a link ten times as fast;
+    /// zero for none.
+    pub(crate) bucket: u64,
     /// Sum and number of queue lengths packets met, bytes, and the longest.
     pub(crate) queued: (u64, u64, u64),
+    /// What the policer holds, bytes, and since when; when the last packet arrived.
+    tokens: (u64, Instant),
+    latest: Instant,
     busy_until: Instant,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     order: u64,
@@ -87,7 +95,11 @@ impl Link {
             queue,
             loss: 0,
             clump: Duration::from_nanos(1),
+            jitter: Duration::ZERO,
+            bucket: 0,
             queued: (0, 0, 0),
+            tokens: (0, now),
+            latest: now,
             busy_until: now,
             events: BinaryHeap::new(),
             order: 0,
@@ -246,17 +258,35 @@ impl Link {
         let start = self.busy_until.max(self.now);
         let waiting = start.saturating_since(self.now).as_nanos() * u128::from(self.rate) / 1_000_000_000;
         let waiting = waiting as u64;
+        if self.bucket > 0 && !self.is_let_through() {
+            return;
+        }
         self.queued = (self.queued.0 + waiting, self.queued.1 + 1, self.queued.2.max(waiting));
         if waiting + PACKET > self.queue.max(PACKET) {
             return;
         }
-        self.busy_until = start + Duration::from_nanos(PACKET * 1_000_000_000 / self.rate);
+        let rate = if self.bucket > 0 { 10 * self.rate } else { self.rate };
+        self.busy_until = start + Duration::from_nanos(PACKET * 1_000_000_000 / rate);
         if self.loss > 0 && self.draw() % 1_000_000 < self.loss {
             return;
         }
         let clump = self.clump.as_nanos() as u64;
-        let back = (self.busy_until + self.delay).as_nanos().next_multiple_of(clump.max(1));
+        let late = self.draw() % (self.jitter.as_nanos() as u64 + 1);
+        self.latest = self.latest.max(self.busy_until + Duration::from_nanos(late));
+        let back = (self.latest + self.delay).as_nanos().next_multiple_of(clump.max(1));
         self.at(Instant::from_nanos(back), Event::Ack(flow, pn));
+    }
+
+    /// Whether the policer has room for a packet.
+    fn is_let_through(&mut self) -> bool {
+        let (tokens, since) = self.tokens;
+        let more = (self.now - since).as_nanos() * u128::from(self.rate) / 1_000_000_000;
+        if more > 0 {
+            self.tokens = ((tokens + more as u64).min(self.bucket), self.now);
+        }
+        let enough = self.tokens.0 >= PACKET;
+        self.tokens.0 -= if enough { PACKET } else { 0 };
+        enough
     }
 
     fn acked(&mut self, flow: usize, pn: u64) {

@@ -76,3 +76,18 @@ fn what_a_window_let_through_is_not_what_the_path_drains_at() {
         "it may be of an outage"
     );
 }
+
+#[test]
+fn what_a_path_delivered_with_a_queue_is_remembered_when_that_has_drained() {
+    let (mut capacity, rtt) = (Capacity::new(), Duration::from_millis(50));
+    let slow_start = Window { slow_start: true, ..WINDOW };
+    let took = |ms: u64, rate: u64| RateSample { interval: Duration::from_millis(ms), ..sample(rate, false) };
+    capacity.on_rtt(Duration::from_millis(500), rtt, &took(500, 17_000));
+    capacity.on_sample(at(0), 1, &took(500, 17_000));
+    assert_eq!(capacity.draining(at(0), &slow_start, rtt), 17_000);
+    capacity.on_rtt(rtt, rtt, &took(55, 12_000));
+    capacity.on_sample(at(1), 2, &took(55, 12_000));
+    assert_eq!(capacity.draining(at(1), &slow_start, rtt), 17_000, "and not the 400 kB/s of the window");
+    capacity.on_sample(at(2), 3, &took(55, 30_000));
+    assert_eq!(capacity.draining(at(2), &slow_start, rtt), 400_000, "it shows more");
+}

@@ -1,5 +1,7 @@
 //! Who sends first.
 
+use tq_buf::mem::BTreeMap;
+
 use super::*;
 
 fn config(fair: bool) -> StreamConfig {
@@ -124,4 +126,76 @@ fn many_priorities_leave_no_empty_queues_behind() {
     assert!(c.fresh.held() < 200, "{}", c.fresh.held());
     assert_eq!(order(&mut c, 10), [id]);
     assert!(!c.wants_data());
+}
+
+/// With room for all that is written.
+fn wide() -> (Streams, Streams) {
+    pair(&StreamConfig {
+        max_uni: 1000,
+        stream_window: 64 << 20,
+        connection_window: 64 << 20,
+        ..config(true)
+    })
+}
+
+/// The next packets, before each of which every stream of `bulk` is given all it takes; adds up whose bytes they carry.
+fn send_beside(c: &mut Streams, bulk: &[StreamId], packets: usize, bytes: &mut BTreeMap<StreamId, usize>) {
+    for _ in 0..packets {
+        for id in bulk {
+            let _ = c.write_slice(*id, &[1; 100_000]);
+        }
+        for token in packet(c, 1200).unwrap().tokens {
+            if let Token::Stream { id, len, .. } = token {
+                *bytes.entry(id).or_default() += len as usize;
+            }
+        }
+    }
+}
+
+#[test]
+fn who_has_little_goes_before_all_that_have_much_as_often_as_it_comes() {
+    let (mut c, _) = wide();
+    let bulk = streams(&mut c, 50, 10_000);
+    send_beside(&mut c, &bulk, 1000, &mut BTreeMap::new());
+    let small = c.open(Dir::Bi).unwrap();
+    for _ in 0..20 {
+        c.write_slice(small, &[1; 100]).unwrap();
+        let mut bytes = BTreeMap::new();
+        send_beside(&mut c, &bulk, 1, &mut bytes);
+        assert_eq!(bytes.get(&small), Some(&100));
+        send_beside(&mut c, &bulk, 30, &mut bytes);
+    }
+}
+
+#[test]
+fn who_comes_back_again_and_again_has_no_more_than_who_stays() {
+    let (mut c, _) = wide();
+    let bulk = streams(&mut c, 10, 10_000);
+    let back = c.open(Dir::Uni).unwrap();
+    let mut bytes = BTreeMap::new();
+    for _ in 0..800 {
+        let _ = c.write_slice(back, &[1; 3000]);
+        send_beside(&mut c, &bulk, 3, &mut bytes);
+    }
+    let (least, most) =
+        (bulk.iter().map(|id| bytes[id]).min().unwrap(), bulk.iter().map(|id| bytes[id]).max().unwrap());
+    assert!(least > 200_000 && most - least <= 3 * (16 << 10), "{bytes:?}");
+    assert!(bytes[&back] <= most + 2 * (16 << 10), "{bytes:?}");
+    assert!(bytes[&back] + 2 * (16 << 10) >= least, "{bytes:?}");
+}
+
+#[test]
+fn new_streams_without_end_leave_something_to_one_that_waits() {
+    let (mut c, _) = wide();
+    let old = streams(&mut c, 1, 10_000);
+    let mut bytes = BTreeMap::new();
+    send_beside(&mut c, &old, 30, &mut bytes);
+    bytes.clear();
+    // As much comes as can be sent, so that it would be all that is sent.
+    for _ in 0..80 {
+        streams(&mut c, 1, 5000);
+        send_beside(&mut c, &old, 4, &mut bytes);
+    }
+    let all: usize = bytes.values().sum();
+    assert!(bytes[&old[0]] >= all / 10, "{} of {all}", bytes[&old[0]]);
 }

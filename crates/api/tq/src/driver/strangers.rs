@@ -1,0 +1,111 @@
+//! Who sends what belongs to no connection, and whether the kernel is to drop it.
+//!
+//! A datagram nobody knows costs a system call's part, a copy and a look-up before it is thrown away; hundreds of thousands a second
+//! cost connections their share. Sources that go on like that are refused at the socket for a while, longer each time, where dropping
+//! costs a fraction and the buffer stays free for others. Decides who: an address and port from which much came that nobody
+//! knew, over several epochs, and nothing that belonged to a connection. A peer that lost its connection (a server's restart) is told
+//! by a stateless reset long before, and long headers, with which it begins anew, are judged apart.
+
+use std::net::SocketAddr;
+
+use tq_time::{Duration, Instant};
+use tq_udp::{MAX_UNWANTED, Unwanted};
+
+/// Sources watched at a time.
+const WATCHED: usize = MAX_UNWANTED;
+/// Of a source, in an epoch (10 ms): 10 000 a second.
+const LOUD: u32 = 100;
+/// Epochs in a row, loud each.
+const LONG: u32 = 10;
+/// How long a source is refused at first, and at most.
+const REFUSED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
+
+/// A source.
+#[derive(Clone, Copy, Debug)]
+struct Stranger {
+    socket: u32,
+    what: Unwanted,
+    /// Datagrams in this epoch.
+    count: u32,
+    /// Epochs that were loud, up to now.
+    loud: u32,
+    /// What is refused, until when; and for how long, also after that.
+    until: Option<Instant>,
+    time: Duration,
+}
+
+/// Sources of what belongs to no connection.
+#[derive(Debug, Default)]
+pub(super) struct Strangers {
+    list: Vec<Stranger>,
+}
+
+impl Strangers {
+    /// A socket got so many datagrams, as this one, that are nobody's.
+    pub(super) fn on_unknown(&mut self, socket: u32, source: SocketAddr, first: u8, count: u32) {
+        let what = Unwanted { source, long: first & 0x80 != 0 };
+        if let Some(one) = self.list.iter_mut().find(|one| one.socket == socket && one.what == what) {
+            one.count = one.count.saturating_add(count);
+        } else if self.list.len() < WATCHED {
+            let (loud, until, time) = (0, None, REFUSED.0);
+            self.list.push(Stranger { socket, what, count, loud, until, time });
+        } else {
+            // Whoever sends more than all others keeps a place however many there are.
+            self.list.iter_mut().for_each(|one| one.count = one.count.saturating_sub(count));
+            self.list.retain(|one| one.count > 0 || one.loud > 0 || one.until.is_some());
+        }
+    }
+
+    /// A connection got something from there: no stranger.
+    #[inline]
+    pub(super) fn on_known(&mut self, socket: u32, source: SocketAddr) {
+        if !self.list.is_empty() {
+            self.list.retain(|one| one.socket != socket || one.what.source != source || one.until.is_some());
+        }
+    }
+
+    /// Whether something is refused at a socket.
+    pub(super) fn any(&self, socket: u32) -> bool {
+        self.list.iter().any(|one| one.socket == socket && one.until.is_some())
+    }
+
+    /// When somebody is to be heard again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.list.iter().filter_map(|one| one.until).min()
+    }
+
+    /// An epoch has ended. Calls `refuse` for each socket with another list than before.
+    pub(super) fn turn(&mut self, now: Instant, mut refuse: impl FnMut(u32, &[Unwanted])) {
+        let mut changed = Vec::new();
+        self.list.retain_mut(|one| {
+            if let Some(until) = one.until {
+                if now >= until {
+                    (one.until, one.loud) = (None, 0);
+                    changed.push(one.socket);
+                }
+                one.count = 0;
+                return true;
+            }
+            let loud = core::mem::take(&mut one.count) >= LOUD;
+            if loud {
+                one.loud += 1;
+            }
+            if loud && one.loud >= LONG {
+                one.until = Some(now + one.time);
+                one.time = (one.time * 2).min(REFUSED.1);
+                changed.push(one.socket);
+            }
+            loud
+        });
+        changed.sort_unstable();
+        changed.dedup();
+        for socket in changed {
+            let of = |one: &&Stranger| one.socket == socket && one.until.is_some();
+            let list: Vec<_> = self.list.iter().filter(of).map(|one| one.what).collect();
+            refuse(socket, &list);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! Who is refused, by counts and times alone.
+
+use super::*;
+
+fn at(millis: u64) -> Instant {
+    Instant::from_nanos(millis * 1_000_000)
+}
+
+fn source(port: u16) -> SocketAddr {
+    ([192, 0, 2, 1], port).into()
+}
+
+/// What is refused now, if that has changed.
+fn turn(strangers: &mut Strangers, millis: u64) -> Option<Vec<u16>> {
+    let mut told = None;
+    strangers.turn(at(millis), |socket, list| {
+        assert_eq!(socket, 3);
+        told = Some(list.iter().map(|one| one.source.port()).collect());
+    });
+    told
+}
+
+/// Epochs of 10 ms in which `port` is loud, from `from` on; what was told, and when.
+fn loud(strangers: &mut Strangers, port: u16, from: u64, epochs: u64) -> Vec<(u64, Vec<u16>)> {
+    let mut told = Vec::new();
+    for at in (from..).step_by(10).take(epochs as usize) {
+        if !strangers.any(3) {
+            strangers.on_unknown(3, source(port), 0x40, 500);
+        }
+        told.extend(turn(strangers, at).map(|list| (at, list)));
+    }
+    told
+}
+
+#[test]
+fn who_goes_on_and_on_is_refused_for_longer_each_time() {
+    let mut strangers = Strangers::default();
+    let told = loud(&mut strangers, 7, 0, 400);
+    let times = [(90, 1), (590, 0), (690, 1), (1690, 0), (1790, 1), (3790, 0), (3890, 1)];
+    assert_eq!(told.iter().map(|(at, list)| (*at, list.len())).collect::<Vec<_>>(), times);
+    // In quiet it is forgotten.
+    for at in (3900..20_000).step_by(10) {
+        turn(&mut strangers, at);
+    }
+    assert!(strangers.list.is_empty());
+}
+
+#[test]
+fn a_burst_and_a_trickle_are_borne() {
+    let mut strangers = Strangers::default();
+    assert_eq!(loud(&mut strangers, 7, 0, 9), []);
+    for at in (90..2000).step_by(10) {
+        strangers.on_unknown(3, source(7), 0x40, LOUD - 1);
+        assert_eq!(turn(&mut strangers, at), None);
+    }
+}
+
+#[test]
+fn nobody_is_refused_from_whom_a_connection_hears() {
+    let mut strangers = Strangers::default();
+    for epoch in 0..100 {
+        strangers.on_unknown(3, source(7), 0x40, 500);
+        // Once in nine epochs is enough.
+        if epoch % 9 == 0 {
+            strangers.on_known(3, source(7));
+        }
+        assert_eq!(turn(&mut strangers, epoch * 10), None);
+    }
+}
+
+#[test]
+fn the_loudest_is_found_among_any_number() {
+    let mut strangers = Strangers::default();
+    let mut port = 1000;
+    for epoch in 0..10 {
+        for _ in 0..500 {
+            port += 1;
+            strangers.on_unknown(3, source(port), 0x40, 1);
+            strangers.on_unknown(3, source(7), 0x40, 2);
+        }
+        assert!(strangers.list.len() <= WATCHED);
+        assert_eq!(turn(&mut strangers, epoch * 10), (epoch == 9).then(|| vec![7]));
+    }
+}
+
+#[test]
+fn long_headers_are_judged_apart() {
+    let mut strangers = Strangers::default();
+    for epoch in 0..10 {
+        strangers.on_unknown(3, source(7), 0x40, 500);
+        strangers.on_unknown(3, source(7), 0xc0, 50);
+        let _ = turn(&mut strangers, epoch * 10);
+    }
+    assert_eq!(strangers.list.len(), 1);
+    assert!(!strangers.list[0].what.long && strangers.any(3) && !strangers.any(4));
+}
