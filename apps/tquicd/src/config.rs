@@ -198,18 +198,22 @@ fn server(server: raw::Server, egress: raw::Egress) -> Result<Server, String> {
     let addresses: Vec<IpAddr> = server.addresses.into_iter().map(|addr| addr.0).collect();
     if addresses.is_empty() || addresses.len() > Token::MAX_ADDRESSES {
         return Err(format!(
-            "[server] addresses: 1 to {} of this server's, for its tokens",
+            "[server] addresses: expected 1 to {} at which routers find this server, such as [\"203.0.113.7\"]",
             Token::MAX_ADDRESSES
         ));
     }
     if let Some(addr) = addresses.iter().find(|addr| addr.is_unspecified() || addr.is_multicast()) {
         return Err(format!("[server] addresses: routers cannot find {addr}"));
     }
+    let max_sessions = server.max_sessions.unwrap_or(1024);
+    if max_sessions == 0 {
+        return Err("[server] max_sessions: 0 lets nobody in, expected 1 or more".into());
+    }
     let rules = |rules: Vec<raw::Text<Rule>>| rules.into_iter().map(|rule| rule.0).collect();
     Ok(Server {
         port: server.port.unwrap_or(first.port()),
         egress: Egress { allow: rules(egress.allow), deny: rules(egress.deny), own: addresses.clone() },
-        max_sessions: server.max_sessions.unwrap_or(1024),
+        max_sessions,
         listen,
         addresses,
     })
@@ -270,6 +274,17 @@ impl fmt::Display for Config {
                 Ok(())
             }
             Role::Router(router) => {
+                match &router.token_file {
+                    Some(file) if file.exists() => writeln!(f, "  joins by the token in {}", file.display())?,
+                    Some(file) => {
+                        let file = file.display();
+                        writeln!(
+                            f,
+                            "  token_file {file} is not there: only a router that has joined can do without"
+                        )?;
+                    }
+                    None => writeln!(f, "  no token_file: only a router that has joined can do without")?,
+                }
                 for link in &router.links {
                     writeln!(f, "  link {}: {}, {}", link.name, link.begins, link.terms)?;
                 }

@@ -40,9 +40,27 @@ pub fn may() -> Result<()> {
         root,
         "a lab needs root, for namespaces and packet sockets: run this as root (`sudo tq-netlab …`)"
     );
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let lacks = lacking(&status);
+    ensure!(
+        lacks.is_empty(),
+        "root has no {} here, as in most containers: no lab of namespaces can be made",
+        lacks.join(", ")
+    );
     let missing = !finds("ip");
     ensure!(!missing, "`ip` is missing: apt-get install --yes --no-install-recommends iproute2");
     Ok(())
+}
+
+/// What a lab needs of capabilities and a process with this `status` of `/proc` has not.
+fn lacking(status: &str) -> Vec<&'static str> {
+    const NEEDED: [(u32, &str); 3] = [(12, "CAP_NET_ADMIN"), (13, "CAP_NET_RAW"), (21, "CAP_SYS_ADMIN")];
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    // Where the kernel does not tell, what fails says so.
+    let Some(has) = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()) else {
+        return Vec::new();
+    };
+    NEEDED.iter().filter(|(bit, _)| has & (1 << bit) == 0).map(|(_, name)| *name).collect()
 }
 
 /// Whether a program is in the path.
@@ -162,3 +180,6 @@ pub fn down(name: &LabName) -> Result<bool> {
     let found = topology::remove(name)?;
     Ok(folder.remove()? || found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,7 +85,7 @@ impl std::str::FromStr for Cost {
 
 impl Terms {
     /// Priorities there are.
-    pub const PRIORITIES: u8 = 10;
+    pub const PRIORITIES: u8 = PathPolicy::METERED;
     /// The largest weight.
     pub const MOST_WEIGHT: u16 = 1000;
 
@@ -94,7 +94,7 @@ impl Terms {
     pub fn policy(&self, guess: Cost) -> PathPolicy {
         let metered = self.cost.unwrap_or(guess) == Cost::Metered;
         let mut policy = PathPolicy::default();
-        policy.cost = self.priority + if metered { Self::PRIORITIES } else { 0 };
+        policy.cost = self.priority + if metered { PathPolicy::METERED } else { 0 };
         policy.weight = self.weight;
         policy.max_rate = self.cap.map(Rate::bytes);
         policy

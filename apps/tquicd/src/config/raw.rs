@@ -12,14 +12,36 @@ use tq_tunnel::Rule;
 
 use super::{Cost, Rate, Without};
 
+/// What may stand where a value of a type is wanted, if its own errors do not say that.
+pub(super) trait Shape {
+    const SHAPE: &'static str = "";
+}
+
+impl Shape for SocketAddr {
+    const SHAPE: &'static str = ", expected an address and a port such as \"127.0.0.1:1080\" or \"[::]:443\"";
+}
+
+impl Shape for IpAddr {
+    const SHAPE: &'static str = ", expected an address such as \"203.0.113.7\" or \"2001:db8::7\", no name";
+}
+
+impl Shape for Rule {}
+impl Shape for Name {}
+impl Shape for Cost {}
+impl Shape for Rate {}
+impl Shape for Without {}
+impl Shape for tq::quic::sched::Kind {}
+impl Shape for tq::quic::cc::Algorithm {}
+
 /// A value written as text.
 #[derive(Clone, Debug)]
 pub(super) struct Text<T>(pub(super) T);
 
-impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+impl<'de, T: FromStr<Err: Display> + Shape> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(|error| serde::de::Error::custom(format_args!("{text:?}: {error}")))
+        let wrong = |error| serde::de::Error::custom(format_args!("{text:?}: {error}{}", T::SHAPE));
+        text.parse().map(Self).map_err(wrong)
     }
 }
 
@@ -42,6 +64,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Server {
     pub(super) listen: Option<Vec<Text<SocketAddr>>>,
+    #[serde(default)]
     pub(super) addresses: Vec<Text<IpAddr>>,
     pub(super) port: Option<u16>,
     pub(super) max_sessions: Option<usize>,

@@ -71,14 +71,21 @@ fn a_router_has_links_and_listeners() {
 
 #[test]
 fn what_is_wrong_is_said_with_line_and_key() {
+    const SERVER: &str = "[server]\naddresses = [\"203.0.113.7\"]\n";
     let link = "[router]\n[[link]]\ndevice = \"eth0\"\n";
     for (text, says) in [
         ("[server]\naddresses = [\"203.0.113.7\"]\nlisen = [\"[::]:1\"]\n", &[":3: lisen: ", "`listen`"][..]),
         ("[server]\naddresses = [\n  \"203.0.113.7\",\n  \"x\"\n]\n", &[":2: addresses: ", "\"x\""]),
-        ("[server]\naddresses = []\n", &["[server] addresses: 1 to 8"]),
+        ("[server]\naddresses = []\n", &["[server] addresses: expected 1 to 8"]),
+        (
+            "[server]\naddresses = [\"hub.example\"]\n",
+            &[":2: addresses: ", "such as \"203.0.113.7\"", "no name"],
+        ),
+        (&format!("{SERVER}listen = [\"443\"]\n"), &[":3: listen: ", "such as", "\"[::]:443\""]),
+        (&format!("{SERVER}max_sessions = 0\n"), &["[server] max_sessions: 0 ", "1 or more"]),
         ("[server]\naddresses = [\"0.0.0.0\"]\n", &["0.0.0.0"]),
         ("[server]\nport = 70000\n", &[":2: port: "]),
-        ("[server]\n", &[":1: [server]: ", "addresses"]),
+        ("[server]\n", &["[server] addresses: expected 1 to 8", "[\"203.0.113.7\"]"]),
         ("[sever]\n", &[":1: ", "`sever`", "`server`"]),
         ("", &["neither [server] nor [router]"]),
         ("[router]\n[lan]\ninterfaces = []\n", &["[lan] interfaces is empty"]),

@@ -28,16 +28,27 @@ pub(crate) enum Flood {
     Unread,
     /// Datagrams that never were a packet, as fast as the kernel takes them.
     Noise,
+    /// No flood: what is missing then, no flood has taken.
+    Nothing,
+    /// The noise of [`Flood::Noise`] at a socket of its own: what is missing then, the machine has taken and not the server.
+    Elsewhere,
 }
 
 impl Flood {
-    pub(crate) const ALL: [(&'static str, Self); 5] = [
+    pub(crate) const ALL: [(&'static str, Self); 7] = [
         ("bytes", Self::Bytes),
         ("opens", Self::Opens),
         ("tiny", Self::Tiny),
         ("unread", Self::Unread),
         ("noise", Self::Noise),
+        ("nothing", Self::Nothing),
+        ("elsewhere", Self::Elsewhere),
     ];
+
+    /// Whether it is there to compare with.
+    pub(crate) fn is_control(self) -> bool {
+        matches!(self, Self::Nothing | Self::Elsewhere)
+    }
 }
 
 /// A service that sends for ever (`D`), swallows everything (`U`) or sends it back (`E`), as the first byte says.
@@ -141,7 +152,7 @@ pub(crate) async fn flood(kind: Flood, token: Token, target: SocketAddr) {
         Flood::Bytes => 128,
         Flood::Opens => 200,
         Flood::Tiny | Flood::Unread => 1000,
-        Flood::Noise => 1,
+        Flood::Noise | Flood::Nothing | Flood::Elsewhere => 1,
     } {
         let connection = joined.connection.clone();
         let to = (token.addresses[0], token.port).into();
@@ -157,6 +168,11 @@ pub(crate) async fn flood(kind: Flood, token: Token, target: SocketAddr) {
                     drop(held);
                 }
                 Flood::Noise => noise(to).await,
+                Flood::Nothing => std::future::pending().await,
+                Flood::Elsewhere => {
+                    let unread = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+                    noise(unread.local_addr().unwrap()).await;
+                }
             }
         });
     }

@@ -536,7 +536,7 @@ impl State {
         self.table.get(key as usize)?.as_ref()
     }
 
-    fn connections(&self) -> Vec<Arc<Shared>> {
+    pub(crate) fn connections(&self) -> Vec<Arc<Shared>> {
         self.table.iter().flatten().cloned().collect()
     }
 

@@ -45,6 +45,23 @@ fn a_path_carries_no_more_than_its_policy_lets_it() {
 }
 
 #[test]
+fn a_metered_path_takes_what_does_not_fit_after_a_second_of_that() {
+    let mut net = Net::new(&LINES, 7, |config| config.scheduler = Kind::Aggregate);
+    let mut stream = Stream::start(&mut net, Side::Client, u64::MAX);
+    let metered = policy(|policy| policy.cost = PathPolicy::METERED);
+    net.pair.client(stream.client).set_path_policy(PathId(1), metered).expect("a path");
+    let mut sent = Vec::new();
+    for _ in 0..30 {
+        stream.run(&mut net, 100 * MS);
+        let sender = stream.sender(&mut net.pair);
+        sent.push([0, 1].map(|n| sender.path_stats(PathId(n)).expect("a path").bytes_sent));
+    }
+    // What the handshake and validation take, and a sign of life.
+    assert!(sent[8][0] > 1_000_000 && sent[8][1] < 20_000, "{sent:?}");
+    assert!(sent[29][1] - sent[15][1] > 2_000_000, "{sent:?}");
+}
+
+#[test]
 fn the_peer_sends_as_it_did() {
     let most = policy(|policy| policy.max_rate = Some(100_000));
     let both = carried(Kind::Aggregate, Side::Server, [most, most]);

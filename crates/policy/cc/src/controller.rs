@@ -28,8 +28,10 @@ const SLOWEST_PACE: u64 = 120_000;
 
 /// Delivery rates above this, 1 Tbyte/s, are not believed.
 const FASTEST_PEAK: u64 = 1_000_000_000_000;
-/// Packets of a train: acknowledgements of every fifth packet still tell its spacing.
-const TRAIN_PACKETS: usize = 16;
+/// Packets of a train: acknowledgements of every fifth packet still tell its spacing. While the window is small it is two
+/// trains, with every second packet acknowledged.
+const TRAIN_PACKETS: u64 = 16;
+const SHORT_TRAIN: u64 = 11;
 
 /// Window of a fresh path with packets of `mtu` bytes: `min(10 mtu, max(14720, 2 mtu))` (RFC 9002 §7.2).
 pub fn initial_window(mtu: u16) -> u64 {
@@ -241,7 +243,11 @@ impl Controller {
             Ok(state) => state.wants_trains(),
             Err(bbr) => bbr.wants_trains(),
         };
-        if wanted { TRAIN_PACKETS * usize::from(self.mtu()) } else { 0 }
+        if !wanted {
+            return 0;
+        }
+        let mtu = u64::from(self.mtu());
+        (self.law_window() / 2).clamp(SHORT_TRAIN * mtu, TRAIN_PACKETS * mtu) as usize
     }
 
     /// What the spacing of trains says the path carries, bytes per second, while slow start goes on: before its window shows

@@ -18,7 +18,7 @@ mod tests;
 /// The queue it aims at: a quarter of the least round trip, between these two, ns.
 const LEAST_QUEUE: u64 = 4_000_000;
 const MOST_QUEUE: u64 = 16_000_000;
-/// It gives way by aiming at four times that, then at sixteen times, before it steps aside altogether: two senders with
+/// It gives way by aiming at four times that, or at sixteen times, before it steps aside altogether: two senders with
 /// governors must not take each other for one without.
 const WIDER: u64 = 4;
 const WIDEST: u32 = 2;
@@ -81,6 +81,8 @@ pub(crate) struct Governor {
     /// Round trip without a queue, ns, and when a sample was near it.
     base: u64,
     base_at: Instant,
+    /// When it was last looked for.
+    looked_at: Instant,
     /// Least sample while it gave way, ns, and since when.
     lowest: u64,
     lowest_since: Instant,
@@ -89,10 +91,9 @@ pub(crate) struct Governor {
     /// Rounds in a row with a long queue, and with a short one.
     long: u32,
     calm: u32,
-    /// How often it had to give way, and until when it does at least.
+    /// How far it gives way, and does at least.
     width: u32,
     least_width: u32,
-    wide_until: Instant,
     /// The rate before the queue became long.
     rate_then: u64,
     aside_for: Duration,
@@ -114,6 +115,7 @@ impl Governor {
             last_least: UNBOUNDED,
             base: UNBOUNDED,
             base_at: now,
+            looked_at: now,
             lowest: UNBOUNDED,
             lowest_since: now,
             crowded: false,
@@ -121,7 +123,6 @@ impl Governor {
             calm: 0,
             width: 0,
             least_width: 0,
-            wide_until: now,
             rate_then: 0,
             aside_for: ASIDE,
             cap: UNBOUNDED,
@@ -295,24 +296,24 @@ impl Governor {
 
     /// The queue was short for a while.
     fn calm_down(&mut self, now: Instant) {
-        if self.width <= self.least_width {
+        if self.width == self.least_width {
             self.aside_for = ASIDE;
             (self.lowest, self.lowest_since) = (UNBOUNDED, now);
-        } else if now >= self.wide_until {
-            (self.width, self.calm) = (self.width - 1, 0);
-            self.wide_until = now + self.aside_for / 2;
         }
     }
 
-    /// Somebody else keeps a queue here: a longer one is aimed at for a while, or none at all.
-    fn give_way(&mut self, now: Instant) {
+    /// Somebody else keeps a queue of `queue` ns here: one twice as long is aimed at, below half of which
+    /// the cap grows, or none at all: else its share would only shrink.
+    fn give_way(&mut self, now: Instant, queue: u64) {
         // What it was before it held back in vain.
         self.put(self.rate_then.max(self.rate()));
-        self.wide_until = now + self.aside_for / 2;
-        if self.width < WIDEST {
-            self.width += 1;
-        } else {
-            self.mode = Mode::Aside { until: now + self.aside_for };
+        let enough = |width: &u32| self.aim_at(*width) >= 2 * queue;
+        match (self.width + 1..=WIDEST).find(enough) {
+            Some(width) => self.width = width,
+            None => {
+                self.width = WIDEST;
+                self.mode = Mode::Aside { until: now + self.aside_for };
+            }
         }
         self.aside_for = (2 * self.aside_for).min(LONGEST_ASIDE);
     }
@@ -324,11 +325,19 @@ impl Governor {
             Mode::Looking { left: 0, least } => return self.found(now, least.min(self.least)),
             Mode::Looking { left, .. } => Mode::Looking { left: left - 1, least: self.least },
             Mode::Aside { until } if now >= until => Mode::Looking { left: LOOKING, least: UNBOUNDED },
-            Mode::Holding if started && self.on && now.saturating_since(self.base_at) > STALE => {
+            Mode::Holding if started && self.on && self.is_due(now) => {
                 Mode::Looking { left: LOOKING, least: UNBOUNDED }
             }
             mode => mode,
         };
+    }
+
+    /// Whether to look for the least round trip. Beside others that costs a share, but if they have gone nothing else tells.
+    fn is_due(&self, now: Instant) -> bool {
+        match self.width > self.least_width {
+            true => now.saturating_since(self.looked_at) > self.aside_for,
+            false => now.saturating_since(self.base_at) > STALE,
+        }
     }
 
     /// A round trip that is much longer than known is a queue that is not ours. If that was so time after time, and never a
@@ -338,23 +347,27 @@ impl Governor {
         self.mode = Mode::Holding;
         (self.long, self.calm) = (0, 0);
         let stale = now.saturating_since(self.base_at) > STALE;
-        self.base_at = now;
+        (self.base_at, self.looked_at) = (now, now);
         let queue = least.saturating_sub(self.base);
         if queue <= self.narrow() {
             self.base = if stale { least } else { self.base };
+            self.width = self.least_width;
         } else if now.saturating_since(self.lowest_since) >= LONGER && self.lowest > self.base + self.narrow()
         {
             self.base = self.lowest;
             (self.lowest, self.lowest_since) = (UNBOUNDED, now);
         } else if self.width == self.least_width || queue > self.aim() / 2 {
-            // Below that the cap grows by itself; above it would stay, and the rate that it allows with it.
-            self.give_way(now);
+            self.give_way(now, queue);
         }
     }
 
     /// The queue it aims at, ns.
     fn aim(&self) -> u64 {
-        self.narrow() * WIDER.pow(self.width)
+        self.aim_at(self.width)
+    }
+
+    fn aim_at(&self, width: u32) -> u64 {
+        self.narrow() * WIDER.pow(width)
     }
 
     fn narrow(&self) -> u64 {

@@ -58,6 +58,12 @@ impl Pacer {
         departure
     }
 
+    /// The same for whoever only wants to know: time until then is not made up for, as it is to a caller that waits.
+    pub fn earliest(&self, now: Instant, rate: u64) -> Instant {
+        let mut asked = *self;
+        asked.departure(now, rate)
+    }
+
     /// `bytes` left at `now`: a packet or a whole burst.
     pub fn on_sent(&mut self, now: Instant, bytes: usize, rate: u64) {
         self.refill(now, rate);

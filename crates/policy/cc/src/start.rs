@@ -44,13 +44,15 @@ const LONGEST: u64 = 600_000_000;
 /// Trains looked at, the newest; the median of at least three counts.
 const TRAINS: usize = 5;
 const LEAST_TRAINS: u32 = 3;
+/// How much later than its first packet one of a train may leave: what opens a path is answered as it comes in.
+const TOGETHER: Duration = Duration::from_millis(1);
 /// Packets that a train has at least after those of its first acknowledgement.
 const SPACED: u64 = 8;
 
 /// The train whose acknowledgements arrive.
 #[derive(Clone, Copy, Debug)]
 struct Train {
-    /// When its packets left: all at once.
+    /// When the first of its packets left: all at once, or nearly so.
     sent_at: Instant,
     /// When its first acknowledgement arrived.
     first: Instant,
@@ -150,7 +152,9 @@ impl Start {
     /// The rate of a train is that of the packets after its first acknowledgement, as soon as they are enough: the
     /// last acknowledgement may have been held back for want of another packet.
     fn on_train(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
-        let Some(train) = self.train.as_mut().filter(|train| train.sent_at == ack.largest_sent_at) else {
+        let sent = ack.largest_sent_at;
+        let same = |train: &&mut Train| sent >= train.sent_at && sent < train.sent_at + TOGETHER;
+        let Some(train) = self.train.as_mut().filter(same) else {
             self.train = Some(Train { sent_at: ack.largest_sent_at, first: now, bytes: 0 });
             return;
         };

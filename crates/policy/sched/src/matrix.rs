@@ -22,10 +22,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const ENOUGH: u32 = 8;
 /// How long a column has to be better before it serves congestion control.
 const STEADY: Duration = Duration::from_secs(1);
-/// A young column, with fewer samples than these, that had none for a round trip and for so long while others have some does
-/// not serve any more: controllers would start by what they saw last, and see no queue grow. It is where answers came before
-/// their routes were chosen. An older one is left alone for longer.
-const YOUNG: u32 = 64;
+/// A column that had no sample for a round trip and for so long, while others had [`ENOUGH`], does not serve any more:
+/// controllers would go on by what they saw last, and see no queue grow.
 const FADED: Duration = Duration::from_millis(50);
 
 /// One cell: data on one path, acknowledgements on another.
@@ -67,6 +65,8 @@ struct Row {
     cc: u32,
     /// Minimum in the column's terms, carried over from columns before.
     cc_min: u64,
+    /// Samples of other columns since its last.
+    missed: u32,
     better: Option<(u32, Instant)>,
 }
 
@@ -117,14 +117,16 @@ impl RttMatrix {
     ) -> Option<ColumnChange> {
         let known = self.rows.iter().position(|row| row.is_some_and(|row| row.path == data));
         let index = known.or_else(|| self.rows.iter().position(Option::is_none))?;
-        let fresh = Row { path: data, cells: [None; COLUMNS], cc: ack, cc_min: u64::MAX, better: None };
+        let fresh =
+            Row { path: data, cells: [None; COLUMNS], cc: ack, cc_min: u64::MAX, missed: 0, better: None };
         let row = self.rows[index].get_or_insert(fresh);
         let cell = row.enter(ack, now, sample);
         cell.rtt.update(sample, delay);
         cell.last = now;
         cell.samples = cell.samples.saturating_add(1);
+        row.missed = row.missed.saturating_add(1);
         if row.cc == ack {
-            row.cc_min = row.cc_min.min(nanos(sample));
+            (row.cc_min, row.missed) = (row.cc_min.min(nanos(sample)), 0);
         }
         self.choose_column(now, index)
     }
@@ -199,10 +201,7 @@ impl RttMatrix {
         let best =
             ready.filter(|cell| cell.ack_path != row.cc).min_by_key(|cell| cell.rtt.smoothed()).copied();
         let silent = current.is_none_or(|cell| {
-            let srtt = cell.rtt.smoothed();
-            let patience =
-                if cell.samples < YOUNG { FADED.max(srtt) } else { FRESH.max(srtt.saturating_mul(3)) };
-            now.saturating_since(cell.last) > patience
+            now.saturating_since(cell.last) > FADED.max(cell.rtt.smoothed()) && row.missed >= ENOUGH
         });
         let better = best.filter(|best| silent || current.is_none_or(|current| is_faster(best, &current)));
         let since = match (better, row.better) {

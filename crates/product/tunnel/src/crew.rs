@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// What a turn may cost, in bytes moved.
-const TURN: usize = 256 * 1024;
+const TURN: usize = 64 * 1024;
 /// What anything costs beside its bytes: about what a system call is worth.
 const STEP: usize = 4 * 1024;
 /// Members looked at in a turn, whatever they do.

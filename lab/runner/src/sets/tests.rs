@@ -63,3 +63,24 @@ fn where_a_link_adds_next_to_nothing_the_ratio_is_judged() {
     assert!(!holds(Kind::Lossy, &[line(0.8, 1.0), small(0.97)]));
     assert!(markdown(Kind::Lossy, &[small(0.97)], true).contains("< 5 %"));
 }
+
+/// The part of the published pairs in which an ideal that proves the second link's address before it sends anything of use
+/// there is as near to the ceiling as asked.
+#[test]
+fn proving_an_address_alone_costs_more_pairs_than_the_bar_of_the_published_start_forgives() {
+    let Bars::Ceiling { less, part } = Kind::AsPublished.bars() else { panic!("the bar is another") };
+    let ideal = Kind::AsPublished.mode();
+    let proving = Mode { opening: fluid::Opening::Validated, ..ideal };
+    let (mut telling, mut near) = (0_u32, 0_u32);
+    for pair in Kind::AsPublished.pairs(Queues::Published, None).expect("pairs") {
+        let scenario = grid::scenario(&pair);
+        let of = |mode| tell::ceiling_of(&scenario, mode).expect("links without loss");
+        let (ceiling, proven) = (of(ideal), of(proving));
+        if Gain::is_telling(&ceiling.alone_mbps) {
+            telling += 1;
+            near += u32::from(proven.benefit >= ceiling.benefit.map(|benefit| benefit - less));
+        }
+    }
+    let share = f64::from(near) / f64::from(telling);
+    assert!((0.85..part).contains(&share), "{near} of {telling}");
+}

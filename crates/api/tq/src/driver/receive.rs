@@ -80,8 +80,14 @@ impl Driver {
             slot.dropped = all;
         }
         self.crowd.turn(now, drops);
-        let sockets = &self.sockets;
-        self.strangers.turn(now, |number, unwanted| {
+        let (sockets, inner) = (&self.sockets, &self.inner);
+        let is_peer = |source| {
+            let connections = lock(&inner.state).connections();
+            let has_path =
+                |shared: &Arc<Shared>| shared.lock().core.paths().any(|path| path.remote == source);
+            connections.iter().any(has_path)
+        };
+        self.strangers.turn(now, is_peer, |number, unwanted| {
             if let Some(slot) = sockets.iter().find(|slot| slot.number == number) {
                 // Where that fails, they are read and thrown away as before.
                 let _ = slot.socket.get_ref().refuse(unwanted);

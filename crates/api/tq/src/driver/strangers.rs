@@ -3,7 +3,7 @@
 //! A datagram nobody knows costs a system call's part, a copy and a look-up before it is thrown away; hundreds of thousands a second
 //! cost connections their share. Sources that go on like that are refused at the socket for a while, longer each time, where dropping
 //! costs a fraction and the buffer stays free for others. Decides who: an address and port from which much came that nobody
-//! knew, over several epochs, and nothing that belonged to a connection. A peer that lost its connection (a server's restart) is told
+//! knew, over several epochs, nothing that belonged to a connection, and to which no connection has a path. A peer that lost its connection (a server's restart) is told
 //! by a stateless reset long before, and long headers, with which it begins anew, are judged apart.
 
 use std::net::SocketAddr;
@@ -74,8 +74,14 @@ impl Strangers {
         self.list.iter().filter_map(|one| one.until).min()
     }
 
-    /// An epoch has ended. Calls `refuse` for each socket with another list than before.
-    pub(super) fn turn(&mut self, now: Instant, mut refuse: impl FnMut(u32, &[Unwanted])) {
+    /// An epoch has ended. Calls `refuse` for each socket with another list than before. From whom a connection may hear at any
+    /// time (`is_peer`) is never refused: whoever writes a peer's address on their own packets would silence it.
+    pub(super) fn turn(
+        &mut self,
+        now: Instant,
+        is_peer: impl Fn(SocketAddr) -> bool,
+        mut refuse: impl FnMut(u32, &[Unwanted]),
+    ) {
         let mut changed = Vec::new();
         self.list.retain_mut(|one| {
             if let Some(until) = one.until {
@@ -90,7 +96,9 @@ impl Strangers {
             if loud {
                 one.loud += 1;
             }
-            if loud && one.loud >= LONG {
+            if loud && one.loud >= LONG && is_peer(one.what.source) {
+                one.loud = 0;
+            } else if loud && one.loud >= LONG {
                 one.until = Some(now + one.time);
                 one.time = (one.time * 2).min(REFUSED.1);
                 changed.push(one.socket);

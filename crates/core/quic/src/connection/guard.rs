@@ -463,8 +463,8 @@ impl Connection {
         let in_flight = self.in_flight(ix);
         let pacing = self.config.pacing;
         let path = &self.paths[ix];
-        let (rate, mut pacer) = (path.cc.pacing_rate(&path.rtt), path.pacer);
-        let departs = !pacing || pacer.departure(now, rate) <= now;
+        let rate = path.cc.pacing_rate(&path.rtt);
+        let departs = !pacing || path.pacer.earliest(now, rate) <= now;
         departs && in_flight + 2 * u64::from(path.mtu.current()) <= path.cc.window()
     }
 }

@@ -41,7 +41,7 @@ pub use stats::{PathStats, Stats};
 use tq_buf::mem::{Arc, Box, Vec, VecDeque};
 use tq_cc::Algorithm;
 use tq_event::{Counters, Emitter, Subscriber};
-use tq_sched::Scheduler;
+use tq_sched::{Overflow, Scheduler};
 use tq_time::{Instant, Timers};
 use tq_wire::params::PreferredAddress;
 use tq_wire::{Cid, Ecn, PathId, ResetToken, Side, TransportParameters, Version};
@@ -214,6 +214,8 @@ pub struct Connection {
     /// The path something was heard on last.
     pub(crate) heard_on: PathId,
     pub(crate) scheduler: Scheduler,
+    /// Whether it may have paths that are paid by the byte.
+    pub(crate) overflow: Overflow,
     /// When the scheduler wants to be asked again.
     pub(crate) pick_again: Option<Instant>,
     /// Credit is to go on this path as well, and when that was decided last.
@@ -293,6 +295,7 @@ impl Connection {
             ids_due: false,
             heard_on: PathId::ZERO,
             scheduler: Scheduler::new(config.scheduler),
+            overflow: Overflow::default(),
             pick_again: None,
             credit_on: None,
             credit_copied: None,

@@ -81,7 +81,8 @@ impl Tuple {
 #[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PathPolicy {
-    /// 0 is flat rate. The aggregate scheduler fills cheaper paths first, among those it would use at all.
+    /// 0 is flat rate. The aggregate scheduler fills cheaper paths first, among those it would use at all, and uses those from
+    /// [`PathPolicy::METERED`] on only after a second in which the others could not carry all.
     pub cost: u8,
     /// Share for the weighted scheduler; zero counts as one. `None`: by what the path is measured to carry.
     pub weight: Option<u16>,
@@ -91,6 +92,8 @@ pub struct PathPolicy {
 }
 
 impl PathPolicy {
+    /// The least cost of what is paid by the byte.
+    pub const METERED: u8 = 10;
     /// One packet a second or so.
     pub const LEAST_RATE: u64 = 1500;
 }

@@ -188,21 +188,26 @@ impl Streams {
 
     /// Of those, what the connection's credit allows.
     pub(crate) fn sendable(&self) -> u64 {
-        self.held.unsent.min(self.outbound.credit()) + self.held.lost
+        self.fresh_sendable() + self.held.lost
     }
 
     /// Of those, what is sent until the longest stream is through; only the next streams in turn are asked.
     pub(crate) fn longest_backlog(&mut self) -> u64 {
-        let (table, most) = (&self.table, core::cell::Cell::new(0));
+        let (table, sendable, most) = (&self.table, self.fresh_sendable(), core::cell::Cell::new(0));
         self.fresh.among(
             IN_TURN,
             |entry| table.has_fresh(entry),
             |entry, turns| {
-                most.set(most.get().max(until_through(table.fresh_bytes(entry), turns)));
+                most.set(most.get().max(until_through(table.fresh_bytes(entry), turns, sendable)));
                 false
             },
         );
-        most.get().min(self.held.unsent).min(self.outbound.credit()).max(self.held.lost)
+        most.get().max(self.held.lost)
+    }
+
+    /// Bytes waiting to be sent for the first time that the connection's credit allows.
+    fn fresh_sendable(&self) -> u64 {
+        self.held.unsent.min(self.outbound.credit())
     }
 
     /// Whether credit is to be told.
@@ -429,10 +434,10 @@ impl Streams {
     }
 }
 
-/// Bytes that are sent until a stream with `fresh` of them is through, at most: `turns` streams, itself among them, have their
-/// turns meanwhile, so that they share what faster paths deliver.
-fn until_through(fresh: u64, turns: usize) -> u64 {
-    fresh.saturating_mul(turns as u64)
+/// Bytes that are sent until a stream with `fresh` of them is through, of `most` in all: `turns` streams, itself among them, have
+/// their turns meanwhile, so that they share what faster paths deliver.
+fn until_through(fresh: u64, turns: usize, most: u64) -> u64 {
+    fresh.saturating_mul(turns as u64).min(most)
 }
 
 #[cfg(test)]

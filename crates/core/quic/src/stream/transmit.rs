@@ -148,10 +148,8 @@ impl Streams {
             }
             // Lost bytes wait for the fastest path: what is behind them waits for them.
             Share::Over(least) if self.held.lost <= least => {
-                let credit = self.outbound.credit();
-                let valid = |entry| table.has_fresh(entry);
-                let most = self.held.unsent.min(credit);
-                let long = |entry, turns| until_through(table.fresh_bytes(entry), turns).min(most) > least;
+                let (most, valid) = (self.fresh_sendable(), |entry| table.has_fresh(entry));
+                let long = |entry, turns| until_through(table.fresh_bytes(entry), turns, most) > least;
                 let (priority, entry) = self.fresh.among(super::IN_TURN, valid, long)?;
                 return Some(Turn { entry, priority, free: false, fresh: true });
             }

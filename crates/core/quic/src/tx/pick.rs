@@ -5,14 +5,14 @@
 
 use smallvec::SmallVec;
 use tq_sched::{
-    Demand, Health, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic,
+    Demand, Health, Kind, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic,
 };
 use tq_time::{Duration, Instant};
 use tq_wire::{Code, PathId};
 
 use crate::connection::{Connection, Transmit, nanos};
 use crate::error::TransportError;
-use crate::path::{Path, PathState};
+use crate::path::{Path, PathPolicy, PathState};
 use crate::stream::Share;
 use crate::token::Token;
 
@@ -205,10 +205,14 @@ impl Connection {
     fn pick(&mut self, now: Instant) -> Option<Picked> {
         let wanted = self.wants_shared();
         let tail = self.scheduler.kind().reinjects() && self.streams.unacked_bytes() > 0;
+        if !wanted {
+            self.overflow.on_clear();
+        }
         if !(wanted || tail) {
             return None;
         }
-        let views = self.views(now);
+        let mut views = self.views(now);
+        self.spare_metered(now, &mut views);
         let held = self.late_data(now, &views);
         let backlog = self.streams.sendable() + self.datagrams.backlog();
         let demand = Demand {
@@ -221,6 +225,9 @@ impl Connection {
         let since = held.map_or(now, |(_, since)| since);
         self.refresh_low_water(now, &views, &demand);
         let pick = self.scheduler.pick(now, &views, &demand);
+        if wanted && !matches!(pick, Pick::Send(_) | Pick::Duplicate(_)) {
+            self.overflow.on_short(now);
+        }
         let share = match pick {
             Pick::Send(id) => match self.scheduler.threshold(now, &views, &demand, id) {
                 0 => Share::All,
@@ -229,6 +236,14 @@ impl Connection {
             _ => Share::All,
         };
         Some(Picked { pick, since, share })
+    }
+
+    /// Has paths that are paid by the byte stand by until the others are not enough.
+    fn spare_metered(&self, now: Instant, views: &mut Views) {
+        if self.scheduler.kind() == Kind::Aggregate && !self.overflow.is_on(now) {
+            let metered = views.iter_mut().filter(|view| view.cost >= PathPolicy::METERED);
+            metered.for_each(|view| view.status = Status::Backup);
+        }
     }
 
     /// Tells streams how much their writers should have ready, now and then.
@@ -282,9 +297,7 @@ impl Connection {
         let pacing = self.config.pacing;
         let path = &self.paths[ix];
         let rate = path.pacing_rate();
-        // Looking at a path is not waiting for it: only who waits may make up for a late timer.
-        let mut pacer = path.pacer;
-        let departure = if pacing { pacer.departure(now, rate) } else { now };
+        let departure = if pacing { path.pacer.earliest(now, rate) } else { now };
         let sampled = path.rtt.has_sample();
         let srtt = path.rtt.smoothed();
         let ways = self.multipath.ways.as_ref();

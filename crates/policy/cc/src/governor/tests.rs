@@ -86,8 +86,24 @@ fn beside_a_sender_without_one_it_gets_its_share() {
         link.add(Algorithm::Cubic, 9);
         link.run(10 * SECOND);
         let shares = link.shares(120 * SECOND);
-        assert!(shares[0] > 0.25, "{ms} ms, {queue}: {shares:?}");
+        assert!(shares[0] > 0.33, "{ms} ms, {queue}: {shares:?}");
         assert!(shares[0] + shares[1] > 0.95);
+    }
+}
+
+#[test]
+fn once_the_other_sender_has_gone_the_queue_is_short_again() {
+    for (ms, queue) in [(20, 50), (20, 300), (40, 300), (100, 50), (100, 300)] {
+        let mut link = link(ms * MS, queue);
+        governed(&mut link, Algorithm::Cubic);
+        link.run(5 * SECOND);
+        let other = link.add(Algorithm::Cubic, 9);
+        link.flows[other].waiting = 50_000_000;
+        link.run(100 * SECOND);
+        let shares = link.shares(30 * SECOND);
+        let (mean, _) = queues(&link);
+        assert_eq!(link.flows[other].waiting, 0);
+        assert!(mean <= 20.0 && shares[0] > 0.98, "{ms} ms, {queue}: {mean} {shares:?}");
     }
 }
 

@@ -231,3 +231,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_caller_that_only_asks_earns_nothing_while_its_window_is_full() {
+    let rate = 6_250_000;
+    let after_a_pause = |asks: bool| {
+        let (mut pacer, mut now) = (Pacer::new(), start());
+        send_until(&mut pacer, &mut now, start() + 50 * MS, rate, Duration::ZERO);
+        while pacer.earliest(now, rate) == now {
+            pacer.on_sent(now, 1200, rate);
+        }
+        if !asks {
+            pacer.departure(now, rate);
+        }
+        now += 2 * MS;
+        let mut sent = 0;
+        while pacer.departure(now, rate) == now {
+            pacer.on_sent(now, 1200, rate);
+            sent += 1200;
+        }
+        sent
+    };
+    assert!(after_a_pause(false) > 8000, "it waited, and is late: what it missed is made up for");
+    assert_eq!(after_a_pause(true), 1200, "it was the window that held it");
+}

@@ -63,16 +63,27 @@ fn a_column_that_is_little_faster_is_left_alone_and_a_silent_one_at_once() {
 }
 
 #[test]
-fn a_young_column_that_fell_silent_is_left_after_a_round_trip() {
+fn a_column_that_fell_silent_is_left_after_a_round_trip() {
+    for samples in [10, 500] {
+        let mut matrix = RttMatrix::new();
+        for now in 0..samples {
+            assert_eq!(sample(&mut matrix, now, 1, 1, 60), None);
+        }
+        for now in (samples..samples + 60).step_by(5) {
+            assert_eq!(sample(&mut matrix, now, 1, 0, 80), None, "slower, and it is not time yet");
+        }
+        let change = sample(&mut matrix, samples + 60, 1, 0, 80).unwrap();
+        assert_eq!((change.from, change.to), (1, 0));
+    }
+}
+
+#[test]
+fn a_few_acknowledgements_that_strayed_change_no_column() {
     let mut matrix = RttMatrix::new();
-    for now in 0..10 {
-        assert_eq!(sample(&mut matrix, now, 1, 1, 60), None);
-    }
-    for now in (10..70).step_by(5) {
-        assert_eq!(sample(&mut matrix, now, 1, 0, 80), None, "slower, and it is not time yet");
-    }
-    let change = sample(&mut matrix, 70, 1, 0, 80).unwrap();
-    assert_eq!((change.from, change.to), (1, 0));
+    (0..20).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 0, 80), None));
+    (20..40).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 0, 80), None));
+    (40..400).step_by(40).for_each(|now| assert_eq!(sample(&mut matrix, now, 1, 1, 90), None, "{now}"));
+    assert_eq!(matrix.control(1).map(|cell| cell.ack_path), Some(0));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// A connection has a path to it.
+const PEER: u16 = 4433;
+
 fn at(millis: u64) -> Instant {
     Instant::from_nanos(millis * 1_000_000)
 }
@@ -13,10 +16,14 @@ fn source(port: u16) -> SocketAddr {
 /// What is refused now, if that has changed.
 fn turn(strangers: &mut Strangers, millis: u64) -> Option<Vec<u16>> {
     let mut told = None;
-    strangers.turn(at(millis), |socket, list| {
-        assert_eq!(socket, 3);
-        told = Some(list.iter().map(|one| one.source.port()).collect());
-    });
+    strangers.turn(
+        at(millis),
+        |source| source.port() == PEER,
+        |socket, list| {
+            assert_eq!(socket, 3);
+            told = Some(list.iter().map(|one| one.source.port()).collect());
+        },
+    );
     told
 }
 
@@ -66,6 +73,13 @@ fn nobody_is_refused_from_whom_a_connection_hears() {
         }
         assert_eq!(turn(&mut strangers, epoch * 10), None);
     }
+}
+
+#[test]
+fn nobody_is_refused_whose_address_others_can_write_on_their_packets() {
+    let mut strangers = Strangers::default();
+    assert_eq!(loud(&mut strangers, PEER, 0, 100), []);
+    assert_eq!(loud(&mut strangers, 7, 1000, 10).len(), 1);
 }
 
 #[test]
