@@ -138,14 +138,14 @@ links! {
     mbit100_600 "100mbit-600ms" uses 0.95 from 10.0 for 20.0, shares from 0.0 after 1.0 for 4.0 in 1;
     mbit300_30 "300mbit-30ms" uses 0.95 from 1.0 for 3.0, shares from 0.0 after 0.5 for 2.5 in 2;
     mbit1000_10 "1000mbit-10ms" uses 0.95 from 0.5 for 1.0, shares from 0.0 after 0.3 for 1.0 in 1;
-    mbit1000_100 "1000mbit-100ms" uses 0.95 from 3.0 for 2.0, shares from 0.0 after 0.1 for 0.4 in 1;
+    mbit1000_100 "1000mbit-100ms" uses 0.95 from 3.0 for 2.0, shares from 0.0 after 0.1 for 0.4 in 4;
     asymmetric "asymmetric" uses 0.95 from 2.0 for 5.0, shares from 1.0 after 4.0 for 12.0 in 1;
     queue_shallow "queue-shallow" uses 0.88 from 3.0 for 20.0, shares from 1.0 after 4.0 for 14.0 in 1;
     queue_even "queue-even" uses 0.95 from 2.0 for 8.0, shares from 1.0 after 4.0 for 14.0 in 1;
     queue_deep "queue-deep" uses 0.95 from 2.0 for 5.0, shares from 1.0 after 5.0 for 15.0 in 1;
     random_loss "random-loss" uses 0.3 from 3.0 for 30.0, shares from 1.0 after 4.0 for 14.0 in 1;
     jitter "jitter" uses 0.95 from 3.0 for 20.0, shares from 1.0 after 10.0 for 20.0 in 2;
-    reordering "reordering" uses 0.95 from 3.0 for 10.0, shares from 1.0 after 10.0 for 20.0 in 2;
+    reordering "reordering" uses 0.95 from 3.0 for 10.0, shares from 1.0 after 10.0 for 20.0 in 6;
     fibre "fibre" uses 0.95 from 1.0 for 3.0, shares from 0.0 after 0.5 for 2.5 in 2;
     dsl "dsl" uses 0.95 from 3.0 for 10.0, shares from 1.0 after 10.0 for 30.0 in 2;
     cable "cable" uses 0.95 from 1.0 for 3.0, shares from 1.0 after 1.5 for 5.0 in 1;

@@ -312,13 +312,15 @@ fn an_endpoint_needs_a_runtime() {
 #[test]
 fn a_runtime_that_ends_takes_its_connections_along() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let (pair, client) = runtime.block_on(async {
+    let (pair, client, server) = runtime.block_on(async {
         let pair = Pair::new();
-        let (client, _server) = pair.connect().await;
-        (pair, client)
+        let (client, server) = pair.connect().await;
+        (pair, client, server)
     });
     drop(runtime);
-    assert_eq!(client.close_reason(), Some(ConnectionError::LocallyClosed));
+    for connection in [client, server] {
+        assert_eq!(connection.close_reason(), Some(ConnectionError::LocallyClosed));
+    }
     assert!(pair.client.connect(pair.server.local_addr(), "localhost").is_err());
 }
 

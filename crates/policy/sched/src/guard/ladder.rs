@@ -111,6 +111,10 @@ impl Ladder {
         let gains = u128::from(rate) * 100 >= u128::from(sum) * u128::from(GAIN);
         let passed = loaded.packets > 0 && clean && (through || gains) && loaded.delay <= DELAY;
         self.passes = if passed { self.passes.saturating_add(1) } else { 0 };
+        if passed {
+            // The one that decides need not wait as long as if nothing had come through.
+            self.next = self.next.min((now + FIRST).max(self.until));
+        }
         let ready = self.passes >= PASSES && now >= self.until && gains;
         if ready {
             self.admitted = Some(now);
