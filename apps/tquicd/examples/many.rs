@@ -1,8 +1,8 @@
 //! Many devices on one server process, one of them flooding: what the others get of their even share.
 //!
 //! First all download as fast as they can: an even share is a part of that. Then one floods, in each way it can, while the others
-//! ask for 0.85 of an even share, and must get 0.8; after each flood an even share is taken again, and counts is the mean. The server is a process of its own on the first core, which it shares with one
-//! that only counts, so that the second, where all devices are, has time left: the server is what is short. The flooder is beside
+//! ask for 0.85 of an even share (`--asked 1`: for all they can get), and must get 0.8; after each flood an even share is taken
+//! again, and counts is the mean. The server is a process of its own on the first core, which it shares with one that only counts, so that the second, where all devices are, has time left: the server is what is short. The flooder is beside
 //! them and has what they leave, so that it takes from the others nothing but what the server gives it. Whether the cores were
 //! used like that is looked at with each measurement, and nothing is said of a server that was not what devices shared.
 //!
@@ -25,8 +25,7 @@ use tokio::time::sleep;
 use tq_identity::{DeviceId, Token};
 use tquicd::{Config, Daemon};
 
-/// What the others ask for, and must get, of an even share.
-const ASKED: f64 = 0.85;
+/// What the others must get of an even share.
 const BAR: f64 = 0.8;
 /// Of the server's half of its core: with less the server is not what is measured.
 const BUSY: f64 = 0.85;
@@ -53,6 +52,9 @@ struct Options {
     /// not get).
     #[arg(long)]
     only: Option<String>,
+    /// What the others ask for, of an even share; from 1 on all they can get.
+    #[arg(long, default_value_t = 0.85)]
+    asked: f64,
     #[arg(long, hide = true)]
     serve: Option<PathBuf>,
     #[arg(long, hide = true)]
@@ -219,9 +221,10 @@ async fn even(
 
 /// One flood with a server of its own, so that none has the last one's leavings.
 fn alone(options: &Options, name: &str) -> bool {
-    let (devices, seconds) = (options.devices.to_string(), options.seconds.to_string());
+    let (devices, seconds, asked) =
+        (options.devices.to_string(), options.seconds.to_string(), options.asked.to_string());
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--only", name, "--devices", &devices, "--seconds", &seconds]);
+    command.args(["--only", name, "--devices", &devices, "--seconds", &seconds, "--asked", &asked]);
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -253,7 +256,7 @@ async fn measure(options: &Options, only: &str) -> bool {
     // With a target of its own: what is shared is to be the server.
     crew.flooder = Some(again("1", true, &["--flood", name, &token.to_string()]));
     sleep(WARM).await;
-    let asked = Some((before.0 * ASKED) as u64);
+    let asked = (options.asked < 1.0).then_some((before.0 * options.asked) as u64);
     let (mut got, used) = load(&joined[1..], target, asked, options.seconds, &crew).await;
     crew.flooder = None;
     let after = even(&joined, target, options, &crew).await;
@@ -271,10 +274,11 @@ async fn measure(options: &Options, only: &str) -> bool {
     };
     println!(
         "{name}: the others get {mean:.3} of an even share (least {:.3}, tenth {:.3}, median {:.3}); {verdict} (asked for \
-         {ASKED}, bar {BAR}; {used})",
+         {}, bar {BAR}; {used})",
         of(0.0),
         of(0.1),
         of(0.5),
+        options.asked,
     );
     kind.is_control() || verdict == "met"
 }
