@@ -147,22 +147,12 @@ impl Stage<'_> {
                 self.woken.any = true;
                 self.inner.knock(incoming);
             }
-            Route::Reply(transmit) => {
-                self.inner.reply(&transmit, self.reply);
-                self.strangers.on_unknown(
-                    meta.socket,
-                    meta.remote,
-                    datagram.first().copied().unwrap_or(0),
-                    1,
-                );
-            }
-            Route::Drop(_) => {
-                self.strangers.on_unknown(
-                    meta.socket,
-                    meta.remote,
-                    datagram.first().copied().unwrap_or(0),
-                    1,
-                );
+            unknown @ (Route::Reply(_) | Route::Drop(_)) => {
+                if let Route::Reply(transmit) = &unknown {
+                    self.inner.reply(transmit, self.reply);
+                }
+                let first = datagram.first().copied().unwrap_or(0);
+                self.strangers.on_unknown(meta.socket, meta.remote, first, 1);
             }
             Route::Kept | Route::Connection(_) => {}
         }

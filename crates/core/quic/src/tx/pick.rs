@@ -358,9 +358,8 @@ impl Connection {
     fn await_departure(&mut self, now: Instant, at: Instant) {
         for path in &mut self.paths {
             let rate = path.pacing_rate();
-            let mut pacer = path.pacer;
-            if pacer.departure(now, rate) == at {
-                path.pacer = pacer;
+            if path.pacer.earliest(now, rate) == at {
+                path.pacer.departure(now, rate);
             }
         }
     }
