@@ -183,12 +183,14 @@ fn several_links_share_one_connection() {
     let addr = server.addr.replace("0.0.0.0", "127.0.0.1");
     let links = ["--link", "lo=127.0.0.1", "--link", "lo=127.0.0.2", "--link", "lo=127.0.0.3"];
     for way in ["--download", "--upload"] {
+        // Long enough that the paths opened last are through their slow start
+        // on a fast machine too: 30 MB were over after seven round trips.
         let mut run =
-            tquic(&["perf", "client", &addr, way, "--bytes", "30000000", "--scheduler", "roundrobin"]);
+            tquic(&["perf", "client", &addr, way, "--bytes", "150000000", "--scheduler", "roundrobin"]);
         let done = run.arg("--json").args(links).output().unwrap();
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
         let json: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
-        assert_eq!(json["bytes"], 30_000_000);
+        assert_eq!(json["bytes"], 150_000_000);
         let paths = json["paths"].as_array().unwrap();
         assert_eq!(paths.len(), 3, "{json}");
         for (path, link) in paths.iter().zip(links.iter().skip(1).step_by(2)) {
