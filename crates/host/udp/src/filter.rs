@@ -17,12 +17,17 @@ pub struct Unwanted {
 /// Of them, a socket can refuse so many at a time.
 pub const MAX_UNWANTED: usize = 16;
 
+/// Of what is refused, one in so many is let in, by chance: so whoever refused it hears whether it goes on.
+pub const SAMPLE: u32 = 256;
+
 /// Result of a filter that keeps a datagram whole.
 const KEEP: u32 = u32::MAX;
 /// Where the IP header begins, for loads (`SKF_NET_OFF`).
 const IP: u32 = libc::SKF_NET_OFF as u32;
 /// Behind the UDP header.
 const DATA: u32 = 8;
+/// No field: a random number.
+const RANDOM: u32 = (libc::SKF_AD_OFF + libc::SKF_AD_RANDOM) as u32;
 
 /// What is loaded, and what of it has to be what.
 struct Check {
@@ -36,22 +41,29 @@ const fn check(width: u32, offset: u32, mask: u32, value: u32) -> Check {
     Check { width, offset, mask, value }
 }
 
-/// The program: a datagram to which all checks of one apply is dropped, others are kept.
+/// The program: a datagram to which all checks of one apply is dropped but for one in [`SAMPLE`], others are kept.
 pub(crate) fn program(unwanted: &[Unwanted]) -> Vec<libc::sock_filter> {
     let mut program = Vec::new();
     for one in unwanted.iter().take(MAX_UNWANTED) {
         let checks = checks(one);
         for (at, check) in checks.iter().enumerate() {
-            // Three instructions each, then the one that drops.
-            let rest = 3 * (checks.len() - at - 1) + 1;
-            program.push(step(libc::BPF_LD | check.width | libc::BPF_ABS, 0, check.offset));
-            program.push(step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, check.mask));
-            program.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, rest as u8, check.value));
+            // Three instructions each, then what becomes of it: five.
+            let rest = 3 * (checks.len() - at - 1) + 5;
+            test(&mut program, check, rest as u8);
         }
+        test(&mut program, &check(libc::BPF_W, RANDOM, SAMPLE - 1, 0), 1);
+        program.push(step(libc::BPF_RET | libc::BPF_K, 0, KEEP));
         program.push(step(libc::BPF_RET | libc::BPF_K, 0, 0));
     }
     program.push(step(libc::BPF_RET | libc::BPF_K, 0, KEEP));
     program
+}
+
+/// A check; `otherwise`: how far to jump if it fails.
+fn test(program: &mut Vec<libc::sock_filter>, check: &Check, otherwise: u8) {
+    program.push(step(libc::BPF_LD | check.width | libc::BPF_ABS, 0, check.offset));
+    program.push(step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, check.mask));
+    program.push(step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, otherwise, check.value));
 }
 
 /// `otherwise`: how far to jump if a comparison fails.

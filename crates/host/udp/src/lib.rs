@@ -21,7 +21,7 @@ mod sys;
 
 pub use clock::{Clock, Timer, set_timer_slack};
 pub use device::DeviceError;
-pub use filter::{MAX_UNWANTED, Unwanted};
+pub use filter::{MAX_UNWANTED, SAMPLE, Unwanted};
 pub use recv::{RecvBatch, Train, Trains};
 pub use send::{MAX_TRAIN, SendError, Transmit};
 pub use socket::{Options, Socket};

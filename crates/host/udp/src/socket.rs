@@ -143,8 +143,8 @@ impl Socket {
         sys::fullness(self)
     }
 
-    /// Has the kernel drop these, up to [`crate::MAX_UNWANTED`], instead of those it was told before, as soon as they arrive;
-    /// [`Socket::dropped`] counts them too. An empty list ends that.
+    /// Has the kernel drop these, up to [`crate::MAX_UNWANTED`], instead of those it was told before, as soon as they arrive, but for
+    /// one in [`crate::SAMPLE`]; [`Socket::dropped`] counts them too. An empty list ends that.
     ///
     /// # Errors
     /// A kernel that has no filters or no memory for one, then nothing is dropped that was not before.

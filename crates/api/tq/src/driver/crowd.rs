@@ -13,7 +13,7 @@ use tq_time::{Duration, Instant};
 use crate::shared::Shared;
 
 /// How long is counted before it is judged.
-const EPOCH: Duration = Duration::from_millis(10);
+pub(super) const EPOCH: Duration = Duration::from_millis(10);
 /// What a datagram costs beside its bytes, as if it were longer.
 const DATAGRAM: u64 = 600;
 /// Who asks for no more than so much of the fair share, in percent, is left alone: connections that are all as greedy are

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tq_quic::{RecvMeta, Route};
 use tq_time::Instant;
-use tq_udp::{Clock, RecvBatch, Train};
+use tq_udp::{Clock, MAX_TRAIN, RecvBatch, Train};
 
 use super::Driver;
 use super::crowd::Crowd;
@@ -18,8 +18,11 @@ use crate::endpoint::Inner;
 use crate::lock;
 use crate::shared::{Shared, Turn, Woken};
 
-/// Batches taken from one socket per turn.
-const BATCHES: usize = 2;
+/// Batches taken from one socket per turn. Acknowledgements are many and short: if they were taken as slowly as data, they would
+/// make a queue as soon as there is enough to send, and round trips and all that is under way would grow with it.
+const BATCHES: usize = 32;
+/// Bytes from which on it is enough: one batch of full trains, and another that is behind it.
+const BYTES: usize = RecvBatch::TRAINS * MAX_TRAIN;
 /// A receive buffer that is fuller overflows now and then.
 const FULL: f32 = 0.5;
 
@@ -33,6 +36,7 @@ impl Driver {
             self.judge(now);
         }
         for index in 0..self.sockets.len() {
+            let mut bytes = 0;
             for _ in 0..BATCHES {
                 let Poll::Ready(ready) = self.sockets[index].socket.poll_read_ready(cx) else { break };
                 let mut guard = ready?;
@@ -57,9 +61,10 @@ impl Driver {
                     cid_len: self.cid_len,
                 };
                 for train in self.batch.trains() {
+                    bytes += train.data.len();
                     stage.train(self.sockets[index].number, train);
                 }
-                if count < RecvBatch::TRAINS {
+                if count < RecvBatch::TRAINS || bytes > BYTES {
                     break;
                 }
             }
@@ -118,7 +123,6 @@ impl Stage<'_> {
             let target = Target::of(first, self.cid_len);
             rest = match self.route(received_at, &meta, first) {
                 Some(shared) => {
-                    self.strangers.on_known(socket, meta.remote);
                     let run = target.map_or(0, |target| target.run(after, stride, self.cid_len));
                     let (run, other) = after.split_at_mut(run);
                     let size = (1 + run.len().div_ceil(stride.max(1)), first.len() + run.len());
@@ -152,7 +156,7 @@ impl Stage<'_> {
                     self.inner.reply(transmit, self.reply);
                 }
                 let first = datagram.first().copied().unwrap_or(0);
-                self.strangers.on_unknown(meta.socket, meta.remote, first, 1);
+                self.strangers.on_unknown(meta.socket, meta.remote, first);
             }
             Route::Kept | Route::Connection(_) => {}
         }

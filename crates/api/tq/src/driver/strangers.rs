@@ -1,15 +1,16 @@
 //! Who sends what belongs to no connection, and whether the kernel is to drop it.
 //!
-//! A datagram nobody knows costs a system call's part, a copy and a look-up before it is thrown away; hundreds of thousands a second
-//! cost connections their share. Sources that go on like that are refused at the socket for a while, longer each time, where dropping
-//! costs a fraction and the buffer stays free for others. Decides who: an address and port from which much came that nobody
-//! knew, over several epochs, nothing that belonged to a connection, and to which no connection has a path. A peer that lost its connection (a server's restart) is told
-//! by a stateless reset long before, and long headers, with which it begins anew, are judged apart.
+//! A datagram nobody knows costs a system call's part, a copy and a look-up before it is thrown away; hundreds of thousands a
+//! second cost connections their share. Sources that go on like that are refused at the socket, where dropping costs a fraction
+//! and the buffer stays free for others, until a sample that is let in tells that they have calmed down. Decides who: an address
+//! and port from which much came that nobody knew, over several epochs, and to which no connection has a path. A peer that lost
+//! its connection (a server's restart) is told by a stateless reset long before, and long headers, with which it begins anew, are
+//! judged apart.
 
 use std::net::SocketAddr;
 
 use tq_time::{Duration, Instant};
-use tq_udp::{MAX_UNWANTED, Unwanted};
+use tq_udp::{MAX_UNWANTED, SAMPLE, Unwanted};
 
 /// Sources watched at a time.
 const WATCHED: usize = MAX_UNWANTED;
@@ -17,21 +18,31 @@ const WATCHED: usize = MAX_UNWANTED;
 const LOUD: u32 = 100;
 /// Epochs in a row, loud each.
 const LONG: u32 = 10;
-/// How long a source is refused at first, and at most.
-const REFUSED: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(16));
+/// What is counted in one go.
+const EPOCH: Duration = super::crowd::EPOCH;
+/// How long a source is refused before the sample of what it sends is judged, again and again.
+const REFUSED: Duration = Duration::from_millis(500);
 
 /// A source.
 #[derive(Clone, Copy, Debug)]
 struct Stranger {
     socket: u32,
     what: Unwanted,
-    /// Datagrams in this epoch.
+    /// Datagrams in this epoch; of one that is refused, the sample of the latter half of that time, since before what had been
+    /// queued is read.
     count: u32,
     /// Epochs that were loud, up to now.
     loud: u32,
-    /// What is refused, until when; and for how long, also after that.
+    /// What is refused, until when.
     until: Option<Instant>,
-    time: Duration,
+}
+
+impl Stranger {
+    /// Whether it was half as loud as it has to be, or more, while it was refused: a sample errs.
+    fn goes_on(&self) -> bool {
+        let epochs = (REFUSED.as_millis() / 2 / EPOCH.as_millis()) as u64;
+        u64::from(self.count) * u64::from(SAMPLE) >= epochs * u64::from(LOUD) / 2
+    }
 }
 
 /// Sources of what belongs to no connection.
@@ -41,26 +52,17 @@ pub(super) struct Strangers {
 }
 
 impl Strangers {
-    /// A socket got so many datagrams, as this one, that are nobody's.
-    pub(super) fn on_unknown(&mut self, socket: u32, source: SocketAddr, first: u8, count: u32) {
+    /// A socket got a datagram that is nobody's, and begins with this byte.
+    pub(super) fn on_unknown(&mut self, socket: u32, source: SocketAddr, first: u8) {
         let what = Unwanted { source, long: first & 0x80 != 0 };
         if let Some(one) = self.list.iter_mut().find(|one| one.socket == socket && one.what == what) {
-            one.count = one.count.saturating_add(count);
+            one.count = one.count.saturating_add(1);
         } else if self.list.len() < WATCHED {
-            let (loud, until, time) = (0, None, REFUSED.0);
-            self.list.push(Stranger { socket, what, count, loud, until, time });
+            self.list.push(Stranger { socket, what, count: 1, loud: 0, until: None });
         } else {
             // Whoever sends more than all others keeps a place however many there are.
-            self.list.iter_mut().for_each(|one| one.count = one.count.saturating_sub(count));
+            self.list.iter_mut().for_each(|one| one.count = one.count.saturating_sub(1));
             self.list.retain(|one| one.count > 0 || one.loud > 0 || one.until.is_some());
-        }
-    }
-
-    /// A connection got something from there: no stranger.
-    #[inline]
-    pub(super) fn on_known(&mut self, socket: u32, source: SocketAddr) {
-        if !self.list.is_empty() {
-            self.list.retain(|one| one.socket != socket || one.what.source != source || one.until.is_some());
         }
     }
 
@@ -69,7 +71,7 @@ impl Strangers {
         self.list.iter().any(|one| one.socket == socket && one.until.is_some())
     }
 
-    /// When somebody is to be heard again.
+    /// When somebody may be heard again.
     pub(super) fn next(&self) -> Option<Instant> {
         self.list.iter().filter_map(|one| one.until).min()
     }
@@ -85,11 +87,14 @@ impl Strangers {
         let mut changed = Vec::new();
         self.list.retain_mut(|one| {
             if let Some(until) = one.until {
-                if now >= until {
-                    (one.until, one.loud) = (None, 0);
+                if now < until {
+                    one.count = if now + REFUSED / 2 < until { 0 } else { one.count };
+                } else if one.goes_on() && !is_peer(one.what.source) {
+                    (one.until, one.count) = (Some(now + REFUSED), 0);
+                } else {
+                    (one.until, one.loud, one.count) = (None, 0, 0);
                     changed.push(one.socket);
                 }
-                one.count = 0;
                 return true;
             }
             let loud = core::mem::take(&mut one.count) >= LOUD;
@@ -99,8 +104,7 @@ impl Strangers {
             if loud && one.loud >= LONG && is_peer(one.what.source) {
                 one.loud = 0;
             } else if loud && one.loud >= LONG {
-                one.until = Some(now + one.time);
-                one.time = (one.time * 2).min(REFUSED.1);
+                one.until = Some(now + REFUSED);
                 changed.push(one.socket);
             }
             loud
