@@ -11,6 +11,8 @@ const AHEAD: u64 = 64 << 10;
 /// Bytes that may always be held, and room that is worth waking a writer for.
 const AT_LEAST: u64 = 1 << 20;
 const WORTH_WAKING: u64 = 64 << 10;
+/// What a writer that is woken is taken to write.
+const WRITES: u64 = 16 << 10;
 /// Unsent bytes every stream may hold whatever the others hold: a few turns' worth, so that whoever filled the buffer
 /// first does not keep the others out of it. No more than a 64th of the buffer, and nothing of a tiny one.
 const SHARE: u64 = 64 << 10;
@@ -65,6 +67,7 @@ impl Streams {
     /// How much of `len` bytes may be written. Remembers a refused writer.
     fn writable(&mut self, id: StreamId, len: usize) -> Result<(u32, usize), WriteError> {
         let key = self.lookup(id).ok_or(WriteError::Closed)?;
+        self.promised = self.promised.saturating_sub(WRITES);
         let most = self.buffer_size();
         let room = most.saturating_sub(self.held.unacked);
         let share = self.share();
@@ -107,21 +110,30 @@ impl Streams {
         self.config.send_buffer.min(in_flight.saturating_mul(2).saturating_add(ahead))
     }
 
-    /// Tells writers that were refused for want of room, once there is some.
+    /// Tells writers that were refused for want of room, once there is some: in turn, as many as are likely to find some, since of a
+    /// thousand that are told all others come in vain. When these have answered it is the next ones' turn, or when as much as they
+    /// were to write was acknowledged, for some may never answer; if no acknowledgement is to come, all are told.
     pub(super) fn wake_writers(&mut self) {
         if self.waiting.is_empty() {
             return;
         }
+        let last = self.held.unacked == self.held.unsent;
+        if last {
+            self.promised = 0;
+        }
         let most = self.buffer_size();
-        if most.saturating_sub(self.held.unacked) < WORTH_WAKING.min(most / 4).max(1) {
+        let mut room = most.saturating_sub(self.held.unacked + self.promised);
+        if room < WORTH_WAKING.min(most / 4).max(1) {
             return;
         }
-        loop {
+        while last || room > 0 {
             let table = &self.table;
             let Some((_, entry)) = self.waiting.front(|entry| table.is_waiting(entry)) else { return };
             let Some(Stream { id, send: Some(send), .. }) = self.table.get_mut(entry.key) else { return };
             self.waiting.revoke(&mut send.places.waiting);
             self.events.push_back(StreamEvent::Writable(*id));
+            room = room.saturating_sub(WRITES);
+            self.promised += if last { 0 } else { WRITES };
         }
     }
 

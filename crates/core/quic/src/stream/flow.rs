@@ -65,12 +65,14 @@ pub(super) struct Window {
     started: bool,
     /// What it was stretched to for the paths' round trips.
     stretched: u64,
+    /// The limit that was told a second time.
+    repeated: u64,
 }
 
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: 0 }
+        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: 0, repeated: 0 }
     }
 
     pub(super) const fn limit(&self) -> u64 {
@@ -79,6 +81,25 @@ impl Window {
 
     pub(super) const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The peer says that `limit` holds it back. If more was granted, that may have been lost, which is noticed late where little
+    /// else is sent: says whether it is to be told again, once for each limit.
+    pub(super) fn is_missed(&mut self, limit: u64) -> bool {
+        let missed = limit < self.limit && self.repeated < self.limit;
+        if missed {
+            self.repeated = self.limit;
+        }
+        missed
+    }
+
+    /// Nothing was sent yet, and so much may be, if that is more than before; says whether it is.
+    fn begin(&mut self, size: u64) -> bool {
+        let more = size > self.size;
+        if more {
+            (self.size, self.limit) = (size, size);
+        }
+        more
     }
 
     /// The first bytes came: what is consumed from now on is measured.

@@ -128,15 +128,25 @@ impl Streams {
         self.announce(dir);
     }
 
-    /// DATA_BLOCKED: counted. Credit follows reading and nothing else.
-    pub(crate) fn on_data_blocked(&mut self, _limit: u64) {
+    /// DATA_BLOCKED: counted. Credit follows reading and nothing else; what was given before is told again.
+    pub(crate) fn on_data_blocked(&mut self, limit: u64) {
         self.peer_blocked += 1;
+        if self.inbound.window.is_missed(limit) {
+            self.owes.add(Owes::MAX_DATA);
+        }
     }
 
-    /// STREAM_DATA_BLOCKED: checked and counted.
-    pub(crate) fn on_stream_data_blocked(&mut self, id: StreamId, _limit: u64) -> Result<(), TransportError> {
-        self.target(id, kind::STREAM_DATA_BLOCKED, Part::Recv)?;
+    /// STREAM_DATA_BLOCKED: the same for a stream.
+    pub(crate) fn on_stream_data_blocked(&mut self, id: StreamId, limit: u64) -> Result<(), TransportError> {
+        let key = self.target(id, kind::STREAM_DATA_BLOCKED, Part::Recv)?;
         self.peer_blocked += 1;
+        if let Some(key) = key
+            && let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key)
+            && recv.is_missed(limit)
+        {
+            owes.add(Owes::MAX_DATA);
+            self.refresh(key);
+        }
         Ok(())
     }
 

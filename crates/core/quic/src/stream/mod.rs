@@ -58,6 +58,8 @@ pub(crate) struct Streams {
     held: Held,
     /// Bytes that are to wait so that slower paths are used.
     low_water: u64,
+    /// Room left for writers that were woken and have not answered.
+    promised: u64,
     /// Control frames of the connection.
     owes: Owes,
     /// Streams that owe control frames.
@@ -102,6 +104,7 @@ impl Streams {
             clock: Clock::default(),
             held: Held::default(),
             low_water: 0,
+            promised: 0,
             owes: Owes::default(),
             control: Ready::default(),
             fresh: Ready::default(),

@@ -342,6 +342,11 @@ impl RecvPart {
         self.is_growing().then(|| self.window.limit())
     }
 
+    /// The peer says that `limit` holds it back; says whether MAX_STREAM_DATA is owed again.
+    pub(super) fn is_missed(&mut self, limit: u64) -> bool {
+        self.is_growing() && self.window.is_missed(limit)
+    }
+
     const fn is_growing(&self) -> bool {
         self.final_size.is_none() && !self.discards()
     }

@@ -219,6 +219,7 @@ impl Streams {
                     self.events.push_back(StreamEvent::Finished(id));
                     self.retire(key);
                 }
+                self.promised = self.promised.saturating_sub(len.into());
                 self.wake_writers();
             }
             Token::ResetStream(id) => {

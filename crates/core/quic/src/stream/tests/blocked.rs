@@ -53,6 +53,31 @@ fn a_connection_at_its_limit_says_so_once_per_limit() {
 }
 
 #[test]
+fn credit_that_was_lost_is_told_again_when_the_peer_complains_and_once() {
+    let (mut c, mut s) = pair(&small());
+    let id = c.open(Dir::Uni).unwrap();
+    c.write_slice(id, &[1; 5000]).unwrap();
+    let data = one_frame(&mut c);
+    deliver(&mut s, at(0), &data.bytes).unwrap();
+    assert_eq!(drain(&mut s, id).0.len(), 1000);
+    let credit = one_frame(&mut s);
+    assert!(frames(&credit).contains(&Frame::MaxStreamData(id, 2000)), "{:?}", frames(&credit));
+    // It never comes, and is not known to be lost.
+    for complaint in 0..3 {
+        s.on_stream_data_blocked(id, 1000).unwrap();
+        let again = packet(&mut s, 1200).map(|p| frames(&p) == [Frame::MaxStreamData(id, 2000)]);
+        assert_eq!(again, (complaint == 0).then_some(true));
+    }
+    s.on_stream_data_blocked(id, 2000).unwrap();
+    assert!(packet(&mut s, 1200).is_none(), "that is all there is");
+    // The same for the connection: nothing was granted there beyond the first 3000.
+    s.on_data_blocked(3000);
+    assert!(packet(&mut s, 1200).is_none());
+    s.on_data_blocked(2000);
+    assert_eq!(frames(&one_frame(&mut s)), [Frame::MaxData(3000)]);
+}
+
+#[test]
 fn lost_bytes_and_lone_fins_pass_a_blocked_connection() {
     let (mut c, _) = pair(&small());
     let ids: Vec<_> = (0..4).map(|_| c.open(Dir::Uni).unwrap()).collect();
@@ -168,4 +193,35 @@ fn the_send_buffer_follows_what_is_in_flight() {
         acked(&mut c, packet);
     }
     assert_eq!(c.held.unacked, c.held.unsent);
+}
+
+#[test]
+fn no_more_writers_are_told_than_are_likely_to_find_room() {
+    // too small for a share of each stream's own
+    let config = StreamConfig { max_uni: 100, send_buffer: 32 << 10, ..StreamConfig::default() };
+    let (mut c, _) = pair(&config);
+    let ids: Vec<_> = (0..100).map(|_| c.open(Dir::Uni).unwrap()).collect();
+    assert_eq!(c.write_slice(ids[0], &[1; 40_000]), Ok(32 << 10));
+    for id in &ids {
+        assert_eq!(c.write_slice(*id, &[1; 1000]), Err(WriteError::Blocked));
+    }
+    let sent: Vec<_> = core::iter::from_fn(|| packet(&mut c, 1200)).collect();
+    let told =
+        |c: &mut Streams| events(c).iter().filter(|event| matches!(event, StreamEvent::Writable(_))).count();
+    assert_eq!(told(&mut c), 0);
+    let (half, rest) = sent.split_at(sent.len() / 2);
+    half.iter().for_each(|packet| acked(&mut c, packet));
+    let first = told(&mut c);
+    assert!((1..=3).contains(&first), "{first}");
+    // whose answer makes room for the next
+    for id in &ids[..first] {
+        assert_eq!(c.write_slice(*id, &[1; 100]), Ok(100));
+    }
+    acked(&mut c, &rest[0]);
+    let next = told(&mut c);
+    assert!((1..=3).contains(&next), "{next}");
+    // and those that never answer keep nobody waiting
+    let more: Vec<_> = core::iter::from_fn(|| packet(&mut c, 1200)).collect();
+    rest[1..].iter().chain(&more).for_each(|packet| acked(&mut c, packet));
+    assert_eq!(first + next + told(&mut c), ids.len());
 }
