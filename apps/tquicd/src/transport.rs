@@ -35,6 +35,10 @@ const STREAM_WINDOW: u64 = 16 << 20;
 /// What a router lets its server send ahead of all its programs, and a server each of its routers, to begin with.
 const ROUTER_WINDOW: u64 = 48 << 20;
 const SERVER_WINDOW: u64 = 4 << 20;
+/// What each of a router's streams may be sent for certain, and what it is given when it begins while others leave enough: however
+/// many programs do not read, others go on.
+const LEAST_WINDOW: u64 = 4 << 10;
+const FIRST_WINDOW: u64 = 1 << 20;
 
 fn common(transport: &mut TransportConfig, wish: Transport) {
     if let Some(scheduler) = wish.scheduler {
@@ -53,6 +57,8 @@ fn common(transport: &mut TransportConfig, wish: Transport) {
 pub(crate) fn router(transport: &mut TransportConfig, wish: Transport) {
     common(transport, wish);
     transport.stream.connection_window = ROUTER_WINDOW;
+    transport.stream.stream_window = LEAST_WINDOW;
+    transport.stream.first_window = FIRST_WINDOW;
 }
 
 /// For a server.

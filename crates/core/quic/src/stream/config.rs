@@ -11,6 +11,10 @@ pub struct StreamConfig {
     pub max_uni: u64,
     /// Window each stream begins with.
     pub stream_window: u64,
+    /// Window that streams we open are given with their first bytes, while others leave enough. Above `stream_window`, which
+    /// may be small then, it is a guarantee: if all streams that may be open at a time have no more than a quarter of
+    /// `max_unread` by `stream_window`, then however many of them nobody reads, credit of the connection is left for the rest.
+    pub first_window: u64,
     /// Window the connection begins with.
     pub connection_window: u64,
     /// Window a stream may grow to while its reader keeps up.
@@ -35,6 +39,7 @@ impl Default for StreamConfig {
             max_bidi: 256,
             max_uni: 256,
             stream_window: 1 << 20,
+            first_window: 0,
             connection_window: 2 << 20,
             max_stream_window: 48 << 20,
             max_connection_window: 64 << 20,
@@ -60,7 +65,18 @@ impl StreamConfig {
     /// Bytes by which windows of streams may grow together: half of the connection's window is left for those that are
     /// read if all that grew are not.
     pub(super) fn most_grown(&self) -> u64 {
-        self.most_unread().saturating_add(self.most_window() / 2)
+        let begun = if self.is_small() { self.most_unread() / 4 } else { 0 };
+        (self.most_unread() - begun).saturating_add(self.most_window() / 2)
+    }
+
+    /// Of those, what only windows that are still small may take.
+    pub(super) fn for_small(&self) -> u64 {
+        if self.is_small() { self.most_grown() / 4 } else { 0 }
+    }
+
+    /// Whether streams begin with little and are given the rest at once.
+    fn is_small(&self) -> bool {
+        self.first_window > self.stream_window
     }
 
     fn most_window(&self) -> u64 {

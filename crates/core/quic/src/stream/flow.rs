@@ -24,6 +24,10 @@ const LONG_RATE: u64 = 25_000;
 /// Over several paths a hole is filled from another one, and is noticed so much later than a round trip.
 const ACROSS: Duration = Duration::from_millis(100);
 
+/// Of what is left of growth, a stream that begins is given this part, and one whose window is small may grow by this one.
+const BEGINS: u64 = 64;
+const SMALL: u64 = 8;
+
 /// The latest time anybody told, because reading has no time argument; and the round trip to compare with: with several
 /// paths that of the slowest.
 #[derive(Clone, Copy, Debug, Default)]
@@ -242,9 +246,17 @@ impl Inbound {
         self.window.consumed((self.consumed, lent), bounds, clock, |more| share.grow(more))
     }
 
+    /// A stream of ours begins; says whether MAX_STREAM_DATA is owed.
+    pub(super) fn begin(&mut self, window: &mut Window, config: &StreamConfig) -> bool {
+        let (before, left) = (window.size(), config.most_grown().saturating_sub(self.grown));
+        let more = window.begin(config.first_window.min(left / BEGINS));
+        self.grown += window.size() - before;
+        more
+    }
+
     /// All below `read` was read of a stream whose window began with `first`; says whether
-    /// MAX_STREAM_DATA is owed. What all grow by together has a bound: each grows by half of what is left of it, and once
-    /// half of it is taken, those whose readers are slow give way.
+    /// MAX_STREAM_DATA is owed. What all grow by together has a bound: each grows by half of what is left of it, but for what
+    /// is kept for small windows, and once half of it is taken, those whose readers are slow give way.
     pub(super) fn widen(
         &mut self,
         window: &mut Window,
@@ -255,8 +267,11 @@ impl Inbound {
         let (before, most) = (window.size(), config.most_grown());
         let left = most.saturating_sub(self.grown);
         let least = if left < most / 2 { first } else { u64::MAX };
-        let moved =
-            window.consumed((read, 0), (least, config.max_stream_window), clock, |more| more <= left / 2);
+        let may = match before < config.first_window {
+            true => left / SMALL,
+            false => left.saturating_sub(config.for_small()) / 2,
+        };
+        let moved = window.consumed((read, 0), (least, config.max_stream_window), clock, |more| more <= may);
         self.grown = self.grown + window.size() - before;
         moved
     }

@@ -327,6 +327,11 @@ impl RecvPart {
         Settled { read, unread: self.arrived() }
     }
 
+    /// A stream of ours begins; says whether MAX_STREAM_DATA is owed.
+    pub(super) fn begin(&mut self, config: &StreamConfig, inbound: &mut Inbound) -> bool {
+        inbound.begin(&mut self.window, config)
+    }
+
     /// Moves the window after a read; says whether MAX_STREAM_DATA is owed.
     pub(super) fn widen(&mut self, config: &StreamConfig, clock: &Clock, inbound: &mut Inbound) -> bool {
         let read = self.buffer.consumed();

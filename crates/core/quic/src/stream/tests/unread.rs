@@ -177,6 +177,89 @@ fn when_all_streams_that_grew_stop_being_read_half_of_the_window_is_left() {
     assert!(got > 3900 << 10, "{got}");
 }
 
+/// What a router grants, with as many streams as its server allows it.
+fn router() -> StreamConfig {
+    const MIB: u64 = 1 << 20;
+    StreamConfig {
+        stream_window: 4 << 10,
+        first_window: MIB,
+        connection_window: 48 * MIB,
+        max_stream_window: 16 * MIB,
+        max_bidi: 4096,
+        ..StreamConfig::default()
+    }
+}
+
+/// Streams the client opens and asks for something on; the server has much to send on each.
+fn asked(c: &mut Streams, s: &mut Streams, count: u64) -> Vec<StreamId> {
+    let ids: Vec<_> = (0..count).map(|_| c.open(Dir::Bi).unwrap()).collect();
+    ids.iter().for_each(|id| assert_eq!(c.write_slice(*id, b"?"), Ok(1)));
+    settle(c, s, at(0));
+    ids
+}
+
+/// Bytes of a download of 100 Mbit/s over a path of 20 ms, as far as the stream may; it is read, and the credit comes, every 20 ms.
+fn downloaded(c: &mut Streams, s: &mut Streams, id: StreamId, from: u64, millis: u64) -> usize {
+    const PER_MS: usize = 12_500;
+    let mut got = 0;
+    for ms in from..from + millis {
+        c.on_rtt(at(ms), Duration::from_millis(20), false);
+        push(s, c, at(ms), id, PER_MS);
+        if ms % 20 == 0 {
+            got += drain(c, id).0.len();
+            settle(c, s, at(ms));
+        }
+    }
+    got
+}
+
+#[test]
+fn two_hundred_streams_nobody_reads_leave_a_reader_its_rate() {
+    let config = router();
+    let (mut c, mut s) = met(&config);
+    for id in asked(&mut c, &mut s, 200) {
+        push(&mut s, &mut c, at(0), id, 2 << 20);
+    }
+    assert!(held(&c) > 60 << 20, "{}", held(&c));
+    let id = asked(&mut c, &mut s, 1)[0];
+    // what it takes to grow comes first
+    downloaded(&mut c, &mut s, id, 1000, 500);
+    let got = downloaded(&mut c, &mut s, id, 2000, 4000);
+    assert!(got > 49_000_000, "{got} of 50 MB");
+}
+
+#[test]
+fn however_many_streams_nobody_reads_credit_of_the_connection_is_left() {
+    let config = router();
+    let (mut c, mut s) = met(&config);
+    let mut ids = asked(&mut c, &mut s, 40);
+    // these are read, quickly, so that their windows grow as far as they may, then nobody reads them
+    for ms in 0..300 {
+        c.on_rtt(at(ms), Duration::from_millis(100), true);
+        for id in &ids {
+            push(&mut s, &mut c, at(ms), *id, 256 << 10);
+            let _ = drain(&mut c, *id);
+        }
+        settle(&mut c, &mut s, at(ms));
+    }
+    assert!(c.inbound.grown() > 56 << 20, "{}", c.inbound.grown());
+    ids.extend(asked(&mut c, &mut s, config.max_bidi - 41));
+    for id in &ids {
+        push(&mut s, &mut c, at(400), *id, 20 << 20);
+    }
+    let stuck = held(&c);
+    assert!(stuck > 60 << 20 && stuck <= 96 << 20, "{stuck}");
+    // the last stream there may be goes on for longer than any window
+    let id = asked(&mut c, &mut s, 1)[0];
+    let mut got = 0;
+    for ms in 0..5000 {
+        push(&mut s, &mut c, at(1000 + ms), id, 64 << 10);
+        got += drain(&mut c, id).0.len();
+        settle(&mut c, &mut s, at(1000 + ms));
+    }
+    assert!(got > 16 << 20, "{got}");
+}
+
 #[test]
 fn windows_of_slow_readers_give_way_when_there_is_little_left() {
     const KIB: u64 = 1 << 10;
