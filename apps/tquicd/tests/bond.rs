@@ -137,8 +137,8 @@ fn one_direction_may_end_before_the_other() {
 
 #[test]
 fn who_does_not_read_holds_up_nobody_else() {
-    // Before, four whose windows had grown held all of a session.
-    const STUCK: usize = 6;
+    // Before, four whose windows had grown held all of a session, then 24 at times.
+    const STUCK: usize = 100;
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);

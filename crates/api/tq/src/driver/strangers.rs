@@ -16,8 +16,10 @@ use tq_udp::{MAX_UNWANTED, SAMPLE, Unwanted};
 const WATCHED: usize = MAX_UNWANTED;
 /// Of a source, in an epoch (10 ms): 10 000 a second.
 const LOUD: u32 = 100;
-/// Epochs in a row, loud each.
+/// Epochs that are loud, beyond those that are not.
 const LONG: u32 = 10;
+/// As many, of a source that was refused: one loud epoch is enough for some seconds.
+const KNOWN: u32 = 500;
 /// What is counted in one go.
 const EPOCH: Duration = super::crowd::EPOCH;
 /// How long a source is refused before the sample of what it sends is judged, again and again.
@@ -31,7 +33,7 @@ struct Stranger {
     /// Datagrams in this epoch; of one that is refused, the sample of the latter half of that time, since before what had been
     /// queued is read.
     count: u32,
-    /// Epochs that were loud, up to now.
+    /// Epochs that were loud, less those that were not.
     loud: u32,
     /// What is refused, until when.
     until: Option<Instant>,
@@ -92,22 +94,20 @@ impl Strangers {
                 } else if one.goes_on() && !is_peer(one.what.source) {
                     (one.until, one.count) = (Some(now + REFUSED), 0);
                 } else {
-                    (one.until, one.loud, one.count) = (None, 0, 0);
+                    (one.until, one.loud, one.count) = (None, KNOWN, 0);
                     changed.push(one.socket);
                 }
                 return true;
             }
             let loud = core::mem::take(&mut one.count) >= LOUD;
-            if loud {
-                one.loud += 1;
-            }
+            one.loud = if loud { one.loud + 1 } else { one.loud.saturating_sub(1) };
             if loud && one.loud >= LONG && is_peer(one.what.source) {
                 one.loud = 0;
             } else if loud && one.loud >= LONG {
                 one.until = Some(now + REFUSED);
                 changed.push(one.socket);
             }
-            loud
+            one.loud > 0
         });
         changed.sort_unstable();
         changed.dedup();

@@ -54,6 +54,15 @@ fn who_goes_on_and_on_is_refused_until_it_stops() {
 }
 
 #[test]
+fn who_comes_back_soon_is_refused_at_once() {
+    let mut strangers = Strangers::default();
+    assert_eq!(loud(&mut strangers, 7, 0, 10).len(), 1);
+    (100..1000).step_by(10).for_each(|at| drop(turn(&mut strangers, at)));
+    assert!(!strangers.any(3));
+    assert_eq!(loud(&mut strangers, 7, 1000, 1), [(1000, vec![7])]);
+}
+
+#[test]
 fn what_was_queued_before_a_refusal_does_not_prolong_it() {
     let mut strangers = Strangers::default();
     assert_eq!(loud(&mut strangers, 7, 0, 10).len(), 1);
