@@ -8,12 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tq::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, tls};
 use tq_identity::{Secret, Token};
 use tq_tunnel::{Open, Target, ToRouter, ToServer, read_message, write_message};
+
+/// Of a target's connections.
+const SEND_BUFFER: u32 = 256 * 1024;
 
 /// What a device can do to a server that is more than its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +60,12 @@ pub(crate) async fn target() -> SocketAddr {
 }
 
 pub(crate) async fn target_at(addr: SocketAddr) -> SocketAddr {
-    let listener = TcpListener::bind(addr).await.unwrap();
+    // It stands for one on another machine: its buffers are not to be what all TCP here runs short of.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.set_send_buffer_size(SEND_BUFFER).unwrap();
+    socket.bind(addr).unwrap();
+    let listener = socket.listen(1024).unwrap();
     let addr = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
