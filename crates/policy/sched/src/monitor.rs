@@ -16,7 +16,7 @@ mod tests;
 pub use probing::Probe;
 use probing::Probing;
 
-/// Progress elsewhere counts as a witness if it is this much younger.
+/// Progress elsewhere counts as a witness if it is this much younger, at least.
 const APART: Duration = Duration::from_millis(10);
 /// A witness that has something outstanding and was not heard for this long is silent itself.
 const FADES: Duration = Duration::from_millis(50);
@@ -403,19 +403,25 @@ fn min(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// What the other paths of the connection say about `own`.
-pub fn witness<'a>(now: Instant, own: &Monitor, others: impl Iterator<Item = &'a Monitor>) -> Witness {
+/// What the other paths of the connection say about `own` with its load. They have to have been heard in the second half of
+/// the silence that is tolerated: if all fall silent at once, longer ones are heard a little longer.
+pub fn witness<'a>(
+    now: Instant,
+    (own, load): (&Monitor, &Load),
+    others: impl Iterator<Item = &'a Monitor>,
+) -> Witness {
     let since = own.silence.since().unwrap_or(own.since);
+    let apart = APART.max(own.silence.tolerance(since, load) / 2);
     let (mut any, mut idle, mut loaded, mut faded) = (false, false, false, false);
     for other in others {
         any = true;
         if other.state == Health::Out {
             continue;
         }
-        if other.answers(now) && other.silence.answered() > Some(since + APART) {
+        if other.answers(now) && other.silence.answered() > Some(since + apart) {
             return Witness::Heard;
         }
-        if let Some(at) = other.silence.last_progress().filter(|at| *at > since + APART) {
+        if let Some(at) = other.silence.last_progress().filter(|at| *at > since + apart) {
             if !other.silence.is_busy() || now.saturating_since(at) <= FADES {
                 return Witness::Heard;
             }

@@ -11,6 +11,7 @@ use tq_sched::{Change, Health, Load, Orders, Probe, Resend, witness};
 use tq_time::Instant;
 use tq_wire::{Code, PathId};
 
+use super::ways::BUSY;
 use super::{Connection, PathEvent, SpaceId};
 use crate::path::{Path, Resending};
 use crate::space::{Acked, SentPacket};
@@ -51,8 +52,14 @@ impl Connection {
         let path = &self.paths[ix];
         // Ways back that were in use when the path was heard of last.
         let at = path.monitor.silence().last_progress().unwrap_or(self.last_activity);
-        let rtt = self.multipath.ways.as_ref().and_then(|ways| ways.fastest(at, path.id));
-        let rtt = rtt.map_or(path.rtt, |cell| cell.rtt);
+        let ways = self.multipath.ways.as_ref();
+        let mut rtt = ways.and_then(|ways| ways.fastest(at, path.id)).map_or(path.rtt, |cell| cell.rtt);
+        let sparse = path.space.sent.eliciting_in_flight() < BUSY;
+        if sparse {
+            // It comes with whatever the peer has to send, on the path itself as well.
+            let own = ways.and_then(|ways| ways.own(path.id));
+            rtt = own.filter(|own| own.smoothed() > rtt.smoothed()).copied().unwrap_or(rtt);
+        }
         let others = self.paths.iter().enumerate().filter(|(at, other)| {
             *at != ix && other.state.is_usable() && other.is_healthy() && other.rtt.has_sample()
         });
@@ -64,7 +71,8 @@ impl Connection {
         Load {
             oldest_sent: path.space.sent.oldest_waiting(),
             srtt: rtt.smoothed(),
-            rttvar: rtt.var(),
+            // Of a single answer as much as a probe timeout allows: samples are far between then.
+            rttvar: if sparse { 2 * rtt.var() } else { rtt.var() },
             ack_delay: self.peer_ack_delay(),
             other_rtt: others.map(|(_, other)| other.rtt.smoothed()).min(),
             demand,
@@ -93,7 +101,7 @@ impl Connection {
     fn judge(&mut self, now: Instant, ix: usize) {
         let load = self.load(ix);
         let others = self.paths.iter().enumerate().filter(|(at, path)| *at != ix && path.state.is_usable());
-        let seen = witness(now, &self.paths[ix].monitor, others.map(|(_, path)| &path.monitor));
+        let seen = witness(now, (&self.paths[ix].monitor, &load), others.map(|(_, path)| &path.monitor));
         let orders = self.paths[ix].monitor.on_deadline(now, &load, seen);
         self.obey(now, ix, orders);
         if self.paths[ix].monitor.unacknowledged(now) > UNHEARD.max(3 * load.srtt) {

@@ -20,7 +20,7 @@ use crate::path::Path;
 const REFRESH: Duration = Duration::from_millis(1);
 
 /// Packets in flight from which on a path's round trips are of its own queue.
-const BUSY: u64 = 8;
+pub(super) const BUSY: u64 = 8;
 
 /// Round trips that differ by less are alike.
 const ALIKE: Duration = Duration::from_millis(2);

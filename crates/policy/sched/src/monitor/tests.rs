@@ -166,24 +166,39 @@ fn a_lone_path_is_left_to_its_pto() {
 
 #[test]
 fn witnesses_are_told_apart() {
+    let seen = |now, own: &Monitor, others: &[Monitor]| witness(at(now), (own, &load(960)), others.iter());
     let (early, mut late, idle) = (busy(1000), busy(1008), Monitor::new(at(0)));
-    assert_eq!(witness(at(1030), &early, [].iter()), Witness::Alone);
-    assert_eq!(witness(at(1030), &early, [late].iter()), Witness::Silent, "8 ms apart is together");
+    assert_eq!(seen(1030, &early, &[]), Witness::Alone);
+    assert_eq!(seen(1030, &early, &[late]), Witness::Silent, "8 ms apart is together");
     late.on_progress(at(1012), false);
-    assert_eq!(witness(at(1030), &early, [late].iter()), Witness::Heard);
-    assert_eq!(witness(at(1030), &late, [early].iter()), Witness::Silent);
-    assert_eq!(witness(at(1030), &early, [idle].iter()), Witness::Idle);
-    assert_eq!(
-        witness(at(1030), &early, [idle, busy(1000)].iter()),
-        Witness::Silent,
-        "a loaded path is silent as well"
-    );
-    assert_eq!(witness(at(1063), &early, [late].iter()), Witness::Faded, "it is silent itself by now");
+    assert_eq!(seen(1030, &early, &[late]), Witness::Heard);
+    assert_eq!(seen(1030, &late, &[early]), Witness::Silent);
+    assert_eq!(seen(1030, &early, &[idle]), Witness::Idle);
+    assert_eq!(seen(1030, &early, &[idle, busy(1000)]), Witness::Silent, "a loaded path is silent as well");
+    assert_eq!(seen(1063, &early, &[late]), Witness::Faded, "it is silent itself by now");
     late.on_progress(at(1013), true);
-    assert_eq!(witness(at(1063), &early, [late].iter()), Witness::Heard, "nothing is asked of it");
+    assert_eq!(seen(1063, &early, &[late]), Witness::Heard, "nothing is asked of it");
     let mut dead = late;
     dead.on_link(at(1013), false);
-    assert_eq!(witness(at(1030), &early, [dead].iter()), Witness::Silent, "the dead do not testify");
+    assert_eq!(seen(1030, &early, &[dead]), Witness::Silent, "the dead do not testify");
+}
+
+#[test]
+fn a_longer_path_that_falls_silent_with_the_others_is_no_witness() {
+    let mut path = Monitor::new(at(0));
+    path.on_sent(at(0));
+    for now in (40..=1000).step_by(30) {
+        path.on_progress(at(now), false);
+    }
+    let since = path.silence().since().unwrap();
+    assert_eq!(path.silence().tolerance(since, &load(960)), ms(50));
+    let heard = |after| {
+        let mut other = busy(900);
+        other.on_progress(since + ms(after), false);
+        witness(since + ms(50), (&path, &load(960)), [other].iter())
+    };
+    assert_eq!(heard(12), Witness::Silent, "its acknowledgements were under way for longer");
+    assert_eq!(heard(26), Witness::Heard);
 }
 
 #[test]
