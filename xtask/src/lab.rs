@@ -160,10 +160,6 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
         return bond::command(words);
     }
     let options = Options::parse(words)?;
-    setup::lab()?;
-    say("building the lab (release)");
-    run::must(run::cargo("build").args(["--release", "--package", "tq-netlab"]))?;
-    let tool = run::target_dir().join("release/tq-netlab");
     let folder = run::root().join("lab/scenarios");
     let mut files = Vec::new();
     collect(&folder, &mut files)?;
@@ -175,6 +171,10 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
     files.retain(wanted);
     ensure!(!files.is_empty(), "no scenario's path has {} in it", options.filters.join(" or "));
     files.sort();
+    setup::lab()?;
+    say("building the lab (release)");
+    run::must(run::cargo("build").args(["--release", "--package", "tq-netlab"]))?;
+    let tool = run::target_dir().join("release/tq-netlab");
     let rounds = options.rounds.unwrap_or(ROUNDS);
     let watch = Watch::start();
     let results = play_all(&tool, &files, rounds, &options)?;
