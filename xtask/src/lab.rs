@@ -389,6 +389,9 @@ impl Scenario {
         if let Some(why) = &self.skipped {
             println!("skipped  {}: {why}", self.file);
         }
+        if !self.variants.is_empty() {
+            println!("{}:", self.file);
+        }
         for result in &self.variants {
             let goodput = result.goodput_mbps.map_or("-".into(), |rate| format!("{rate:.2} Mbit/s"));
             println!(

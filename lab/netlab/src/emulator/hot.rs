@@ -139,7 +139,7 @@ impl Hot {
             count: 0,
             spare: (0..SPARE).map(|_| Frame::new()).collect(),
             batch: Batch::new(),
-            watch: Watch::new(),
+            watch: Watch::of_this_thread(),
         }
     }
 
@@ -149,7 +149,7 @@ impl Hot {
         let _ = tq_udp::set_timer_slack(1);
         let _ = tq_packet::stay();
         let _ = tq_packet::reserve(SHARE, PERIOD).or_else(|_| tq_packet::hurry());
-        self.watch = Watch::new();
+        self.watch = Watch::of_this_thread();
         let mut fds: Vec<_> = from.iter().map(|from| Waiting::new(from.as_fd())).collect();
         fds.push(Waiting::new(ring.as_fd()));
         let (mut came, mut wanted, mut before) = (true, Clock::now(), Duration::ZERO);

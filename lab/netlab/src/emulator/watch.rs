@@ -62,8 +62,8 @@ impl Watch {
     /// What is less late needs no explanation, ns.
     const WORTH: u64 = 1_000_000;
 
-    /// Of the calling thread.
-    pub fn new() -> Self {
+    /// Of the calling thread, whoever asks it later.
+    pub fn of_this_thread() -> Self {
         let file = File::open("/proc/thread-self/schedstat").ok();
         Self { file, asked: Instant::ZERO, queued: 0, worst: Stall::default() }
     }
