@@ -70,6 +70,14 @@ struct Run {
     health: Health,
 }
 
+impl Run {
+    /// One line for who watches: what many runs say together comes long after.
+    fn tell(&self, file: &str, variant: Variant) {
+        let (rate, why) = (self.figures.goodput_bps / 1e6, self.reasons.join("; "));
+        eprintln!("    {file} {} {}: {} {rate:.2} Mbit/s {why}", variant.peer, variant.cc, self.verdict);
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 struct Figures {
     goodput_bps: f64,
@@ -295,8 +303,12 @@ impl Bench<'_> {
                             let (skipped, variants) = (Some(why), Vec::new());
                             return Ok(Scenario { file: name, alike: false, skipped, variants });
                         }
-                        Ended::Invalid(run) => invalid.push(run),
+                        Ended::Invalid(run) => {
+                            run.tell(&name, *variant);
+                            invalid.push(run);
+                        }
                         Ended::Valid(run) => {
+                            run.tell(&name, *variant);
                             valid.push(run);
                             break;
                         }
