@@ -5,8 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::run::{self, Watch, say};
@@ -68,6 +70,14 @@ struct Run {
     health: Health,
 }
 
+impl Run {
+    /// One line for who watches: what many runs say together comes long after.
+    fn tell(&self, file: &str, variant: Variant) {
+        let (rate, why) = (self.figures.goodput_bps / 1e6, self.reasons.join("; "));
+        eprintln!("    {file} {} {}: {} {rate:.2} Mbit/s {why}", variant.peer, variant.cc, self.verdict);
+    }
+}
+
 #[derive(Clone, Debug, Deserialize)]
 struct Figures {
     goodput_bps: f64,
@@ -101,7 +111,8 @@ enum Ended {
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Options {
-    filter: Option<String>,
+    /// Files whose path contains one of them; none: all.
+    filters: Vec<String>,
     report: Option<PathBuf>,
     rounds: Option<usize>,
     /// Ours and MPTCP side by side, without bars.
@@ -112,6 +123,8 @@ struct Options {
     scheduler: Option<String>,
     /// How long a warm window is at most.
     window: Option<String>,
+    /// So many files are played at a time, each in a lab of its own; one if not told.
+    jobs: Option<usize>,
 }
 
 /// How long a warm window is side by side unless told: long enough for five to be one figure.
@@ -130,18 +143,18 @@ impl Options {
                     options.scheduler = Some((*words.next().context("--scheduler NAME")?).to_owned())
                 }
                 "--window" => options.window = Some((*words.next().context("--window TIME")?).to_owned()),
-                "--rounds" => {
+                "--rounds" | "--jobs" => {
                     let number =
                         words.next().and_then(|number| number.parse().ok()).filter(|number| *number > 0);
-                    options.rounds = Some(number.context("--rounds N: a whole number above 0")?);
+                    let number = number.with_context(|| format!("{word} N: a whole number above 0"))?;
+                    *(if word == "--jobs" { &mut options.jobs } else { &mut options.rounds }) = Some(number);
                 }
                 _ if word.starts_with('-') => {
                     bail!(
-                        "`{word}`: lab takes FILTER, --report FILE, --rounds N, --ours, --beside, --scheduler NAME, --window TIME"
+                        "`{word}`: lab takes FILTER..., --report FILE, --rounds N, --jobs N, --ours, --beside, --scheduler NAME, --window TIME"
                     )
                 }
-                _ if options.filter.is_none() => options.filter = Some(word.to_owned()),
-                _ => bail!("`{word}`: one FILTER is enough"),
+                _ => options.filters.push(word.to_owned()),
             }
         }
         ensure!(!(options.ours && options.beside), "--ours is without MPTCP beside it: one of them");
@@ -155,29 +168,24 @@ pub(crate) fn command(words: &[&str]) -> Result<bool> {
         return bond::command(words);
     }
     let options = Options::parse(words)?;
-    setup::lab()?;
-    say("building the lab (release)");
-    run::must(run::cargo("build").args(["--release", "--package", "tq-netlab"]))?;
-    let tool = run::target_dir().join("release/tq-netlab");
     let folder = run::root().join("lab/scenarios");
     let mut files = Vec::new();
     collect(&folder, &mut files)?;
     let wanted = |file: &PathBuf| {
         let name = file.strip_prefix(&folder).unwrap_or(file).to_string_lossy();
-        let own = if options.beside { Some("bonding/") } else { None };
-        options.filter.as_deref().or(own).is_none_or(|filter| name.contains(filter))
+        let all = options.filters.is_empty() && (!options.beside || name.contains("bonding/"));
+        all || options.filters.iter().any(|filter| name.contains(filter))
     };
     files.retain(wanted);
-    ensure!(!files.is_empty(), "no scenario's path has {:?} in it", options.filter.unwrap_or_default());
+    ensure!(!files.is_empty(), "no scenario's path has {} in it", options.filters.join(" or "));
     files.sort();
+    setup::lab()?;
+    say("building the lab (release)");
+    run::must(run::cargo("build").args(["--release", "--package", "tq-netlab"]))?;
+    let tool = run::target_dir().join("release/tq-netlab");
     let rounds = options.rounds.unwrap_or(ROUNDS);
     let watch = Watch::start();
-    let mut results = Vec::new();
-    for file in &files {
-        let result = play(&tool, file, rounds, &options)?;
-        result.tell();
-        results.push(result);
-    }
+    let results = play_all(&tool, &files, rounds, &options)?;
     say(&format!("lab: {} scenarios took {:.0} s", files.len(), watch.elapsed().as_secs_f64()));
     if options.beside {
         return beside::tell(&results, rounds, options.report.as_deref());
@@ -244,65 +252,101 @@ struct Verdict {
     holds: Option<bool>,
 }
 
-/// All transports in turn, round after round, so that whatever the machine does meanwhile happens to all of them.
-fn play(tool: &Path, file: &Path, rounds: usize, options: &Options) -> Result<Scenario> {
-    let text = fs::read_to_string(file)?;
-    let links = text.lines().filter(|line| line.trim() == "[[link]]").count();
-    let all: &[Variant] = match options {
-        Options { beside: true, .. } => &beside::VARIANTS,
-        Options { ours: true, .. } => &OURS,
-        _ => &VARIANTS,
+/// Plays files, so many at a time as the options say, and tells each result when it is there.
+fn play_all(tool: &Path, files: &[PathBuf], rounds: usize, options: &Options) -> Result<Vec<Scenario>> {
+    let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let job = |job: usize| -> Result<()> {
+        let bench = Bench { tool, lab: format!("xtask{job}"), options };
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(place) else { return Ok(()) };
+            let result = bench.play(file, rounds)?;
+            result.tell();
+            results.lock().unwrap_or_else(PoisonError::into_inner).push((place, result));
+        }
     };
-    let variants: Vec<_> = all.iter().copied().filter(|variant| links > 1 || !variant.several).collect();
-    let name = file.strip_prefix(run::root()).unwrap_or(file).display().to_string();
-    say(&format!("{name}: {rounds} rounds of {} transports", variants.len()));
-    let mut runs: Vec<(Vec<Run>, Vec<Run>)> = vec![Default::default(); variants.len()];
-    for _ in 0..rounds {
-        for (variant, (valid, invalid)) in variants.iter().zip(&mut runs) {
-            for _ in 0..=AGAIN {
-                match once(tool, file, *variant, options)? {
-                    Ended::Cannot(why) => {
-                        let (skipped, variants) = (Some(why), Vec::new());
-                        return Ok(Scenario { file: name, alike: false, skipped, variants });
-                    }
-                    Ended::Invalid(run) => invalid.push(run),
-                    Ended::Valid(run) => {
-                        valid.push(run);
-                        break;
+    std::thread::scope(|scope| {
+        let jobs: Vec<_> = (0..options.jobs.unwrap_or(1)).map(|i| scope.spawn(move || job(i))).collect();
+        jobs.into_iter().try_for_each(|job| job.join().map_err(|_| anyhow!("a job panicked"))?)
+    })?;
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(place, _)| *place);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Where runs are played, and how.
+struct Bench<'a> {
+    tool: &'a Path,
+    lab: String,
+    options: &'a Options,
+}
+
+impl Bench<'_> {
+    /// All transports in turn, round after round, so that whatever the machine does meanwhile happens to all of them.
+    fn play(&self, file: &Path, rounds: usize) -> Result<Scenario> {
+        let text = fs::read_to_string(file)?;
+        let links = text.lines().filter(|line| line.trim() == "[[link]]").count();
+        let all: &[Variant] = match self.options {
+            Options { beside: true, .. } => &beside::VARIANTS,
+            Options { ours: true, .. } => &OURS,
+            _ => &VARIANTS,
+        };
+        let variants: Vec<_> = all.iter().copied().filter(|variant| links > 1 || !variant.several).collect();
+        let name = file.strip_prefix(run::root()).unwrap_or(file).display().to_string();
+        say(&format!("{name}: {rounds} rounds of {} transports", variants.len()));
+        let mut runs: Vec<(Vec<Run>, Vec<Run>)> = vec![Default::default(); variants.len()];
+        for _ in 0..rounds {
+            for (variant, (valid, invalid)) in variants.iter().zip(&mut runs) {
+                for _ in 0..=AGAIN {
+                    match self.once(file, *variant)? {
+                        Ended::Cannot(why) => {
+                            let (skipped, variants) = (Some(why), Vec::new());
+                            return Ok(Scenario { file: name, alike: false, skipped, variants });
+                        }
+                        Ended::Invalid(run) => {
+                            run.tell(&name, *variant);
+                            invalid.push(run);
+                        }
+                        Ended::Valid(run) => {
+                            run.tell(&name, *variant);
+                            valid.push(run);
+                            break;
+                        }
                     }
                 }
             }
         }
+        let variants =
+            variants.iter().zip(runs).map(|(variant, (valid, invalid))| sum(*variant, &valid, &invalid));
+        Ok(Scenario { file: name, alike: beside::alike(&text), skipped: None, variants: variants.collect() })
     }
-    let variants =
-        variants.iter().zip(runs).map(|(variant, (valid, invalid))| sum(*variant, &valid, &invalid));
-    Ok(Scenario { file: name, alike: beside::alike(&text), skipped: None, variants: variants.collect() })
-}
 
-/// One run, in a lab of our own.
-fn once(tool: &Path, file: &Path, variant: Variant, options: &Options) -> Result<Ended> {
-    // What an interrupted run has left.
-    run::quietly(Command::new(tool).args(["down", "--lab", "xtask"]));
-    let mut command = Command::new(tool);
-    command.args(["run", "--lab", "xtask", "--json", "--peer", variant.peer, "--cc", variant.cc]).arg(file);
-    if let Some(scheduler) = options.scheduler.as_ref().filter(|_| variant.peer.starts_with("tq")) {
-        command.args(["--scheduler", scheduler]);
+    /// One run, in a lab of our own.
+    fn once(&self, file: &Path, variant: Variant) -> Result<Ended> {
+        let Self { tool, lab, options } = self;
+        // What an interrupted run has left.
+        run::quietly(Command::new(tool).args(["down", "--lab", lab]));
+        let mut command = Command::new(tool);
+        command.args(["run", "--lab", lab, "--json", "--peer", variant.peer, "--cc", variant.cc]).arg(file);
+        if let Some(scheduler) = options.scheduler.as_ref().filter(|_| variant.peer.starts_with("tq")) {
+            command.args(["--scheduler", scheduler]);
+        }
+        if options.beside {
+            command.arg("--without-bars");
+        }
+        if let Some(window) = options.window.as_deref().or(options.beside.then_some(WINDOW)) {
+            command.args(["--window", window]);
+        }
+        let output = command.stdin(Stdio::null()).output().context("cannot start tq-netlab")?;
+        let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        match output.status.code() {
+            Some(4) => return Ok(Ended::Cannot(told)),
+            Some(0 | 1 | 3) if !output.stdout.is_empty() => {}
+            _ => bail!("{}: {told}", run::shown(&command)),
+        }
+        let run: Run = serde_json::from_slice(&output.stdout).context("tq-netlab tells no JSON")?;
+        Ok(if run.verdict == "invalid" { Ended::Invalid(run) } else { Ended::Valid(run) })
     }
-    if options.beside {
-        command.arg("--without-bars");
-    }
-    if let Some(window) = options.window.as_deref().or(options.beside.then_some(WINDOW)) {
-        command.args(["--window", window]);
-    }
-    let output = command.stdin(Stdio::null()).output().context("cannot start tq-netlab")?;
-    let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    match output.status.code() {
-        Some(4) => return Ok(Ended::Cannot(told)),
-        Some(0 | 1 | 3) if !output.stdout.is_empty() => {}
-        _ => bail!("{}: {told}", run::shown(&command)),
-    }
-    let run: Run = serde_json::from_slice(&output.stdout).context("tq-netlab tells no JSON")?;
-    Ok(if run.verdict == "invalid" { Ended::Invalid(run) } else { Ended::Valid(run) })
 }
 
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -357,6 +401,9 @@ impl Scenario {
         if let Some(why) = &self.skipped {
             println!("skipped  {}: {why}", self.file);
         }
+        if !self.variants.is_empty() {
+            println!("{}:", self.file);
+        }
         for result in &self.variants {
             let goodput = result.goodput_mbps.map_or("-".into(), |rate| format!("{rate:.2} Mbit/s"));
             println!(
@@ -397,7 +444,8 @@ pub(crate) fn smoke() -> Summary {
     say("lab: three transports over two links");
     let mut sum = Summary::default();
     for variant in [VARIANTS[0], VARIANTS[2], VARIANTS[4]] {
-        let ended = once(&tool, &file, variant, &Options::default());
+        let options = Options::default();
+        let ended = Bench { tool: &tool, lab: "xtask".into(), options: &options }.once(&file, variant);
         let (word, text) = match &ended {
             Ok(Ended::Valid(run)) if run.verdict == "pass" => ("pass", String::new()),
             Ok(Ended::Valid(run)) => ("fail", run.reasons.join("; ")),

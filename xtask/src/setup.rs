@@ -111,10 +111,10 @@ pub(crate) fn network() {
 /// What the demo needs beside a compiler: `curl`; as root also `ip` and `nft`, and nginx, whose place is told.
 pub(crate) fn demo(loopback: bool) -> Result<Option<PathBuf>> {
     let lab: &[_] = if is_root() && !loopback { &[("ip", "iproute2"), ("nft", "nftables")] } else { &[] };
-    for (program, package) in [("curl", "curl")].iter().chain(lab) {
-        if !is_there(program) {
-            debian(&[package], program)?;
-        }
+    let missing = [("curl", "curl")].iter().chain(lab).filter(|(program, _)| !is_there(program));
+    let (programs, packages): (Vec<_>, Vec<_>) = missing.copied().unzip();
+    if !packages.is_empty() {
+        debian(&packages, &programs.join(", "))?;
     }
     Ok(if lab.is_empty() { None } else { nginx() })
 }
@@ -185,9 +185,10 @@ fn has_aioquic(python: &Path, version: &str) -> bool {
 fn debian(packages: &[&str], what: &str) -> Result<()> {
     let names = packages.join(" ");
     if !is_root() || !run::quietly(Command::new("apt-get").arg("--version")) {
-        bail!("{what} is missing: install {names} (Debian's names) and run this again");
+        let why = if is_root() { "there is no apt-get here" } else { "as root, apt-get is asked for them" };
+        bail!("missing: {what}. Install {names} (Debian's names; {why}) and run this again");
     }
-    say(&format!("{what} is missing: installing {names} by apt-get"));
+    say(&format!("missing: {what}. Installing {names} by apt-get"));
     let install = || {
         let mut command = Command::new("apt-get");
         command.env("DEBIAN_FRONTEND", "noninteractive");

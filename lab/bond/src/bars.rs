@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use tq_linkmodel::Instant;
+use tq_netlab::control::Wanted;
 use tq_netlab::health::{Limits, Reading};
 use tq_netlab::names::LabName;
 use tq_udp::Clock;
@@ -215,6 +217,8 @@ struct Bench {
     working: Vec<String>,
     /// A session since the lab was raised.
     ssh: Option<ssh::Session>,
+    /// What was done to links since then.
+    acts: Vec<(Instant, usize, Wanted)>,
 }
 
 impl Bench {
@@ -232,6 +236,7 @@ impl Bench {
             clean,
             working,
             ssh: None,
+            acts: Vec::new(),
         })
     }
 

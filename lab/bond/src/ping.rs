@@ -81,6 +81,16 @@ impl Pinger {
         (!all.is_empty()).then(|| Times { p50: at(0.5), p99: at(0.99), most: at(1.0) })
     }
 
+    /// The longest times, ms, and when was asked: so many of them.
+    pub fn slowest(&self, count: usize) -> Vec<(Instant, f64)> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> =
+            answers.iter().map(|(asked, time)| (*asked, time.as_secs_f64() * 1e3)).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1));
+        all.truncate(count);
+        all
+    }
+
     /// Stops, and says whether the connection lived as long.
     pub fn finish(mut self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);

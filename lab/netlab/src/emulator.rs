@@ -31,6 +31,7 @@ pub mod books;
 mod carrier;
 pub mod hot;
 mod lane;
+pub mod watch;
 
 /// A hot thread, from outside.
 struct Thread {
@@ -196,10 +197,12 @@ impl Emulator {
         for thread in &self.threads {
             let (to, from) = sync_channel(1);
             thread.mailbox.leave(Order::Tell(to));
-            let Told { lanes, cpu, clock_steps } = from
+            let Told { lanes, times, stall, clock_steps } = from
                 .recv_timeout(Duration::from_secs(2))
                 .context("a thread of the emulator does not answer")?;
-            books.cpu.push(cpu);
+            books.cpu.push(times.cpu);
+            books.queued.push(times.queued);
+            books.stalls.push(stall);
             books.clock_steps = books.clock_steps.max(clock_steps);
             for (i, direction, lane) in lanes {
                 let link = &mut books.links[i];

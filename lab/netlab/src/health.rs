@@ -10,7 +10,7 @@ use std::fs;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::emulator::books::Books;
+use crate::emulator::books::{Books, Lateness};
 use crate::names::{Host, LabName};
 use crate::topology;
 
@@ -40,8 +40,12 @@ impl Limits {
 pub struct Reading {
     busy: u64,
     idle: u64,
+    /// Time taken by the hypervisor, in the same ticks; part of `busy`.
+    stolen: u64,
     /// Thread CPU of the emulator, ns.
     emulator: Vec<u64>,
+    /// Time its threads waited for a processor, ns.
+    queued: Vec<u64>,
     /// By host and name.
     counts: BTreeMap<String, u64>,
 }
@@ -53,6 +57,10 @@ pub struct Health {
     pub cpu: f64,
     /// Part of one processor that each thread of the emulator used.
     pub emulator_cpu: Vec<f64>,
+    /// How long each of them was ready and had no processor, ms, in all.
+    pub emulator_queued_ms: Vec<f64>,
+    /// Part of all processors' time that the hypervisor took.
+    pub stolen: f64,
     /// Median, 99th percentile and maximum of packets' lateness, ms.
     pub late_ms: [f64; 3],
     /// Load average over a minute, at the end.
@@ -76,7 +84,7 @@ const LOSSES: [(&str, &str, &str); 8] = [
 impl Reading {
     /// Reads everything.
     pub fn take(lab: &LabName, books: &Books) -> Result<Self> {
-        let (busy, idle) = processors(&fs::read_to_string("/proc/stat")?);
+        let [busy, idle, stolen] = processors(&fs::read_to_string("/proc/stat")?);
         let mut counts = BTreeMap::new();
         for host in Host::OPEN {
             let read = || {
@@ -95,20 +103,22 @@ impl Reading {
             counts.insert(format!("Udp6RcvbufErrors of {}", host.name()), count.unwrap_or(0));
         }
         counts.insert("softnet drops of the machine".into(), softnet());
-        Ok(Self { busy, idle, emulator: books.cpu.clone(), counts })
+        Ok(Self { busy, idle, stolen, emulator: books.cpu.clone(), queued: books.queued.clone(), counts })
     }
 
     /// What happened since `before`; `seconds` passed. `books` are those of the whole run.
     pub fn since(&self, before: &Self, books: &Books, seconds: f64, limits: Limits) -> Health {
         let mut troubles = Vec::new();
         let (busy, idle) = (self.busy.saturating_sub(before.busy), self.idle.saturating_sub(before.idle));
-        let cpu = busy as f64 / ((busy + idle) as f64).max(1.0);
+        let ticks = ((busy + idle) as f64).max(1.0);
+        let (cpu, stolen) = (busy as f64 / ticks, self.stolen.saturating_sub(before.stolen) as f64 / ticks);
         if cpu > limits.cpu {
             troubles.push(format!("processors {:.0} % used", cpu * 100.0));
         }
-        let threads = self.emulator.iter().zip(&before.emulator);
-        let emulator_cpu: Vec<f64> =
-            threads.map(|(now, then)| now.saturating_sub(*then) as f64 / 1e9 / seconds.max(1e-9)).collect();
+        let grown = |now: &[u64], then: &[u64], unit: f64| -> Vec<f64> {
+            now.iter().zip(then).map(|(now, then)| now.saturating_sub(*then) as f64 / unit).collect()
+        };
+        let emulator_cpu = grown(&self.emulator, &before.emulator, 1e9 * seconds.max(1e-9));
         if let Some(most) = emulator_cpu.iter().copied().reduce(f64::max).filter(|most| *most > limits.cpu) {
             troubles.push(format!("a thread of the emulator used {:.0} % of a processor", most * 100.0));
         }
@@ -127,18 +137,16 @@ impl Reading {
             }
         }
         let late = books.lateness();
-        let beyond = late.beyond(limits.late_us);
-        if beyond as f64 > late.count() as f64 * limits.late_share {
-            troubles.push(format!("{beyond} of {} packets over {} us late", late.count(), limits.late_us));
-        } else if late.most > limits.latest {
-            troubles.push(format!("a packet {:.1} ms late", late.most as f64 / 1e6));
-        }
+        let taken = |why| format!("{why}; the hypervisor took {:.1} % of the time", stolen * 100.0);
+        troubles.extend(too_late(&late, books, limits).map(taken));
         if books.clock_steps > 0 {
             troubles.push("the wall clock stepped".into());
         }
         Health {
             cpu,
             emulator_cpu,
+            emulator_queued_ms: grown(&self.queued, &before.queued, 1e6),
+            stolen,
             late_ms: [late.quantile_ms(0.5), late.quantile_ms(0.99), late.most as f64 / 1e6],
             load: load(),
             troubles,
@@ -146,13 +154,26 @@ impl Reading {
     }
 }
 
-/// Busy and idle ticks of all processors in `/proc/stat`. Time taken by the hypervisor is not idle.
-fn processors(stat: &str) -> (u64, u64) {
+/// What is to be said of packets that were sent too late, and of what the thread did that sent the latest of them.
+fn too_late(late: &Lateness, books: &Books, limits: Limits) -> Option<String> {
+    let beyond = late.beyond(limits.late_us);
+    let what = if beyond as f64 > late.count() as f64 * limits.late_share {
+        format!("{beyond} of {} packets over {} us late", late.count(), limits.late_us)
+    } else if late.most > limits.latest {
+        format!("a packet {:.1} ms late", late.most as f64 / 1e6)
+    } else {
+        return None;
+    };
+    Some(books.worst().map_or(what.clone(), |stall| format!("{what}: {stall}")))
+}
+
+/// Busy and idle ticks of all processors in `/proc/stat`, and those the hypervisor took, which are not idle.
+fn processors(stat: &str) -> [u64; 3] {
     let line = stat.lines().next().unwrap_or_default();
     let ticks: Vec<u64> = line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
     // user nice system idle iowait irq softirq steal; guest time is part of user time.
     let idle = ticks.iter().skip(3).take(2).sum();
-    (ticks.iter().take(8).sum::<u64>() - idle, idle)
+    [ticks.iter().take(8).sum::<u64>() - idle, idle, ticks.get(7).copied().unwrap_or(0)]
 }
 
 /// A value of `/proc/net/snmp` or `netstat`: for each group a line of names and a line of values.

@@ -93,9 +93,15 @@ pub fn make(lab: &LabName, links: usize) -> Result<()> {
     for (host, lines) in plan(lab, links) {
         batch(&lab.namespace(host), &lines)?;
     }
+    let ends = |i| names::ends(i).iter().try_for_each(|end| Device::named(end)?.plain());
+    inside(lab, Host::Links, || (0..links).try_for_each(ends))?.context("cannot switch offloads off")?;
     for host in [Host::Router, Host::Server] {
-        inside(lab, host, move || (0..links).try_for_each(|i| Device::named(&names::wan(i))?.plain()))?
-            .context("cannot switch offloads off")?;
+        let card = |i| {
+            let device = Device::named(&names::wan(i))?;
+            device.plain()?;
+            device.merging()
+        };
+        inside(lab, host, || (0..links).try_for_each(card))?.context("cannot set offloads")?;
     }
     Ok(())
 }

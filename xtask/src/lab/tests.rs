@@ -36,9 +36,19 @@ fn without_a_valid_run_there_is_nothing_to_say() {
 #[test]
 fn side_by_side_has_a_scheduler_and_a_window() {
     let options = Options::parse(&["--beside", "--scheduler", "minrtt", "--window", "4s"]).unwrap();
-    assert!(options.beside && options.filter.is_none());
+    assert!(options.beside && options.filters.is_empty());
     assert_eq!((options.scheduler.as_deref(), options.window.as_deref()), (Some("minrtt"), Some("4s")));
     assert!(Options::parse(&["--window"]).is_err());
+}
+
+#[test]
+fn several_filters_and_jobs_are_taken_and_no_jobs_at_all_are_refused() {
+    let options = Options::parse(&["geo", "lte", "--jobs", "2", "--rounds", "3"]).unwrap();
+    assert_eq!(
+        (options.filters, options.jobs, options.rounds),
+        (vec!["geo".into(), "lte".into()], Some(2), Some(3))
+    );
+    assert!(Options::parse(&["--jobs", "0"]).is_err() && Options::parse(&["--rounds"]).is_err());
 }
 
 #[test]
@@ -62,8 +72,7 @@ fn links_are_alike_if_only_their_names_differ() {
 #[test]
 fn options_are_told_apart_from_the_filter() {
     let options = Options::parse(&["single/", "--report", "lab.json", "--rounds", "7"]).unwrap();
-    assert_eq!((options.filter.as_deref(), options.rounds), (Some("single/"), Some(7)));
-    assert!(Options::parse(&["a", "b"]).is_err());
+    assert_eq!((options.filters, options.rounds), (vec!["single/".to_owned()], Some(7)));
     assert!(Options::parse(&["--rounds", "0"]).is_err());
     assert!(Options::parse(&["--fast"]).is_err());
 }

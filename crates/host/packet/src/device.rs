@@ -19,6 +19,8 @@ impl Device {
     /// `ETHTOOL_STSO`, `ETHTOOL_SGSO`, `ETHTOOL_SGRO` and `ETHTOOL_STXCSUM` of linux/ethtool.h. The checksums last:
     /// segmentation needs them.
     const OFFLOADS: [u32; 4] = [0x1f, 0x24, 0x2c, 0x17];
+    /// `ETHTOOL_SGRO`.
+    const MERGING: u32 = 0x2c;
 
     /// The interface `name` of the calling thread's namespace. What is done to it later is done there, by whatever
     /// thread.
@@ -58,5 +60,14 @@ impl Device {
     /// No CAP_NET_ADMIN; the interface is gone or cannot do that.
     pub fn plain(&self) -> io::Result<()> {
         Self::OFFLOADS.iter().try_for_each(|command| sys::ethtool(&self.asker, &self.name, *command, 0))
+    }
+
+    /// Lets its host merge frames of one flow that come at once (GRO), as it does with those of a card: they are handed
+    /// on as one, and cost it as one. On a `veth` pair this needs a peer that is [plain](Self::plain).
+    ///
+    /// # Errors
+    /// As [`Device::plain`].
+    pub fn merging(&self) -> io::Result<()> {
+        sys::ethtool(&self.asker, &self.name, Self::MERGING, 1)
     }
 }

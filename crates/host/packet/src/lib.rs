@@ -3,7 +3,8 @@
 //! [`Receiver`] and [`Sender`] move whole Ethernet frames between an interface and [`Frame`]s, 64 in a system call,
 //! each with the moment at which the kernel took it. [`Namespace`] runs code in another network namespace, on a
 //! thread of its own, so that the caller never changes its own. [`wait`] sleeps on descriptors with a timeout in
-//! nanoseconds, [`hurry`] comes before others. Decides how frames cross the kernel; never looks into one, and knows nothing of links.
+//! nanoseconds, [`hurry`] and [`reserve`] come before others. Decides how frames cross the kernel; never looks into one, and
+//! knows nothing of links.
 //!
 //! All `unsafe` of the crate is in `sys`. Linux only; most of it needs CAP_NET_RAW and CAP_NET_ADMIN.
 #![cfg(target_os = "linux")]
@@ -20,4 +21,4 @@ pub use device::Device;
 pub use frame::{Batch, Frame};
 pub use namespace::Namespace;
 pub use socket::{Receiver, Sender};
-pub use wait::{Waiting, hurry, wait};
+pub use wait::{Waiting, hurry, reserve, stay, wait};

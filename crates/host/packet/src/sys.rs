@@ -231,6 +231,27 @@ pub(crate) fn hurry() -> io::Result<()> {
     call(|| unsafe { libc::sched_setscheduler(0, policy, &raw const parameter) as isize }).map(drop)
 }
 
+/// Gives the calling thread `runtime` of every `period` before all others (`SCHED_DEADLINE`), in nanoseconds.
+pub(crate) fn reserve(runtime: u64, period: u64) -> io::Result<()> {
+    // SAFETY: plain integers, for which all zeroes is a valid value.
+    let mut attributes: libc::sched_attr = unsafe { mem::zeroed() };
+    attributes.size = size_of_val(&attributes) as u32;
+    attributes.sched_policy = libc::SCHED_DEADLINE as u32;
+    // Threads started by this one go back to the ordinary policy; what nobody else has reserved may be had too.
+    attributes.sched_flags = (libc::SCHED_FLAG_RESET_ON_FORK | libc::SCHED_FLAG_RECLAIM) as u64;
+    (attributes.sched_runtime, attributes.sched_deadline, attributes.sched_period) =
+        (runtime, period, period);
+    let (call_number, none) = (libc::SYS_sched_setattr, 0_u32);
+    // SAFETY: 0 is the calling thread; the attributes live on the stack, say their own size and are only read.
+    call(|| unsafe { libc::syscall(call_number, 0, &raw const attributes, none) as isize }).map(drop)
+}
+
+/// Keeps all memory of the process in place, what comes later too.
+pub(crate) fn stay() -> io::Result<()> {
+    // SAFETY: takes an integer; what is mapped stays as it is.
+    call(|| unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE) as isize }).map(drop)
+}
+
 /// The index of an interface of the calling thread's namespace.
 pub(crate) fn index(device: &str) -> io::Result<u32> {
     let name = CString::new(device).map_err(|_| io::ErrorKind::InvalidInput)?;

@@ -112,6 +112,11 @@ impl Session {
         self.asking.times(self.begun, Clock::now())
     }
 
+    /// The slowest answers: when was asked, and how long they took, ms.
+    pub(super) fn slowest(&self, count: usize) -> Vec<(Instant, f64)> {
+        self.asking.slowest(count)
+    }
+
     /// Whether it is there still.
     pub(super) fn finish(mut self) -> Result<()> {
         let ended = self.client.try_wait()?;

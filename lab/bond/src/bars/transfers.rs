@@ -28,6 +28,8 @@ const LOOSE: f64 = 0.4;
 /// Without a byte.
 const LONGEST: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 200;
+/// So many slow answers of the session are explained.
+const SLOWEST: usize = 6;
 
 /// The second link is cut silently from 0.2 to 0.4 of the time, the first has no carrier from 0.55 to 0.75.
 fn cuts(seconds: f64) -> [Act; 4] {
@@ -42,7 +44,8 @@ fn cuts(seconds: f64) -> [Act; 4] {
 
 impl Bench {
     /// Judges a transfer of `bytes`.
-    fn figures(&self, found: &mut Found, log: &Log, bytes: u64, from: Instant, to: Instant) {
+    fn figures(&mut self, found: &mut Found, log: &Log, bytes: u64, from: Instant, to: Instant) {
+        self.acts.extend(&log.acts);
         let (rate, could) = (mbps(bytes, to - from), log.could(&self.alone, from, to));
         found.figure("goodput_mbps", rate);
         found.figure("sum_alone_mbps", could);
@@ -206,6 +209,17 @@ pub(super) fn parallel(bench: &mut Bench) -> Result<Found> {
     Ok(found)
 }
 
+/// A slow answer, and which change of a link was next to its question.
+fn explained((asked, ms): (Instant, f64), acts: &[(Instant, usize, Wanted)], names: &[&str]) -> String {
+    let apart = |at: Instant| (asked - at).max(at - asked);
+    let Some((at, link, change)) = acts.iter().min_by_key(|(at, ..)| apart(*at)) else {
+        return format!("an answer after {ms:.0} ms, no link was changed");
+    };
+    let side = if asked >= *at { "after" } else { "before" };
+    let (seconds, what) = (apart(*at).as_secs_f64(), story::words(*change));
+    format!("an answer after {ms:.0} ms, asked {seconds:.2} s {side} {} {what}", names[*link])
+}
+
 /// The session that has been there since the lab was raised; if no bar before has, this one cuts links under it.
 pub(super) fn ssh(bench: &mut Bench) -> Result<Found> {
     let mut found = Found::default();
@@ -222,6 +236,10 @@ pub(super) fn ssh(bench: &mut Bench) -> Result<Found> {
     }
     if let Some(session) = bench.ssh.take() {
         let times = session.times();
+        let names: Vec<_> = bench.lab()?.links().iter().map(|link| link.name).collect();
+        found
+            .notes
+            .extend(session.slowest(SLOWEST).into_iter().map(|slow| explained(slow, &bench.acts, &names)));
         found.must(times.is_some(), || "not a line came back".into());
         if let Some(times) = times {
             found.figure("answer_p50_ms", times.p50);

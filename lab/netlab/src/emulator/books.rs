@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use tq_linkmodel::{Counters, Drop};
 
+use super::watch::Stall;
+
 #[cfg(test)]
 mod tests;
 
@@ -148,6 +150,10 @@ pub struct Books {
     pub links: Vec<LinkBooks>,
     /// CPU time of each of the emulator's threads, ns, since it was started.
     pub cpu: Vec<u64>,
+    /// Time each of them was ready and had no processor, ns, since it was started.
+    pub queued: Vec<u64>,
+    /// Why the latest packet of each was late.
+    pub stalls: Vec<Stall>,
     /// How often the wall clock stepped.
     pub clock_steps: u64,
 }
@@ -156,6 +162,11 @@ impl Books {
     /// All directions.
     pub fn lanes(&self) -> impl Iterator<Item = &LaneBooks> {
         self.links.iter().flat_map(|link| [&link.up, &link.down])
+    }
+
+    /// Why the latest packet of all was late, if one was.
+    pub fn worst(&self) -> Option<Stall> {
+        self.stalls.iter().copied().filter(|stall| stall.late > 0).max_by_key(|stall| stall.late)
     }
 
     /// The lateness of all directions together.

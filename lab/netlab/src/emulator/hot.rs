@@ -1,7 +1,8 @@
 //! The emulator's hot path: one thread takes frames, asks the model, waits, and sends, for one direction of all links.
 //!
-//! Decides when to sleep: until the next packet is due, in `ppoll` with a timeout in nanoseconds, the last
-//! [`SPIN`] of it awake. Shares nothing with the other thread; orders from outside cost one relaxed load per round.
+//! Decides when to sleep: in `ppoll` until a packet comes or is due, but while packets come, for a [`STRIDE`] without looking,
+//! so that those of a stride cost one waking. Nothing is sent before its time, and little later than a stride after it. Shares
+//! nothing with the other thread; orders from outside cost one relaxed load per round.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,9 +18,18 @@ use tq_udp::Clock;
 
 use super::books::LaneBooks;
 use super::lane::{Fate, Lane, Plan};
+use super::watch::{Stall, Times, Watch};
 
-/// The last part of a wait that is spent awake: `ppoll` comes back about as late.
-pub const SPIN: Duration = Duration::from_micros(30);
+/// While packets come, the thread looks and sends so often: what a network card with interrupt moderation does. When a packet
+/// came is known from the kernel, so that only what is due meanwhile is late.
+pub const STRIDE: Duration = Duration::from_micros(100);
+/// Of every [`PERIOD`] the thread is promised so much before anything else on the machine, for two labs on two processors, and may
+/// have more. A thread that just comes before ordinary ones (`SCHED_FIFO`) the kernel stops for 50 ms once it has left them
+/// nothing for a second: packets were 50 to 60 ms late then.
+const SHARE: Duration = Duration::from_micros(400);
+const PERIOD: Duration = Duration::from_millis(1);
+/// Frames that are there from the beginning; more are made when they are needed.
+const SPARE: usize = 4096;
 /// No thread holds more packets than this (2 KiB each): a second of 400 Mbit/s, 600 ms of 800 Mbit/s.
 pub const MOST_HELD: usize = 48 << 10;
 /// Batches taken from one link before the others have their turn.
@@ -52,8 +62,10 @@ pub enum Order {
 pub struct Told {
     /// Link, direction and books of each lane.
     pub lanes: Vec<(usize, Direction, LaneBooks)>,
-    /// CPU time since the thread was started, ns.
-    pub cpu: u64,
+    /// What the kernel says of the thread.
+    pub times: Times,
+    /// Why its latest packet was late.
+    pub stall: Stall,
     /// Steps of the wall clock.
     pub clock_steps: u64,
 }
@@ -111,6 +123,7 @@ pub struct Hot {
     count: u64,
     spare: Vec<Frame>,
     batch: Batch,
+    watch: Watch,
 }
 
 impl Hot {
@@ -120,22 +133,26 @@ impl Hot {
             lanes,
             shared,
             epoch,
-            held: Vec::new(),
-            free: Vec::new(),
-            heap: BinaryHeap::new(),
+            held: Vec::with_capacity(MOST_HELD),
+            free: Vec::with_capacity(MOST_HELD),
+            heap: BinaryHeap::with_capacity(MOST_HELD),
             count: 0,
-            spare: Vec::new(),
+            spare: (0..SPARE).map(|_| Frame::new()).collect(),
             batch: Batch::new(),
+            watch: Watch::of_this_thread(),
         }
     }
 
     /// Runs until it is told to stop. `from`: where the packets of each lane come from.
     pub fn run(mut self, from: &[Receiver], mailbox: &Mailbox, ring: &UnixDatagram) {
-        // Only lateness suffers, and that is counted.
+        // Where these fail, only lateness suffers, and that is counted.
         let _ = tq_udp::set_timer_slack(1);
-        let _ = tq_packet::hurry();
+        let _ = tq_packet::stay();
+        let _ = tq_packet::reserve(SHARE, PERIOD).or_else(|_| tq_packet::hurry());
+        self.watch = Watch::of_this_thread();
         let mut fds: Vec<_> = from.iter().map(|from| Waiting::new(from.as_fd())).collect();
         fds.push(Waiting::new(ring.as_fd()));
+        let (mut came, mut wanted, mut before) = (true, Clock::now(), Duration::ZERO);
         loop {
             if mailbox.waiting.load(Ordering::Relaxed) {
                 while ring.recv(&mut [0; 8]).is_ok() {}
@@ -145,29 +162,43 @@ impl Hot {
                     }
                 }
             }
-            self.release();
-            // There is nobody to tell of an error, and no known one.
-            let _ = wait(&mut fds, Some(self.timeout()));
+            let woke = Clock::now();
+            // After a sleep without looking, nobody has said which lanes have something.
+            let blind = std::mem::take(&mut came);
             for (lane, (fd, from)) in fds.iter().zip(from).enumerate() {
-                if fd.is_ready() {
-                    self.fetch(lane, from);
+                if blind || fd.is_ready() {
+                    came |= self.fetch(lane, from);
                 }
             }
+            let late = self.release();
+            let sent = Clock::now();
+            self.watch.round(wanted, woke, before, sent, late);
+            before = sent - woke;
+            let sleep = self.sleep(woke, sent, came);
+            wanted = sent + sleep;
+            // There is nobody to tell of an error, and no known one.
+            let _ = wait(if came { &mut [] } else { &mut fds }, Some(sleep));
         }
     }
 
-    /// How long to sleep.
-    fn timeout(&self) -> Duration {
-        let Some(Reverse((due, ..))) = self.heap.peek() else { return LONGEST };
-        let ahead = Instant::from_nanos(*due) - Clock::now();
-        ahead.saturating_sub(SPIN).min(LONGEST)
+    /// How long to sleep from `now` on, having woken at `woke`.
+    fn sleep(&self, woke: Instant, now: Instant, came: bool) -> Duration {
+        let next = woke + STRIDE;
+        let until = match self.heap.peek() {
+            _ if came => next,
+            Some(Reverse((due, ..))) => Instant::from_nanos(*due).max(next),
+            None => now + LONGEST,
+        };
+        (until - now).min(LONGEST)
     }
 
-    /// Takes what has come for a lane and asks the model.
-    fn fetch(&mut self, lane: usize, from: &Receiver) {
+    /// Takes what has come for a lane and asks the model; whether there was anything.
+    fn fetch(&mut self, lane: usize, from: &Receiver) -> bool {
+        let mut came = false;
         for _ in 0..ROUNDS {
             // Nothing there, or the interface went down: both are as good as empty.
             let Ok(count) = from.recv(&mut self.batch) else { break };
+            came = true;
             for i in 0..count {
                 let own = &mut self.lanes[lane];
                 let frame = &mut self.batch.frames()[i];
@@ -192,6 +223,7 @@ impl Hot {
                 break;
             }
         }
+        came
     }
 
     /// A moment of the model's time, in ns of the clock.
@@ -209,8 +241,8 @@ impl Hot {
         self.count += 1;
     }
 
-    /// Sends what is due.
-    fn release(&mut self) {
+    /// Sends what is due; how late the latest of it was, ns.
+    fn release(&mut self) -> u64 {
         let now = Clock::now().as_nanos();
         let mut left = Batch::FRAMES * self.lanes.len();
         while left > 0
@@ -224,9 +256,8 @@ impl Hot {
                 self.hand_on(held, due);
             }
         }
-        for lane in self.lanes.iter_mut().filter(|lane| !lane.is_idle()) {
-            lane.flush(Clock::now, &mut self.spare);
-        }
+        let busy = self.lanes.iter_mut().filter(|lane| !lane.is_idle());
+        busy.map(|lane| lane.flush(Clock::now, &mut self.spare)).max().unwrap_or(0)
     }
 
     /// A packet has come to the end of its link, unless that broke meanwhile.
@@ -266,13 +297,15 @@ impl Hot {
                 self.free.extend(0..self.held.len());
                 self.spare.extend(self.held.iter_mut().filter_map(|held| Some(held.take()?.frame)));
                 (self.epoch, self.shared) = (epoch, shared);
+                self.watch.forget();
                 for ((lane, plan), from) in self.lanes.iter_mut().zip(plans).zip(from) {
                     lane.clear(&mut self.spare);
                     lane.restart(plan, from);
                 }
             }
             Order::Tell(to) => {
-                let mut told = Told { lanes: Vec::new(), cpu: cpu(), clock_steps: 0 };
+                let (times, stall) = (self.watch.times(), self.watch.worst());
+                let mut told = Told { lanes: Vec::new(), times, stall, clock_steps: 0 };
                 for (lane, from) in self.lanes.iter().zip(from) {
                     let (books, steps) = lane.books(from);
                     told.clock_steps = told.clock_steps.max(steps);
@@ -284,10 +317,4 @@ impl Hot {
         }
         true
     }
-}
-
-/// CPU time of the calling thread, ns; 0 where the kernel does not tell.
-fn cpu() -> u64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
 }

@@ -186,9 +186,9 @@ impl Lane {
         self.faults.no_room += 1;
     }
 
-    /// Sends what is due and hands the buffers back. `clock` says when it was sent.
+    /// Sends what is due and hands the buffers back; how late the latest of it was, ns. `clock` says when it was sent.
     #[inline]
-    pub fn flush(&mut self, clock: impl Fn() -> Instant, spare: &mut Vec<Frame>) {
+    pub fn flush(&mut self, clock: impl Fn() -> Instant, spare: &mut Vec<Frame>) -> u64 {
         let mut sent = 0;
         let mut tries = 0;
         while sent < self.out.len() {
@@ -204,8 +204,14 @@ impl Lane {
             }
         }
         let now = clock().as_nanos();
-        self.due.drain(..).for_each(|due| self.lateness.add(now.saturating_sub(due)));
+        let mut most = 0;
+        for due in self.due.drain(..) {
+            let late = now.saturating_sub(due);
+            self.lateness.add(late);
+            most = most.max(late);
+        }
         spare.append(&mut self.out);
+        most
     }
 
     /// Throws away what waits to be sent.

@@ -1,5 +1,6 @@
 use super::*;
 use crate::emulator::books::{LaneBooks, LinkBooks};
+use crate::emulator::watch::Stall;
 
 fn books(edit: impl FnOnce(&mut LaneBooks)) -> Books {
     let mut link = LinkBooks { name: "a".into(), ..LinkBooks::default() };
@@ -35,6 +36,9 @@ fn each_trouble_is_told_by_its_own_name() {
     told(&quiet(), &books(|lane| lane.faults.not_fetched = 1), "a down");
     told(&quiet(), &books(|lane| (0..20).for_each(|_| lane.lateness.add(5_000_000))), "2000 us late");
     told(&quiet(), &books(|lane| lane.lateness.add(60_000_000)), "60.0 ms late");
+    let stalls = vec![Stall::default(), Stall { late: 60_000_000, queued: 59_000_000, ..Stall::default() }];
+    let stalled = Books { stalls, ..books(|lane| lane.lateness.add(60_000_000)) };
+    told(&quiet(), &stalled, "waited 59.0 ms for a processor");
     told(&quiet(), &Books { clock_steps: 1, ..books(|_| ()) }, "clock");
 }
 
@@ -44,5 +48,5 @@ fn the_kernels_tables_are_read_by_name() {
     assert_eq!(table(snmp, "Udp", "RcvbufErrors"), Some(2));
     assert_eq!(table(snmp, "Ip", "OutDiscards"), Some(7));
     assert_eq!(table(snmp, "Tcp", "InSegs"), None);
-    assert_eq!(processors("cpu  10 0 5 80 5 0 1 2 0 0\ncpu0 1"), (18, 85));
+    assert_eq!(processors("cpu  10 0 5 80 5 0 1 2 0 0\ncpu0 1"), [18, 85, 2]);
 }
