@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use tq_quic::sched::Kind as Scheduler;
 use tq_runner::paired::{self, Case, Item, Seen};
+
+use super::options::Telling;
+use super::run::log_to;
 
 /// Does `work` on each item, `threads` at a time; results in the order of the items, whoever was done first. What is
 /// done is named on standard error.
@@ -36,20 +38,23 @@ pub(crate) fn each<T: Sync, R: Send>(
 }
 
 /// Plays all items of comparisons, in their order.
-pub(crate) fn paired(
-    cases: &[Case],
-    items: &[Item],
-    scheduler: Option<Scheduler>,
-    threads: usize,
-) -> Result<Vec<Seen>> {
+pub(crate) fn paired(cases: &[Case], items: &[Item], telling: &Telling) -> Result<Vec<Seen>> {
+    let over = |item: &Item| {
+        item.over.map_or("all", |link| cases[item.case].scenario.links[link].name.as_str()).to_owned()
+    };
     let name = |item: &Item| {
         let scenario = &cases[item.case].scenario;
-        let over = item.over.map_or("all", |link| &scenario.links[link].name);
-        format!("{} {} over {over}, seed {}", scenario.name, item.cc.name(), item.seed)
+        format!("{} {} over {}, seed {}", scenario.name, item.cc.name(), over(item), item.seed)
     };
     let play = |item: &Item| {
         let case = &cases[item.case];
-        paired::play(case, item, scheduler).with_context(|| case.scenario.name.clone())
+        let title = &case.scenario.name;
+        let stem = format!("{}-{}-{}-{}", title.replace('/', "-"), item.cc.name(), item.seed, over(item));
+        let qlog = telling.qlog.as_deref().map(|folder| log_to(folder, stem, title.clone()));
+        paired::play(case, item, telling.scheduler, qlog).with_context(|| title.clone())
     };
-    each(items, threads, name, play).into_iter().collect()
+    if let Some(folder) = &telling.qlog {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    each(items, telling.jobs, name, play).into_iter().collect()
 }

@@ -17,6 +17,9 @@ pub(super) struct Telling {
     /// The JSON document, beside what is printed.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// A qlog of each connection and end, of every run.
+    #[arg(long, value_name = "DIR")]
+    pub(super) qlog: Option<PathBuf>,
     /// Runs at a time.
     #[arg(long, default_value_t = 2)]
     pub(super) jobs: usize,

@@ -182,6 +182,9 @@ impl Connection {
             self.hs.early.taken = session.early_accepted() == Some(true);
             self.on_peer_params(now, params)?;
         }
+        if self.hs.params_seen && self.keys.one_rtt.is_some() {
+            self.agree_on_paths();
+        }
         if !self.hs.data_told && session.alpn().is_some() {
             self.hs.data_told = true;
             self.events.push_back(Event::HandshakeData);
