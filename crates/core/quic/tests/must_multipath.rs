@@ -151,7 +151,8 @@ fn nothing_but_1_rtt_packets_has_frames_about_paths() {
             "early data, or a server's first"
         );
         for packet in &packets {
-            let mut about_paths = packet.frames().into_iter().map(|frame| frame.kind()).filter(|kind| is_multipath(*kind));
+            let mut about_paths =
+                packet.frames().into_iter().map(|frame| frame.kind()).filter(|kind| is_multipath(*kind));
             // a server's first flight has ids for paths that open when the handshake is complete
             let may = |kind| packet.level == Level::OneRtt && kind == kind::PATH_NEW_CONNECTION_ID;
             assert!(about_paths.all(may), "{:?}", packet.level);

@@ -75,6 +75,11 @@ impl Multipath {
         self.over.contains(u64::from(path.0))
     }
 
+    /// Whether both ends want it, as far as parameters say.
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.width > 0
+    }
+
     /// Whether a frame of ours waits.
     pub(crate) fn wants(&self) -> bool {
         self.max_pending || self.blocked || self.cids_blocked.is_some()

@@ -186,6 +186,7 @@ impl Connection {
         self.paths[ix].validation.set_chosen();
         self.paths[ix].flight = FIRST_FLIGHT;
         self.challenge_path(now, ix);
+        self.answer_way(ix);
         Ok(id)
     }
 
