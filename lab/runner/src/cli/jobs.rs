@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use tq_runner::paired::{self, Case, Item, Seen};
 
 use super::options::Telling;
-use super::run::log_to;
 
 /// Does `work` on each item, `threads` at a time; results in the order of the items, whoever was done first. What is
 /// done is named on standard error.
@@ -48,13 +47,9 @@ pub(crate) fn paired(cases: &[Case], items: &[Item], telling: &Telling) -> Resul
     };
     let play = |item: &Item| {
         let case = &cases[item.case];
-        let title = &case.scenario.name;
-        let stem = format!("{}-{}-{}-{}", title.replace('/', "-"), item.cc.name(), item.seed, over(item));
-        let qlog = telling.qlog.as_deref().map(|folder| log_to(folder, stem, title.clone()));
-        paired::play(case, item, telling.scheduler, qlog).with_context(|| title.clone())
+        let how = format!("{}-{}-{}", item.cc.name(), item.seed, over(item));
+        let qlog = telling.logs(&case.scenario.name, &how)?;
+        paired::play(case, item, telling.scheduler, qlog).with_context(|| case.scenario.name.clone())
     };
-    if let Some(folder) = &telling.qlog {
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    }
     each(items, telling.jobs, name, play).into_iter().collect()
 }

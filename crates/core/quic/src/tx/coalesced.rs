@@ -102,10 +102,11 @@ impl Connection {
         len: usize,
     ) -> Transmit {
         let ecn = self.paths[ix].mark();
+        let paced = if drafts.iter().any(|draft| draft.in_flight) { len } else { 0 };
         for draft in drafts {
             self.seal_and_record(now, ix, buf, draft, ecn);
         }
-        self.account(now, ix, len, None, ecn)
+        self.account(now, ix, (len, paced), None, ecn)
     }
 
     fn crypto_or_probe(&self, id: SpaceId) -> bool {
