@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -207,7 +207,10 @@ fn remove_stale() {
     }
 }
 
-/// A port nobody has now.
+/// A port nobody has now, below those that the kernel gives to connections.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((HERE, 0))?.local_addr()?.port())
+    let first = 20_000 + u16::try_from(std::process::id() % 100)? * 100;
+    let free =
+        |port: &u16| TcpListener::bind((HERE, *port)).is_ok() && UdpSocket::bind((HERE, *port)).is_ok();
+    (first..first + 2_000).find(free).context("no free port of loopback between 20000 and 32000")
 }
