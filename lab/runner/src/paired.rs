@@ -7,6 +7,7 @@
 use anyhow::Result;
 use tq_quic::sched::Kind as Scheduler;
 use tq_scenario::{Cc, Kind, Scenario, Target};
+use tq_sim::qlog::Qlog;
 
 use crate::report::mbps;
 use crate::run::{self, Alone, Outcome, Plan, compare, figures};
@@ -95,11 +96,11 @@ pub fn items(cases: &[Case], seeds: u64, first: u64) -> Vec<Item> {
     items
 }
 
-/// Plays one.
+/// Plays one; logs of its connections go to `qlog`.
 ///
 /// # Errors
 /// As [`run::run`].
-pub fn play(case: &Case, item: &Item, scheduler: Option<Scheduler>) -> Result<Seen> {
+pub fn play(case: &Case, item: &Item, scheduler: Option<Scheduler>, qlog: Option<Qlog>) -> Result<Seen> {
     let scenario = &case.scenario;
     let plan = match item.over {
         None => Plan::together(scenario, item.seed).raced(case.race).with_scheduler(scheduler),
@@ -108,7 +109,7 @@ pub fn play(case: &Case, item: &Item, scheduler: Option<Scheduler>) -> Result<Se
         }
         Some(link) => Plan::new(scenario, link, item.seed),
     };
-    let outcome = run::run(plan.with_cc(Some(item.cc)))?;
+    let outcome = run::run(Plan { qlog, ..plan.with_cc(Some(item.cc)) })?;
     Ok(seen(scenario, &outcome))
 }
 

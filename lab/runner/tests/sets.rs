@@ -15,7 +15,7 @@ use tq_time::Duration;
 /// Plays all, two at a time, and nothing may be wrong.
 fn play(cases: &[Case], seeds: u64) -> Vec<Vec<Pair>> {
     let items = paired::items(cases, seeds, 1);
-    let one = |item: &paired::Item| paired::play(&cases[item.case], item, None).expect("a run");
+    let one = |item: &paired::Item| paired::play(&cases[item.case], item, None, None).expect("a run");
     let half = items.len() / 2;
     let (left, right) = items.split_at(half);
     let seen = std::thread::scope(|scope| {

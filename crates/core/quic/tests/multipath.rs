@@ -482,7 +482,7 @@ fn a_second_path_between_the_same_addresses_needs_no_proof() {
 }
 
 #[test]
-fn nothing_but_path_0_exists_before_the_handshake_is_confirmed() {
+fn nothing_but_path_0_exists_before_the_handshake_is_complete() {
     let mut pair = paths_pair(2);
     let client = pair.connect();
     let (now, remote) = (pair.now, pair.server.address);
@@ -490,7 +490,36 @@ fn nothing_but_path_0_exists_before_the_handshake_is_confirmed() {
     pair.drive_for(SECOND, |pair| pair.client.has(client, &Event::Connected));
     assert!(!pair.client.has(client, &Event::Confirmed));
     let now = pair.now;
-    assert_eq!(pair.client(client).open_path(now, 1, None, remote), Err(OpenPathError::NotNegotiated));
+    assert_eq!(pair.client(client).open_path(now, 1, None, remote), Ok(PathId(1)));
+}
+
+/// A pair that opens its second path as soon as it may, `way` one way over it; the server's view of that path `after`.
+fn opened_at_once(way: Duration, after: Duration) -> Option<(u64, Duration)> {
+    let mut pair = paths_pair(2);
+    delay(&mut pair, 1, way);
+    let begin = pair.now;
+    let client = pair.connect();
+    let may = Event::Path(PathEvent::MayOpen);
+    pair.drive_for(SECOND, |pair| pair.client.has(client, &may));
+    let may_after = pair.now - begin;
+    let id = open(&mut pair, client, 1);
+    pair.drive_for((begin + after) - pair.now, |_| false);
+    let server = pair.server.accepted.pop_front()?;
+    pair.server(server).path_stats(id).map(|stats| (stats.bytes_received, may_after))
+}
+
+#[test]
+fn a_path_opens_with_the_clients_first_1_rtt_packets() {
+    // 10 ms one way: the server has the client's Finished after 30, and what opens the path with it
+    let (bytes, may_after) = opened_at_once(10 * MS, 35 * MS).expect("a path");
+    assert!(may_after <= 25 * MS, "{may_after:?}");
+    assert!(bytes >= 4 * 1200, "{bytes}");
+}
+
+#[test]
+fn what_opens_a_path_may_overtake_the_finished_and_its_bytes_count_for_the_path() {
+    let (bytes, _) = opened_at_once(MS, 35 * MS).expect("a path");
+    assert!(bytes >= 4 * 1200, "{bytes}");
 }
 
 #[test]

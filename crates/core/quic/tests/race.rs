@@ -6,11 +6,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use pair::flow::Flow;
-use pair::multi::{delay, link, paths};
+use pair::multi::{delay, link, open, paths};
 use pair::{Flying, Pair, Policy};
 use tq_quic::time::Duration;
 use tq_quic::wire::{PathId, Side};
-use tq_quic::{Event, Handle, Local, RaceError};
+use tq_quic::{Event, Handle, Local, PathEvent, RaceError};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -56,6 +56,36 @@ fn the_link_that_answers_first_becomes_path_0() {
         let mut flow = Flow::over(&mut pair, (client, server), Side::Server, 1 << 20);
         flow.run(&mut pair, Duration::from_secs(10));
     }
+}
+
+/// A race over 100 and 110 ms one way, and a path over the slower link as soon as it may open: whether the server knows after
+/// 340 ms that it is proven, and its round trip.
+fn slower_link_opened(answers: bool) -> (bool, Duration) {
+    let (mut pair, client) = racing(2);
+    delay(&mut pair, 0, 100 * MS);
+    delay(&mut pair, 1, 110 * MS);
+    pair.link = Box::new(move |flying| answers || flying.to != link(1));
+    let begin = pair.now;
+    let may = Event::Path(PathEvent::MayOpen);
+    pair.drive_for(Duration::from_secs(1), |pair| pair.client.has(client, &may));
+    assert!(pair.now - begin < 205 * MS, "with the first answer");
+    let id = open(&mut pair, client, 1);
+    pair.pass(340 * MS - (pair.now - begin));
+    let server = pair.server.accepted.pop_front().expect("accepted");
+    let proven = pair.server.has(server, &Event::Path(PathEvent::Validated(id)));
+    (proven, pair.server(server).path_stats(id).expect("it opened").min_rtt)
+}
+
+#[test]
+fn a_link_that_lost_the_race_is_proven_by_what_the_server_asked_there() {
+    let (proven, rtt) = slower_link_opened(true);
+    assert!(proven);
+    assert!((218 * MS..225 * MS).contains(&rtt), "{rtt:?}");
+}
+
+#[test]
+fn a_link_on_which_no_copy_was_answered_is_proven_by_its_own_challenge_and_no_sooner() {
+    assert!(!slower_link_opened(false).0);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use tq_time::Instant;
+use tq_time::{Duration, Instant};
 
 use crate::auto::{Chooser, Shown};
 use crate::bbr::{Bbr, Known};
@@ -300,6 +300,24 @@ impl Controller {
             _ if started => self.chooser.on_lost(now, lost.bytes, new, lost.rtt.smoothed()),
             _ if first => self.chooser.on_first_lost(now, lost.bytes, shown, self.governor.is_rising()),
             _ => {}
+        }
+    }
+
+    /// A round trip takes `rtt`, which an answered challenge told: nothing was acknowledged yet.
+    pub fn on_first_rtt(&mut self, now: Instant, rtt: Duration) {
+        let rtt = nanos(rtt);
+        let leaves = self.asked == Algorithm::Auto && self.chooser.leave_cubic(now, rtt).is_some();
+        match &mut self.law {
+            Law::Cubic(cubic) if leaves => {
+                let long = cubic.state().long_start();
+                let mut fresh = Bbr::new(now, self.mtu()).with_seed(self.seed).with_long_start(long);
+                fresh.on_first_rtt(rtt);
+                self.law = Law::Bbr(fresh);
+            }
+            Law::Cubic(cubic) => cubic.on_first_rtt(rtt),
+            Law::NewReno(reno) => reno.on_first_rtt(rtt),
+            Law::Olia(olia) => olia.on_first_rtt(rtt),
+            Law::Bbr(bbr) => bbr.on_first_rtt(rtt),
         }
     }
 

@@ -136,6 +136,10 @@ impl Cubic {
         }
     }
 
+    pub(crate) fn on_first_rtt(&mut self, rtt: u64) {
+        self.state.recovery.on_first_rtt(rtt);
+    }
+
     pub(crate) fn on_mtu(&mut self, mtu: u16) {
         if u64::from(mtu) != self.state.recovery.mtu {
             self.state.recovery.on_mtu(mtu);

@@ -80,6 +80,10 @@ impl NewReno {
         }
     }
 
+    pub(crate) fn on_first_rtt(&mut self, rtt: u64) {
+        self.state.on_first_rtt(rtt);
+    }
+
     pub(crate) fn on_mtu(&mut self, mtu: u16) {
         self.state.on_mtu(mtu);
     }

@@ -185,6 +185,14 @@ impl Recovery {
         self.ssthresh == NO_THRESHOLD && self.cwnd == Bytes::new(initial_window(mtu))
     }
 
+    /// A round trip takes `rtt` ns, and nothing was acknowledged yet: the initial window is scaled to that.
+    pub(crate) fn on_first_rtt(&mut self, rtt: u64) {
+        if self.is_untouched() {
+            self.start.know(rtt);
+            self.hurry(true);
+        }
+    }
+
     /// A long path: the initial window is scaled by its length, and once trains have told what the path may carry
     /// the window is half of that at least.
     fn hurry(&mut self, untouched: bool) {

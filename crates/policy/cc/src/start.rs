@@ -118,6 +118,11 @@ impl Start {
         self.long
     }
 
+    /// A round trip takes `rtt` ns, which something else than an acknowledgement told.
+    pub(crate) fn know(&mut self, rtt: u64) {
+        self.min_rtt = rtt;
+    }
+
     /// Takes one acknowledgement; `mtu` is the size of a packet. Says whether round trips before went by another way back,
     /// for they were less than the least known now.
     pub(crate) fn on_ack(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) -> bool {

@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     }
     let cases: Vec<_> = drawn.iter().map(|case| guard::compared(case, args.cc)).collect();
     let items = paired::items(&cases, args.seeds.max(1), args.seed);
-    let seen = jobs::paired(&cases, &items, args.telling.scheduler, args.telling.jobs)?;
+    let seen = jobs::paired(&cases, &items, &args.telling)?;
     let all = paired::gather(&cases, &items, seen);
     let lines: Vec<Line> = drawn.iter().zip(&all).map(|(case, pairs)| guard::line(case, pairs)).collect();
     let verdict = guard::verdict(&lines);

@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use tq_quic::sched::Kind as Scheduler;
 use tq_runner::paired::{self, Case, Item, Seen};
+
+use super::options::Telling;
 
 /// Does `work` on each item, `threads` at a time; results in the order of the items, whoever was done first. What is
 /// done is named on standard error.
@@ -36,20 +37,19 @@ pub(crate) fn each<T: Sync, R: Send>(
 }
 
 /// Plays all items of comparisons, in their order.
-pub(crate) fn paired(
-    cases: &[Case],
-    items: &[Item],
-    scheduler: Option<Scheduler>,
-    threads: usize,
-) -> Result<Vec<Seen>> {
+pub(crate) fn paired(cases: &[Case], items: &[Item], telling: &Telling) -> Result<Vec<Seen>> {
+    let over = |item: &Item| {
+        item.over.map_or("all", |link| cases[item.case].scenario.links[link].name.as_str()).to_owned()
+    };
     let name = |item: &Item| {
         let scenario = &cases[item.case].scenario;
-        let over = item.over.map_or("all", |link| &scenario.links[link].name);
-        format!("{} {} over {over}, seed {}", scenario.name, item.cc.name(), item.seed)
+        format!("{} {} over {}, seed {}", scenario.name, item.cc.name(), over(item), item.seed)
     };
     let play = |item: &Item| {
         let case = &cases[item.case];
-        paired::play(case, item, scheduler).with_context(|| case.scenario.name.clone())
+        let how = format!("{}-{}-{}", item.cc.name(), item.seed, over(item));
+        let qlog = telling.logs(&case.scenario.name, &how)?;
+        paired::play(case, item, telling.scheduler, qlog).with_context(|| case.scenario.name.clone())
     };
-    each(items, threads, name, play).into_iter().collect()
+    each(items, telling.jobs, name, play).into_iter().collect()
 }

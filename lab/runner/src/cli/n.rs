@@ -69,7 +69,9 @@ fn one(scenarios: &[Scenario], args: &Args, (at, link, seed): Item) -> Result<Ou
         Some(link) if compare::is_calmed(scenario, link, seed) => Plan::new(scenario, link, seed).calmed(),
         Some(link) => Plan::new(scenario, link, seed),
     };
-    runner::run(plan.with_cc(args.cc).with_scheduler(args.telling.scheduler))
+    let over = link.map_or("all", |link| &scenario.links[link].name);
+    let qlog = args.telling.logs(&scenario.name, &format!("{seed}-{over}"))?;
+    runner::run(Plan { qlog, ..plan.with_cc(args.cc).with_scheduler(args.telling.scheduler) })
 }
 
 /// The scenarios asked for, by number.

@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tq_quic::sched::Kind as Scheduler;
+use tq_sim::qlog::Qlog;
+
+use super::run::log_to;
 
 /// How comparisons are made and told.
 #[derive(clap::Args)]
@@ -17,12 +20,22 @@ pub(super) struct Telling {
     /// The JSON document, beside what is printed.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// A qlog of each connection and end, of every run.
+    #[arg(long, value_name = "DIR")]
+    qlog: Option<PathBuf>,
     /// Runs at a time.
     #[arg(long, default_value_t = 2)]
     pub(super) jobs: usize,
 }
 
 impl Telling {
+    /// Where the logs of a run go, if they are asked for: of the scenario `name`, played like `how`.
+    pub(super) fn logs(&self, name: &str, how: &str) -> Result<Option<Qlog>> {
+        let Some(folder) = &self.qlog else { return Ok(None) };
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Some(log_to(folder, format!("{}-{how}", name.replace('/', "-")), name.to_owned())))
+    }
+
     /// Prints the document or the page, and writes the document where that is asked for.
     pub(super) fn tell(&self, document: &impl serde::Serialize, page: &str) -> Result<()> {
         super::tell(document, page, self.json, self.report.as_deref())

@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// So many pairs of each list and order, evenly over it; all 253 if left out.
     #[arg(long)]
     count: Option<usize>,
+    /// Only pairs whose id contains this, to look at some again; `--count` is taken first.
+    #[arg(long)]
+    filter: Option<String>,
     /// Seeds of each.
     #[arg(long, default_value_t = 1)]
     seeds: u64,
@@ -65,10 +68,11 @@ pub(super) fn run(args: &Args) -> Result<bool> {
     let (mut page, mut told) = (String::new(), Vec::new());
     for kind in kinds {
         let cc = args.cc.unwrap_or(kind.cc());
-        let cases: Vec<Case> =
-            kind.pairs(queues, args.count)?.iter().map(|pair| kind.compared(pair, cc)).collect();
+        let mut pairs = kind.pairs(queues, args.count)?;
+        pairs.retain(|pair| args.filter.as_ref().is_none_or(|filter| pair.id.contains(filter.as_str())));
+        let cases: Vec<Case> = pairs.iter().map(|pair| kind.compared(pair, cc)).collect();
         let items = paired::items(&cases, args.seeds.max(1), args.seed);
-        let seen = jobs::paired(&cases, &items, args.telling.scheduler, args.telling.jobs)?;
+        let seen = jobs::paired(&cases, &items, &args.telling)?;
         let all = paired::gather(&cases, &items, seen);
         let lines: Vec<Line> =
             cases.iter().zip(&all).map(|(case, pairs)| sets::line(kind, case, pairs)).collect();

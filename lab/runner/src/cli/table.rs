@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<bool> {
         ROWS.map(|row| row.file).join(", ")
     );
     let items = paired::items(&cases, args.seeds.max(1), args.seed);
-    let seen = jobs::paired(&cases, &items, args.telling.scheduler, args.telling.jobs)?;
+    let seen = jobs::paired(&cases, &items, &args.telling)?;
     let all = paired::gather(&cases, &items, seen);
     let lines: Vec<Line> =
         rows.iter().zip(&cases).zip(&all).map(|((row, case), pairs)| table::line(row, case, pairs)).collect();

@@ -35,7 +35,7 @@ fn the_better_of_two_controllers_counts_alone() {
 fn two_links_carry_more_than_one_and_say_how_much() {
     let cases = [Case::new(scenario(), Cc::Cubic)];
     let items = items(&cases, 1, 1);
-    let seen = items.iter().map(|item| play(&cases[item.case], item, None).expect("a run"));
+    let seen = items.iter().map(|item| play(&cases[item.case], item, None, None).expect("a run"));
     let pairs = gather(&cases, &items, seen.collect());
     let gain = pairs[0][0].gain().expect("a gain");
     assert!(gain.ratio_to_best > 1.5, "{gain:?}");

@@ -138,6 +138,11 @@ impl LocalCids {
         self.issued.iter().any(|issued| issued.known)
     }
 
+    /// Whether there is an id, known to the peer or on its way.
+    pub(crate) fn is_issued(&self) -> bool {
+        !self.issued.is_empty()
+    }
+
     /// Sequence number of the next id.
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq

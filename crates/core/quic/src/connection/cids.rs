@@ -38,10 +38,12 @@ impl Connection {
     // MUST 9000-5.1-2, 9000-5.1.1-3, mp21-3.2.1-1
     pub(crate) fn issue_cids(&mut self) {
         let remote_max = self.multipath.remote_max;
+        let complete = self.hs.complete;
         for ids in self.cids.iter_mut().filter(|ids| ids.leaving.is_none() && ids.path.0 <= remote_max) {
-            // two ahead where there is no path yet
+            // two ahead where there is no path yet, one of them in a server's first flight
             let used = self.paths.iter().any(|path| path.id == ids.path);
             let pool = match (used, self.settling) {
+                (_, _) if !complete => 1,
                 (false, _) => CIDS_AHEAD,
                 (true, true) => CIDS_FIRST,
                 (true, false) => CID_POOL,

@@ -67,6 +67,10 @@ pub(crate) struct Handshaking {
     pub(crate) peer_validated: bool,
     /// On a server: where copies of the client's newest Initial came from.
     pub(crate) copies: SmallVec<[super::race::Copy; 0]>,
+    /// And whether the client is to be asked where the last of these came from.
+    pub(crate) asks: bool,
+    /// Challenges at ways that are no paths yet.
+    pub(crate) asked: SmallVec<[super::race::Asked; 0]>,
     /// Packets whose keys are not there yet.
     pub(crate) waiting: Vec<(RecvMeta, Vec<u8>)>,
 }
@@ -98,6 +102,8 @@ impl Handshaking {
             new_token_pending: false,
             peer_validated: false,
             copies: SmallVec::new(),
+            asks: false,
+            asked: SmallVec::new(),
             waiting: Vec::new(),
         }
     }
@@ -181,6 +187,9 @@ impl Connection {
             self.hs.params_seen = true;
             self.hs.early.taken = session.early_accepted() == Some(true);
             self.on_peer_params(now, params)?;
+        }
+        if self.hs.params_seen && self.keys.one_rtt.is_some() {
+            self.agree_on_paths();
         }
         if !self.hs.data_told && session.alpn().is_some() {
             self.hs.data_told = true;

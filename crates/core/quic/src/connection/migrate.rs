@@ -1,8 +1,6 @@
 //! Addresses that change under a path: challenges, responses, following a rebound client, going back if the new
 //! address does not answer (RFC 9000 §8.2, §9). One path's change is nothing to the others.
 
-use core::time::Duration;
-
 use tq_buf::mem::Box;
 use tq_time::Instant;
 use tq_wire::{Code, PathId};
@@ -22,8 +20,10 @@ impl Connection {
         let path = &self.paths[ix];
         if !path.tuple.is_of(meta) {
             let first = path.id == PathId::ZERO && path.state.is_live();
-            if let Some(at) = self.aside_for(now, meta).filter(|_| first) {
-                self.asides[at].validation.on_challenge(data);
+            match self.aside_for(now, meta) {
+                Some(at) if first => self.asides[at].validation.on_challenge(data),
+                None if first => self.on_way_asked(now, meta, data),
+                _ => {}
             }
             return;
         }
@@ -39,7 +39,8 @@ impl Connection {
     }
 
     // MUST 9000-8.2.2-4
-    pub(crate) fn on_path_response(&mut self, now: Instant, data: [u8; 8]) {
+    pub(crate) fn on_path_response(&mut self, now: Instant, meta: &RecvMeta, data: [u8; 8]) {
+        self.on_way_answered(now, meta, data);
         for ix in 0..self.paths.len() {
             let path = &mut self.paths[ix];
             let sent_at = path.validation.challenge_sent_at(&data);
@@ -53,10 +54,8 @@ impl Connection {
                 continue;
             }
             self.last_activity = now;
-            if let Some(sent_at) = sent_at.filter(|_| !path.rtt.has_sample()) {
-                // both ways over this path: better than any guess, until an ACK says more
-                path.space.sent.on_first_rtt(now);
-                path.rtt.update(now.saturating_since(sent_at), Duration::ZERO);
+            if let Some(sent_at) = sent_at {
+                path.on_answered(now, sent_at);
             }
             if proof == Proof::Path {
                 path.fallback = None;

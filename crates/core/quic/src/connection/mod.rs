@@ -351,6 +351,7 @@ impl Connection {
     pub fn poll_endpoint_event(&mut self) -> Option<EndpointEvent> {
         if self.endpoint_events.is_empty() && core::mem::take(&mut self.ids_due) && !self.is_closed() {
             self.issue_cids();
+            self.tell_may_open();
         }
         self.endpoint_events.pop_front()
     }

@@ -75,6 +75,11 @@ impl Multipath {
         self.over.contains(u64::from(path.0))
     }
 
+    /// Whether both ends want it, as far as parameters say.
+    pub(crate) fn is_agreed(&self) -> bool {
+        self.width > 0
+    }
+
     /// Whether a frame of ours waits.
     pub(crate) fn wants(&self) -> bool {
         self.max_pending || self.blocked || self.cids_blocked.is_some()
@@ -99,22 +104,35 @@ pub(crate) fn initial_max(max_paths: Option<u32>) -> Option<PathId> {
 }
 
 impl Connection {
-    /// The handshake is complete: multipath is in force if both ends want it (multipath §2).
+    /// Both ends' parameters are known: what they allow, if both want multipath. A server knows them before the handshake
+    /// is complete and issues ids for further paths with its first flight, so that a client can open these a round trip sooner.
     // MUST mp21-2-1
-    pub(crate) fn start_multipath(&mut self) {
+    pub(crate) fn agree_on_paths(&mut self) {
         let (Some(ours), Some(theirs)) = (initial_max(self.config.max_paths), self.peer.initial_max_path_id)
         else {
             return;
         };
         let multipath = &mut self.multipath;
-        multipath.on = true;
+        if multipath.width > 0 {
+            return;
+        }
         multipath.width = ours.0 + 1;
         multipath.local_max = ours.0;
         multipath.remote_max = theirs.0;
         multipath.remote_first = theirs.0;
-        multipath.handshake_remote = Some(self.paths[0].tuple.remote);
-        multipath.ways = Some(Box::default());
         self.make_slots();
+        self.ids_due = true;
+    }
+
+    /// The handshake is complete: multipath is in force if both ends want it (multipath §2).
+    pub(crate) fn start_multipath(&mut self) {
+        self.agree_on_paths();
+        let multipath = &mut self.multipath;
+        if multipath.width > 0 {
+            multipath.on = true;
+            multipath.handshake_remote = Some(self.paths[0].tuple.remote);
+            multipath.ways = Some(Box::default());
+        }
     }
 
     /// Whether multipath is in force: both ends configured it, and the handshake is complete.

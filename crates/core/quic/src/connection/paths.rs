@@ -83,7 +83,7 @@ pub enum OpenPathError {
     NotClient,
     /// The connection is over.
     Closed,
-    /// Multipath is not in force (yet): it takes both ends and a confirmed handshake.
+    /// Multipath is not in force (yet): it takes both ends and a complete handshake.
     NotNegotiated,
     /// The peer allows no further path ids; it was told.
     PeerLimit,
@@ -186,6 +186,7 @@ impl Connection {
         self.paths[ix].validation.set_chosen();
         self.paths[ix].flight = FIRST_FLIGHT;
         self.challenge_path(now, ix);
+        self.answer_way(ix);
         Ok(id)
     }
 
@@ -215,14 +216,14 @@ impl Connection {
         if self.is_closed() {
             return Err(OpenPathError::Closed);
         }
-        if !self.multipath.on || !self.hs.confirmed {
+        if !self.multipath.on {
             return Err(OpenPathError::NotNegotiated);
         }
         let max = self.multipath.local_max.min(self.multipath.remote_max);
         let free = |ids: &&super::PathCids| {
             ids.path.0 <= max && ids.leaving.is_none() && self.paths.iter().all(|path| path.id != ids.path)
         };
-        let ready = |ids: &&super::PathCids| ids.local.is_known() && ids.peer.is_usable();
+        let ready = |ids: &&super::PathCids| self.has_ids(ids);
         if let Some(id) = self.cids.iter().filter(free).filter(ready).map(|ids| ids.path).min() {
             return Ok(id);
         }
@@ -239,17 +240,24 @@ impl Connection {
         Err(OpenPathError::LocalLimit)
     }
 
+    /// Whether both ends have ids for a further path. Not every server takes it well when a path opens before it has an id
+    /// of ours to answer with, so ours are to be acknowledged; one that gave its own with its first flight is in the same
+    /// hurry, and what goes there now arrives behind ours or waits for them.
+    fn has_ids(&self, ids: &super::PathCids) -> bool {
+        let ours = if self.hs.confirmed { ids.local.is_known() } else { ids.local.is_issued() };
+        ours && ids.peer.is_usable()
+    }
+
     /// Tells a client's application once when a path may be opened.
     pub(crate) fn tell_may_open(&mut self) {
-        if self.multipath.told_may_open || !self.multipath.on || self.side.is_server() || !self.hs.confirmed {
+        if self.multipath.told_may_open || !self.multipath.on || self.side.is_server() {
             return;
         }
         let max = self.multipath.local_max.min(self.multipath.remote_max);
         let ready = self.cids.iter().any(|ids| {
             ids.path.0 <= max
                 && ids.leaving.is_none()
-                && ids.local.is_known()
-                && ids.peer.is_usable()
+                && self.has_ids(ids)
                 && self.path_index(ids.path).is_none()
         });
         if ready {

@@ -11,10 +11,12 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use tq_buf::mem::{Vec, VecDeque};
 use tq_time::Instant;
-use tq_wire::Ecn;
+use tq_wire::{Ecn, Frame};
 
 use super::{Connection, Local, RecvMeta, Transmit};
-use crate::path::Tuple;
+use crate::config::MIN_MTU;
+use crate::path::{Path, Tuple};
+use crate::payload::Payload;
 
 /// How much later than the link before it the next one begins.
 const SPACING: Duration = Duration::from_millis(1);
@@ -65,6 +67,16 @@ impl Race {
             self.first += 1;
         }
     }
+}
+
+/// A challenge at a way that is no path yet. A server puts it into its answer to a copy of the client's Initial; the client
+/// answers it when it opens a path there. So much is known of the path then as the first one's handshake tells of that: the
+/// address is proven, and how long a round trip takes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    tuple: Tuple,
+    data: [u8; 8],
+    at: Instant,
 }
 
 /// On a server: where a copy of a client's Initial came from.
@@ -206,11 +218,14 @@ impl Connection {
         let path = &mut self.paths[0];
         let (old, bytes) = (core::mem::replace(&mut path.tuple, copy.tuple), copy.bytes);
         path.validation.unset(bytes);
+        let known = self.hs.asked.iter().any(|asked| asked.tuple == copy.tuple);
+        self.hs.asks = self.multipath.is_agreed() && !known;
         if self.hs.copies.iter().all(|copy| copy.tuple != old) {
             self.hs.copies.push(Copy { tuple: old, bytes: 0, answer: Answer::Given });
         }
         let mut tokens = core::mem::take(&mut self.lost.tokens);
-        for space in [&mut self.initial, &mut self.handshake].into_iter().flatten() {
+        let early = [&mut self.initial, &mut self.handshake].into_iter().flatten();
+        for space in early.chain([&mut self.paths[0].space]) {
             let mut from = 0;
             while let Some((pn, ..)) = space.sent.next_waiting(from, |_| true) {
                 space.sent.copy_tokens(pn, &mut tokens);
@@ -232,7 +247,56 @@ impl Connection {
             self.log_path(now, 0);
         }
         self.paths[0].validation.set_validated();
-        self.hs.copies = SmallVec::new();
+        (self.hs.copies, self.hs.asks) = (SmallVec::new(), false);
+    }
+
+    /// On a server: asks whether the client is where a copy of its Initial came from.
+    pub(crate) fn ask_way(&mut self, now: Instant, payload: &mut Payload<'_>) {
+        let mut data = [0; 8];
+        self.shared.entropy.fill(&mut data);
+        if payload.frame(&Frame::PathChallenge(data), None) {
+            self.hs.asks = false;
+            self.hs.asked.push(Asked { tuple: self.paths[0].tuple, data, at: now });
+        }
+    }
+
+    /// On a client: a challenge on a way that is not path 0. It is answered on the path there, or on the one that opens there.
+    pub(crate) fn on_way_asked(&mut self, now: Instant, meta: &RecvMeta, data: [u8; 8]) {
+        let tuple = Tuple::of(meta);
+        // the race was for one address of the server's
+        let raced = self.paths[0].tuple.remote == tuple.remote && !self.paths[0].tuple.same_local(&tuple);
+        if self.side.is_server() || !self.multipath.on || !raced || self.hs.asked.len() == MOST_LINKS {
+            return;
+        }
+        self.hs.asked.push(Asked { tuple, data, at: now });
+        if let Some(ix) = self.paths.iter().position(|path| path.tuple.same_local(&tuple)) {
+            self.answer_way(ix);
+        }
+    }
+
+    /// On a client: answers what was asked where path `ix` leads.
+    pub(crate) fn answer_way(&mut self, ix: usize) {
+        let path = &mut self.paths[ix];
+        if let Some(at) = self.hs.asked.iter().position(|asked| asked.tuple.same_local(&path.tuple)) {
+            path.validation.on_challenge(self.hs.asked.remove(at).data);
+            // it filled a datagram, which pays for the answer
+            path.bytes_received += u64::from(MIN_MTU);
+        }
+    }
+
+    /// On a server: an answer came from the address that was asked. A path that leads there needs no more proof of it; its
+    /// own challenge goes on and tells of the rest.
+    pub(crate) fn on_way_answered(&mut self, now: Instant, meta: &RecvMeta, data: [u8; 8]) {
+        let is = |asked: &Asked| asked.data == data && asked.tuple.remote == meta.remote;
+        let Some(at) = self.hs.asked.iter().position(is).filter(|_| self.side.is_server()) else { return };
+        let asked = self.hs.asked.remove(at);
+        let unproven = |path: &Path| path.tuple.is_of(meta) && !path.validation.is_validated();
+        let Some(ix) = self.paths.iter().position(unproven) else { return };
+        self.paths[ix].validation.vouch();
+        self.paths[ix].on_answered(now, asked.at);
+        if self.paths[ix].state.is_live() && !self.paths[ix].state.is_usable() {
+            self.on_path_validated(now, ix);
+        }
     }
 
     /// The server answered: where that came in is path 0.

@@ -242,6 +242,17 @@ impl Path {
         self.rtt_slow.map_or(pto, |slow| pto.max(slow.pto_base(max_ack_delay)))
     }
 
+    /// A challenge that went out at `sent_at` was answered: both ways over this path, and better than any guess until an
+    /// acknowledgement says more.
+    pub(crate) fn on_answered(&mut self, now: Instant, sent_at: Instant) {
+        if !self.rtt.has_sample() {
+            let rtt = now.saturating_since(sent_at);
+            self.space.sent.on_first_rtt(now);
+            self.rtt.update(rtt, Duration::ZERO);
+            self.cc.on_first_rtt(now, rtt);
+        }
+    }
+
     /// Age at which a packet is lost once a later one was acknowledged (RFC 9002 §6.1.2).
     pub(crate) fn loss_delay(&self) -> Duration {
         let delay = self.rtt.loss_delay();

@@ -110,7 +110,7 @@ impl Connection {
             Frame::NewConnectionId(ref f) => self.on_new_cid(f)?,
             Frame::RetireConnectionId(ref f) => self.on_retire_frame(f.path, f.seq, &opened.dcid)?,
             Frame::PathChallenge(data) => self.on_path_challenge(now, meta, opened.ix, data),
-            Frame::PathResponse(data) => self.on_path_response(now, data),
+            Frame::PathResponse(data) => self.on_path_response(now, meta, data),
             Frame::NewToken(token) => self.on_new_token(token)?,
             Frame::HandshakeDone => self.on_handshake_done(now)?,
             Frame::AckFrequency(ref f) => self.on_ack_frequency(f)?,

@@ -349,7 +349,19 @@ impl Connection {
             if self.end.is_over() {
                 return;
             }
+            self.attribute_late(&meta, &packet);
             self.split(now, &meta, &mut packet);
+        }
+    }
+
+    /// A packet that waited for its keys may be one of a path that did not exist when it came: its bytes count for that now.
+    fn attribute_late(&mut self, meta: &RecvMeta, packet: &[u8]) {
+        let at = if self.multipath.on { self.path_for(meta, packet) } else { None };
+        if let Some(path) = at.map(|at| &mut self.paths[at]).filter(|path| path.id != PathId::ZERO) {
+            path.bytes_received += packet.len() as u64;
+            if path.tuple.is_of(meta) {
+                path.validation.on_received(packet.len());
+            }
         }
     }
 

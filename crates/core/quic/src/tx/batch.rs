@@ -74,7 +74,7 @@ impl Connection {
         let mut segment = budget.datagram;
         let mut seals = core::mem::take(&mut self.seals);
         seals.clear();
-        let mut at = 0;
+        let (mut at, mut paced) = (0, 0);
         while seals.len() < max_segments && at + segment <= buf.len() && segment <= budget.total {
             let data = budget.allows_data();
             if !self.app_wants(now, ix, data, share) {
@@ -94,6 +94,7 @@ impl Connection {
                 self.pad(buf, &mut draft, segment.min(usize::from(MIN_MTU)));
             }
             let (end, len) = (draft.seal.packet.end, draft.seal.packet.len());
+            paced += if draft.in_flight { len } else { 0 };
             self.log_sent(now, ix, draft.space, &draft.seal, &buf[draft.seal.packet.clone()], ecn);
             seals.push(draft.seal.clone());
             at = end;
@@ -116,7 +117,7 @@ impl Connection {
             return None;
         }
         self.paths[ix].app_limited = false;
-        Some(self.account(now, ix, at, (count > 1).then_some(segment), ecn))
+        Some(self.account(now, ix, (at, paced), (count > 1).then_some(segment), ecn))
     }
 
     /// Seals a batch with one call, then masks the headers.
@@ -137,12 +138,14 @@ impl Connection {
         true
     }
 
-    /// Bytes leave on a path: amplification, pacer and whoever counts hear of it.
+    /// Bytes leave on a path: amplification, pacer and whoever counts hear of it. Packets that are in flight for nobody, `len` less
+    /// `paced`, cost the pacer nothing (RFC 9002 §7.7): acknowledgements of a fast download over a small window would put off the
+    /// credit that it waits for. A rate that was asked for is kept by all.
     pub(super) fn account(
         &mut self,
         now: Instant,
         ix: usize,
-        len: usize,
+        (len, paced): (usize, usize),
         segment: Option<usize>,
         ecn: tq_wire::Ecn,
     ) -> Transmit {
@@ -150,7 +153,10 @@ impl Connection {
         path.validation.on_sent(len);
         path.bytes_sent += len as u64;
         let rate = path.pacing_rate();
-        path.pacer.on_sent(now, len, rate);
+        let paced = if path.policy.max_rate.is_some() { len } else { paced };
+        if paced > 0 {
+            path.pacer.on_sent(now, paced, rate);
+        }
         Transmit {
             remote: path.tuple.remote,
             local_ip: path.tuple.local_ip,

@@ -46,13 +46,9 @@ impl Connection {
             return None;
         }
         if early || self.may_send_app() {
-            let data = budget.allows_data();
-            let wants = self.app_wants(now, 0, data, Share::All);
-            if wants
-                && let Some(draft) = self.draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| {
-                    c.fill_app(now, 0, (data, Share::All), payload)
-                })
-            {
+            let asked = self.hs.asked.len();
+            if let Some(draft) = self.draft_behind(now, buf, (at, limit), budget.allows_data()) {
+                must_pad |= self.hs.asked.len() > asked;
                 at = draft.seal.packet.end;
                 drafts.push(draft);
             }
@@ -76,6 +72,26 @@ impl Connection {
         Some(transmit)
     }
 
+    /// A packet of 0-RTT or 1-RTT behind those of the handshake, in a datagram of `limit` bytes at most.
+    fn draft_behind(
+        &mut self,
+        now: Instant,
+        buf: &mut [u8],
+        (at, limit): (usize, usize),
+        data: bool,
+    ) -> Option<Draft> {
+        let asks = self.hs.asks && data && limit >= usize::from(MIN_MTU);
+        if !asks && !self.app_wants(now, 0, data, Share::All) {
+            return None;
+        }
+        self.draft(SpaceId::App(0), 0, buf, at, limit, |c, payload| {
+            if asks {
+                c.ask_way(now, payload);
+            }
+            c.fill_app(now, 0, (data, Share::All), payload);
+        })
+    }
+
     /// Seals the packets of one datagram and accounts for it.
     pub(super) fn finish_datagram(
         &mut self,
@@ -86,10 +102,11 @@ impl Connection {
         len: usize,
     ) -> Transmit {
         let ecn = self.paths[ix].mark();
+        let paced = if drafts.iter().any(|draft| draft.in_flight) { len } else { 0 };
         for draft in drafts {
             self.seal_and_record(now, ix, buf, draft, ecn);
         }
-        self.account(now, ix, len, None, ecn)
+        self.account(now, ix, (len, paced), None, ecn)
     }
 
     fn crypto_or_probe(&self, id: SpaceId) -> bool {

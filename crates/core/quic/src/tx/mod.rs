@@ -64,15 +64,19 @@ impl Connection {
         buf: &mut [u8],
         max_segments: usize,
     ) -> Option<Transmit> {
-        if (self.initial.is_some() || self.handshake.is_some())
-            && let Some(transmit) = self.transmit_coalesced(now, buf)
-        {
+        if let Some(transmit) = self.transmit_early(now, buf) {
             return Some(transmit);
         }
         self.keys.one_rtt.as_ref()?;
         self.transmit_bound(now, ix, buf)
             .or_else(|| self.transmit_batch(now, ix, buf, max_segments, Share::All))
             .or_else(|| self.transmit_mtu_probe(now, ix, buf))
+    }
+
+    /// What is left of the handshake; on the first path, whether or not there are others by now.
+    fn transmit_early(&mut self, now: Instant, buf: &mut [u8]) -> Option<Transmit> {
+        let over = self.initial.is_none() && self.handshake.is_none();
+        if over { None } else { self.transmit_coalesced(now, buf) }
     }
 
     /// What no other path can carry and what comes first: challenges, responses, the first flight of a new path.

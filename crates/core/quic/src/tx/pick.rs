@@ -67,6 +67,9 @@ impl Connection {
 
     fn transmit_among(&mut self, now: Instant, buf: &mut [u8], max_segments: usize) -> Option<Transmit> {
         self.keys.one_rtt.as_ref()?;
+        if let Some(transmit) = self.transmit_early(now, buf) {
+            return Some(transmit);
+        }
         self.note_lateness(now);
         self.refresh_ways(now);
         for ix in 0..self.paths.len() {

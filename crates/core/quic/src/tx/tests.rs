@@ -6,7 +6,7 @@ use tq_buf::mem::{Arc, vec};
 use tq_crypto::Entropy;
 use tq_time::Instant;
 use tq_tls::AwsLc;
-use tq_wire::{Cid, Side, VARINT_MAX, Version};
+use tq_wire::{Cid, Ecn, Side, VARINT_MAX, Version};
 
 use crate::config::{EndpointConfig, TransportConfig};
 use crate::connection::handshaking::Handshaking;
@@ -56,4 +56,19 @@ fn a_connection_without_packet_numbers_ends_in_silence() {
     assert!(connection.is_drained(), "without CONNECTION_CLOSE");
     assert!(matches!(connection.poll_event(), Some(Event::Closed(ConnectionError::Violation(_)))));
     assert!(connection.transmit(now, &mut buf, 1).is_none());
+}
+
+#[test]
+fn acknowledgements_cost_the_pacer_nothing_unless_a_rate_was_asked_for() {
+    let now = Instant::ZERO + Duration::from_secs(1);
+    let waits = |paced: usize, max_rate: Option<u64>| {
+        let mut connection = connection(now);
+        connection.paths[0].policy.max_rate = max_rate;
+        connection.account(now, 0, (100_000, paced), None, Ecn::NotEct);
+        let path = &connection.paths[0];
+        path.pacer.earliest(now, path.pacing_rate()) > now
+    };
+    assert!(waits(100_000, None));
+    assert!(!waits(0, None));
+    assert!(waits(0, Some(1_000_000)));
 }

@@ -110,6 +110,23 @@ impl Bbr {
         }
     }
 
+    /// The first window, by the length of the path: a round trip takes `rtt` ns.
+    fn scale(&mut self, rtt: u64) {
+        if !core::mem::replace(&mut self.scaled, true) {
+            let initial = initial_window(u16::try_from(self.mtu).unwrap_or(u16::MAX));
+            self.cwnd = self.cwnd.max(initial * self.start.scale() / 1000);
+            self.pacing_rate = scaled(per_second(self.cwnd, rtt), STARTUP_GAIN);
+        }
+    }
+
+    /// A round trip takes `rtt` ns, and nothing was acknowledged yet.
+    pub(crate) fn on_first_rtt(&mut self, rtt: u64) {
+        if !self.scaled && self.delivered == 0 {
+            self.start.know(rtt);
+            self.scale(rtt);
+        }
+    }
+
     /// A long path: the initial window is scaled by its length, and once trains of packets have told what the path may
     /// carry, the window is half of that at least, sent at the rate of the trains.
     pub(super) fn hurry(&mut self, now: Instant, ack: &Ack<'_>) {
@@ -117,11 +134,7 @@ impl Bbr {
             return;
         }
         self.start.on_ack(now, ack, self.mtu);
-        if !core::mem::replace(&mut self.scaled, true) {
-            let initial = initial_window(u16::try_from(self.mtu).unwrap_or(u16::MAX));
-            self.cwnd = self.cwnd.max(initial * self.start.scale() / 1000);
-            self.pacing_rate = scaled(per_second(self.cwnd, self.min_rtt.min), STARTUP_GAIN);
-        }
+        self.scale(self.min_rtt.min);
         if let Some(half) = self.start.jump() {
             self.cwnd = self.cwnd.max(half);
             self.pacing_rate = self.pacing_rate.max(scaled(per_second(half, self.min_rtt.min), 200));
