@@ -12,7 +12,7 @@ const AHEAD: u64 = 64 << 10;
 const AT_LEAST: u64 = 1 << 20;
 const WORTH_WAKING: u64 = 64 << 10;
 /// What a writer that is woken is taken to write.
-const WRITES: u64 = 16 << 10;
+const WRITES: u32 = 16 << 10;
 /// Unsent bytes every stream may hold whatever the others hold: a few turns' worth, so that whoever filled the buffer
 /// first does not keep the others out of it. No more than a 64th of the buffer, and nothing of a tiny one.
 const SHARE: u64 = 64 << 10;
@@ -128,7 +128,7 @@ impl Streams {
             self.promised = 0;
         }
         let most = self.buffer_size();
-        let mut room = most.saturating_sub(self.held.unacked + self.promised);
+        let mut room = most.saturating_sub(self.held.unacked + u64::from(self.promised));
         if room < WORTH_WAKING.min(most / 4).max(1) {
             return;
         }
@@ -138,8 +138,8 @@ impl Streams {
             let Some(Stream { id, send: Some(send), .. }) = self.table.get_mut(entry.key) else { return };
             self.waiting.revoke(&mut send.places.waiting);
             self.events.push_back(StreamEvent::Writable(*id));
-            room = room.saturating_sub(WRITES);
-            self.promised += if last { 0 } else { WRITES };
+            room = room.saturating_sub(WRITES.into());
+            self.promised = self.promised.saturating_add(if last { 0 } else { WRITES });
         }
     }
 

@@ -69,14 +69,22 @@ pub(super) struct Window {
     started: bool,
     /// What it was stretched to for the paths' round trips.
     stretched: u64,
-    /// The limit that was told a second time.
-    repeated: u64,
+    /// The limit was told a second time.
+    repeated: bool,
 }
 
 impl Window {
     pub(super) fn new(size: u64) -> Self {
         let size = size.min(tq_wire::VARINT_MAX);
-        Self { limit: size, size, moved: Instant::ZERO, read: 0, started: false, stretched: 0, repeated: 0 }
+        Self {
+            limit: size,
+            size,
+            moved: Instant::ZERO,
+            read: 0,
+            started: false,
+            stretched: 0,
+            repeated: false,
+        }
     }
 
     pub(super) const fn limit(&self) -> u64 {
@@ -90,10 +98,8 @@ impl Window {
     /// The peer says that `limit` holds it back. If more was granted, that may have been lost, which is noticed late where little
     /// else is sent: says whether it is to be told again, once for each limit.
     pub(super) fn is_missed(&mut self, limit: u64) -> bool {
-        let missed = limit < self.limit && self.repeated < self.limit;
-        if missed {
-            self.repeated = self.limit;
-        }
+        let missed = limit < self.limit && !self.repeated;
+        self.repeated |= missed;
         missed
     }
 
@@ -152,6 +158,7 @@ impl Window {
         let limit = consumed.saturating_add(self.size).min(tq_wire::VARINT_MAX);
         let moves = limit > self.limit;
         self.limit = self.limit.max(limit);
+        self.repeated &= !moves;
         moves
     }
 

@@ -59,7 +59,7 @@ pub(crate) struct Streams {
     /// Bytes that are to wait so that slower paths are used.
     low_water: u64,
     /// Room left for writers that were woken and have not answered.
-    promised: u64,
+    promised: u32,
     /// Control frames of the connection.
     owes: Owes,
     /// Streams that owe control frames.

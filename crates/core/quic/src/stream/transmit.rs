@@ -219,7 +219,7 @@ impl Streams {
                     self.events.push_back(StreamEvent::Finished(id));
                     self.retire(key);
                 }
-                self.promised = self.promised.saturating_sub(len.into());
+                self.promised = self.promised.saturating_sub(len);
                 self.wake_writers();
             }
             Token::ResetStream(id) => {
