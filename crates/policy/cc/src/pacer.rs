@@ -16,8 +16,10 @@ const NANO: i64 = 1_000_000_000;
 const IDLE_CREDIT: i64 = (10 * 1200 - 1) * NANO;
 /// Largest burst, bytes: one segmentation-offload call.
 const LARGEST_BURST: u64 = 65_536;
-/// A wake-up later than this is no late timer but idleness.
-const LATEST: Duration = Duration::from_millis(5);
+/// What a caller missed that came late for its departure is made up for as far back as this: a timer's grain at least, and on a
+/// host with much to do what passes until it is its turn again.
+const GRAIN: Duration = Duration::from_millis(2);
+const LATEST: Duration = Duration::from_millis(10);
 
 /// Departure times of one path.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +92,8 @@ impl Pacer {
     }
 
     /// Adds what the time since the last call is worth. Credit saved up is bounded: ten packets after idleness; if the
-    /// caller waited for a departure time and came a little late, what it missed, up to two milliseconds or one
-    /// largest burst, so that coarse timers do not lower the rate; nothing while a full window waits for
+    /// caller waited for a departure time and came late, what it missed, up to ten milliseconds or one
+    /// largest burst, so that neither coarse timers nor a busy host lower the rate; nothing while a full window waits for
     /// acknowledgements: what they free goes evenly, not as a burst into the queue that is longest then.
     fn refill(&mut self, now: Instant, rate: u64) {
         let passed = now.saturating_since(self.at).as_nanos();
@@ -104,10 +106,11 @@ impl Pacer {
     fn credit_limit(&self, now: Instant, rate: u64) -> i64 {
         match self.awaited {
             _ if self.resting => IDLE_CREDIT,
-            Some(departure) if now.saturating_since(departure) <= LATEST => {
-                (rate / 500).min(LARGEST_BURST) as i64 * NANO
+            Some(departure) => {
+                let missed = now.saturating_since(departure).clamp(GRAIN, LATEST).as_micros() as u64;
+                (rate.saturating_mul(missed) / 1_000_000).min(LARGEST_BURST) as i64 * NANO
             }
-            _ => 0,
+            None => 0,
         }
     }
 }

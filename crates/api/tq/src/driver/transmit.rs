@@ -19,10 +19,12 @@ use crate::lock;
 use crate::reactor::writable;
 use crate::shared::{LostLink, Shared, State};
 
-/// Trains of one connection before the next connection is visited.
+/// Trains of one connection before it is looked whether others wait, and while they do: with more, those whose window or pacer
+/// lets go less at a time would have less than their share, and the longer a round takes, the less.
 const TRAINS: usize = 4;
-/// Visits before the sockets are read again.
-const VISITS: usize = 16;
+const SHARED_TRAINS: usize = 1;
+/// Trains, or visits of those that have less, before the sockets are read again.
+const AT_ONCE: usize = 64;
 /// Trains of one connection that may wait, each for a socket that is full. Beyond that it makes nothing new.
 const HELD: usize = 4;
 /// How soon a connection that waits for a socket is visited again for what is overdue already: that waits for the socket.
@@ -59,9 +61,13 @@ pub(crate) fn train<'a>(transmit: &Transmit, contents: &'a [u8]) -> tq_udp::Tran
 impl Driver {
     /// Visits the connections on the list; true if some are left.
     pub(super) fn transmit(&mut self) -> bool {
-        for _ in 0..VISITS {
-            let Some(shared) = self.turn.pop_front() else { break };
-            self.visit(shared);
+        let mut left = AT_ONCE;
+        while left > 0
+            && let Some(shared) = self.turn.pop_front()
+        {
+            let trains = if self.turn.is_empty() { TRAINS } else { SHARED_TRAINS };
+            self.visit(shared, trains);
+            left = left.saturating_sub(trains);
         }
         self.depart();
         !self.turn.is_empty()
@@ -97,8 +103,8 @@ impl Driver {
         }
     }
 
-    /// Everything a connection needs after something happened to it: deadlines, events, packets.
-    fn visit(&mut self, shared: Arc<Shared>) {
+    /// Everything a connection needs after something happened to it: deadlines, events, packets, up to so many trains of these.
+    fn visit(&mut self, shared: Arc<Shared>, trains: usize) {
         let mut state = shared.lock();
         let now = state.at(Clock::now());
         if state.core.deadline().is_some_and(|at| at <= now) {
@@ -107,7 +113,7 @@ impl Driver {
         if !state.lost_links.is_empty() {
             self.look_for_links(&mut state, now);
         }
-        for _ in 0..TRAINS {
+        for _ in 0..trains {
             state.drain_events(&mut self.woken);
             if drain_endpoint_events(&self.inner, &shared, &mut state) {
                 self.wheel.remove(shared.key.0);

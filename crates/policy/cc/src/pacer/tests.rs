@@ -104,6 +104,7 @@ fn a_window_that_waits_for_acknowledgements_saves_nothing_up() {
     packets_at_once(&mut pacer, start(), rate, MTU);
     for late in [6, 100, 10_000] {
         let now = start() + late * 100 * MS;
+        pacer.hold();
         assert_eq!(packets_at_once(&mut pacer, now, rate, MTU), 2, "{late}");
     }
 }
@@ -131,15 +132,31 @@ fn only_a_late_timer_makes_up_for_what_it_missed() {
     let mut pacer = spent();
     let departure = pacer.departure(start(), rate);
     assert_eq!(bursts_at_once(&mut pacer, departure + MS, rate), 2);
-    // Longer than any timer is late: nothing was waiting any more.
-    let mut pacer = spent();
-    let departure = pacer.departure(start(), rate);
-    assert_eq!(bursts_at_once(&mut pacer, departure + 6 * MS, rate), 1);
+    // A largest burst at most, and one more, as at any time.
+    for late in [2, 6, 10, 1000] {
+        let mut pacer = spent();
+        let departure = pacer.departure(start(), rate);
+        assert_eq!(bursts_at_once(&mut pacer, departure + late * MS, rate), 2, "{late}");
+    }
     // Nobody waited: the burst left in time and nothing was asked for since.
     let mut pacer = spent();
     let departure = pacer.departure(start(), rate);
     pacer.on_sent(departure, 50_000, rate);
     assert_eq!(bursts_at_once(&mut pacer, departure + 4 * MS, rate), 1);
+}
+
+#[test]
+fn of_what_a_host_with_much_to_do_misses_ten_milliseconds_are_made_up_for() {
+    // 8 Mbit/s: two packets per burst.
+    let rate = 1_000_000;
+    let packets = |late: u32| {
+        let mut pacer = Pacer::new();
+        packets_at_once(&mut pacer, start(), rate, MTU);
+        let departure = pacer.departure(start(), rate);
+        packets_at_once(&mut pacer, departure + late * MS, rate, MTU)
+    };
+    assert_eq!([packets(0), packets(2), packets(5)], [2, 2, 6]);
+    assert_eq!([packets(10), packets(20), packets(10_000)], [10, 10, 10]);
 }
 
 #[test]
