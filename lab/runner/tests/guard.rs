@@ -67,12 +67,17 @@ fn a_path_that_harms_is_held_and_probed_and_comes_back_when_its_link_is_well_aga
         if let Some(held) = after(0, "held") {
             let probed = after(held, "probed").expect("copies are shown to it");
             // The link is well again at 30 s, and trains are 10 s apart at most.
-            let admitted = after(probed, "admitted").map(|at| told[at].0);
-            assert!(admitted.is_some_and(|at| at < Instant::from_nanos(42_000_000_000)), "{seed}: {told:?}");
-            came_back += 1;
+            match after(probed, "admitted").map(|at| told[at].0) {
+                Some(at) => {
+                    assert!(at < Instant::from_nanos(42_000_000_000), "{seed}: {told:?}");
+                    came_back += 1;
+                }
+                // Where nothing of it was acknowledged for long it is out, no longer held, and comes back like any other.
+                None => assert!(both.paths.outs > 0, "{seed}: {told:?}"),
+            }
         }
         // 12.5 MB is all there is room for.
         assert!(delivered(&both, 1, 50, 60) > 6_000_000, "{seed}: {told:?}");
     }
-    assert!(came_back > 0, "the guard never acted");
+    assert!(came_back > 0, "the guard took nothing back");
 }

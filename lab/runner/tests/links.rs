@@ -133,7 +133,7 @@ macro_rules! links {
 links! {
     mbit10_20 "10mbit-20ms" uses 0.95 from 3.0 for 20.0, shares from 1.0 after 10.0 for 40.0 in 3;
     mbit10_600 "10mbit-600ms" uses 0.95 from 15.0 for 60.0, shares from 1.0 after 10.0 for 40.0 in 1;
-    mbit50_40 "50mbit-40ms" uses 0.95 from 3.0 for 10.0, shares from 1.0 after 10.0 for 20.0 in 2;
+    mbit50_40 "50mbit-40ms" uses 0.95 from 3.0 for 10.0, shares from 1.0 after 10.0 for 20.0 in 6;
     mbit100_5 "100mbit-5ms" uses 0.95 from 2.0 for 5.0, shares from 1.0 after 10.0 for 40.0 in 3;
     mbit100_600 "100mbit-600ms" uses 0.95 from 10.0 for 20.0, shares from 0.0 after 1.0 for 4.0 in 1;
     mbit300_30 "300mbit-30ms" uses 0.95 from 1.0 for 3.0, shares from 0.0 after 0.5 for 2.5 in 2;
@@ -141,7 +141,7 @@ links! {
     mbit1000_100 "1000mbit-100ms" uses 0.95 from 3.0 for 2.0, shares from 0.0 after 0.1 for 0.4 in 4;
     asymmetric "asymmetric" uses 0.95 from 2.0 for 5.0, shares from 1.0 after 4.0 for 12.0 in 1;
     queue_shallow "queue-shallow" uses 0.88 from 3.0 for 20.0, shares from 1.0 after 4.0 for 14.0 in 1;
-    queue_even "queue-even" uses 0.95 from 2.0 for 8.0, shares from 1.0 after 4.0 for 14.0 in 1;
+    queue_even "queue-even" uses 0.95 from 2.0 for 8.0, shares from 1.0 after 4.0 for 14.0 in 6;
     queue_deep "queue-deep" uses 0.95 from 2.0 for 5.0, shares from 1.0 after 5.0 for 15.0 in 1;
     random_loss "random-loss" uses 0.3 from 3.0 for 30.0, shares from 1.0 after 4.0 for 14.0 in 1;
     jitter "jitter" uses 0.95 from 3.0 for 20.0, shares from 1.0 after 10.0 for 20.0 in 2;

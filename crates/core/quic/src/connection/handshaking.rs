@@ -1,7 +1,6 @@
 //! Driving TLS: CRYPTO in and out, keys as they come, Retry, completion and confirmation. Versions are chosen in
 //! `versions`.
 
-use smallvec::SmallVec;
 use tq_buf::mem::{Arc, Box, String, ToString, Vec};
 use tq_crypto::{Keys, schedule};
 use tq_event::{ConnectionState, DropReason, KeyKind, KeyTrigger};
@@ -9,6 +8,7 @@ use tq_time::Instant;
 use tq_wire::{Cid, Code, Side, Version};
 
 use super::early::Early;
+use super::race::{Asked, Raced};
 use super::{Connection, EarlyData, EndpointEvent, Event, RecvMeta, SpaceId, Timer};
 use crate::endpoint::InitialKeys;
 use crate::error::TransportError;
@@ -65,12 +65,8 @@ pub(crate) struct Handshaking {
     pub(crate) new_token_pending: bool,
     /// The server is known to have validated our address.
     pub(crate) peer_validated: bool,
-    /// On a server: where copies of the client's newest Initial came from.
-    pub(crate) copies: SmallVec<[super::race::Copy; 0]>,
-    /// And whether the client is to be asked where the last of these came from.
-    pub(crate) asks: bool,
-    /// Challenges at ways that are no paths yet.
-    pub(crate) asked: SmallVec<[super::race::Asked; 0]>,
+    /// What a race over several links left, if there was one.
+    pub(crate) raced: Option<Box<Raced>>,
     /// Packets whose keys are not there yet.
     pub(crate) waiting: Vec<(RecvMeta, Vec<u8>)>,
 }
@@ -101,11 +97,21 @@ impl Handshaking {
             new_token: None,
             new_token_pending: false,
             peer_validated: false,
-            copies: SmallVec::new(),
-            asks: false,
-            asked: SmallVec::new(),
+            raced: None,
             waiting: Vec::new(),
         }
+    }
+
+    /// Challenges at ways that are no paths yet.
+    pub(crate) fn asked(&self) -> &[Asked] {
+        self.raced.as_ref().map_or(&[], |raced| &raced.asked)
+    }
+
+    /// One of them, which is answered now.
+    pub(crate) fn take_asked(&mut self, is: impl Fn(&Asked) -> bool) -> Option<Asked> {
+        let asked = &mut self.raced.as_mut()?.asked;
+        let at = asked.iter().position(is)?;
+        Some(asked.remove(at))
     }
 }
 

@@ -79,6 +79,17 @@ pub(crate) struct Asked {
     at: Instant,
 }
 
+/// What a race over several links left with one end of a handshake.
+#[derive(Debug, Default)]
+pub(crate) struct Raced {
+    /// On a server: where copies of the client's newest Initial came from.
+    copies: Vec<Copy>,
+    /// And whether the client is to be asked where the last of these came from.
+    pub(crate) asks: bool,
+    /// Challenges at ways that are no paths yet.
+    pub(crate) asked: Vec<Asked>,
+}
+
 /// On a server: where a copy of a client's Initial came from.
 #[derive(Debug)]
 pub(crate) struct Copy {
@@ -182,7 +193,7 @@ impl Connection {
             return;
         }
         let (tuple, bytes) = (Tuple::of(meta), self.heard);
-        let copies = &mut self.hs.copies;
+        let copies = &mut self.hs.raced.get_or_insert_default().copies;
         let room = copies.len() < MOST_LINKS;
         match copies.iter_mut().find(|copy| copy.tuple == tuple) {
             Some(copy) if copy.answer == Answer::None => (copy.bytes, copy.answer) = (bytes, Answer::Due),
@@ -199,8 +210,9 @@ impl Connection {
         if self.side.is_client() || path.validation.is_validated() {
             return;
         }
-        self.hs.copies.iter_mut().for_each(|copy| copy.answer = Answer::None);
-        let known = self.hs.copies.iter().any(|copy| copy.tuple.is_of(meta));
+        let Some(raced) = &mut self.hs.raced else { return };
+        raced.copies.iter_mut().for_each(|copy| copy.answer = Answer::None);
+        let known = raced.copies.iter().any(|copy| copy.tuple.is_of(meta));
         if known && !path.tuple.is_of(meta) {
             path.tuple = Tuple::of(meta);
             path.validation.unset(self.heard);
@@ -211,17 +223,18 @@ impl Connection {
     /// On a server: all that could be said where a client's Initial came from was said. Turns to where a copy of it came
     /// from and says it again; `false` if there is none.
     pub(crate) fn turn_to_copy(&mut self, now: Instant) -> bool {
-        let Some(copy) = self.hs.copies.iter_mut().find(|copy| copy.answer == Answer::Due) else {
+        let Some(raced) = &mut self.hs.raced else { return false };
+        let Some(copy) = raced.copies.iter_mut().find(|copy| copy.answer == Answer::Due) else {
             return false;
         };
         copy.answer = Answer::Given;
         let path = &mut self.paths[0];
         let (old, bytes) = (core::mem::replace(&mut path.tuple, copy.tuple), copy.bytes);
         path.validation.unset(bytes);
-        let known = self.hs.asked.iter().any(|asked| asked.tuple == copy.tuple);
-        self.hs.asks = self.multipath.is_agreed() && !known;
-        if self.hs.copies.iter().all(|copy| copy.tuple != old) {
-            self.hs.copies.push(Copy { tuple: old, bytes: 0, answer: Answer::Given });
+        let known = raced.asked.iter().any(|asked| asked.tuple == copy.tuple);
+        raced.asks = self.multipath.is_agreed() && !known;
+        if raced.copies.iter().all(|copy| copy.tuple != old) {
+            raced.copies.push(Copy { tuple: old, bytes: 0, answer: Answer::Given });
         }
         let mut tokens = core::mem::take(&mut self.lost.tokens);
         let early = [&mut self.initial, &mut self.handshake].into_iter().flatten();
@@ -247,7 +260,9 @@ impl Connection {
             self.log_path(now, 0);
         }
         self.paths[0].validation.set_validated();
-        (self.hs.copies, self.hs.asks) = (SmallVec::new(), false);
+        if let Some(raced) = &mut self.hs.raced {
+            (raced.copies, raced.asks) = (Vec::new(), false);
+        }
     }
 
     /// On a server: asks whether the client is where a copy of its Initial came from.
@@ -255,8 +270,9 @@ impl Connection {
         let mut data = [0; 8];
         self.shared.entropy.fill(&mut data);
         if payload.frame(&Frame::PathChallenge(data), None) {
-            self.hs.asks = false;
-            self.hs.asked.push(Asked { tuple: self.paths[0].tuple, data, at: now });
+            let raced = self.hs.raced.get_or_insert_default();
+            raced.asks = false;
+            raced.asked.push(Asked { tuple: self.paths[0].tuple, data, at: now });
         }
     }
 
@@ -265,10 +281,10 @@ impl Connection {
         let tuple = Tuple::of(meta);
         // the race was for one address of the server's
         let raced = self.paths[0].tuple.remote == tuple.remote && !self.paths[0].tuple.same_local(&tuple);
-        if self.side.is_server() || !self.multipath.on || !raced || self.hs.asked.len() == MOST_LINKS {
+        if self.side.is_server() || !self.multipath.on || !raced || self.hs.asked().len() == MOST_LINKS {
             return;
         }
-        self.hs.asked.push(Asked { tuple, data, at: now });
+        self.hs.raced.get_or_insert_default().asked.push(Asked { tuple, data, at: now });
         if let Some(ix) = self.paths.iter().position(|path| path.tuple.same_local(&tuple)) {
             self.answer_way(ix);
         }
@@ -277,8 +293,8 @@ impl Connection {
     /// On a client: answers what was asked where path `ix` leads.
     pub(crate) fn answer_way(&mut self, ix: usize) {
         let path = &mut self.paths[ix];
-        if let Some(at) = self.hs.asked.iter().position(|asked| asked.tuple.same_local(&path.tuple)) {
-            path.validation.on_challenge(self.hs.asked.remove(at).data);
+        if let Some(asked) = self.hs.take_asked(|asked| asked.tuple.same_local(&path.tuple)) {
+            path.validation.on_challenge(asked.data);
             // it filled a datagram, which pays for the answer
             path.bytes_received += u64::from(MIN_MTU);
         }
@@ -287,9 +303,11 @@ impl Connection {
     /// On a server: an answer came from the address that was asked. A path that leads there needs no more proof of it; its
     /// own challenge goes on and tells of the rest.
     pub(crate) fn on_way_answered(&mut self, now: Instant, meta: &RecvMeta, data: [u8; 8]) {
+        if self.side.is_client() {
+            return;
+        }
         let is = |asked: &Asked| asked.data == data && asked.tuple.remote == meta.remote;
-        let Some(at) = self.hs.asked.iter().position(is).filter(|_| self.side.is_server()) else { return };
-        let asked = self.hs.asked.remove(at);
+        let Some(asked) = self.hs.take_asked(is) else { return };
         let unproven = |path: &Path| path.tuple.is_of(meta) && !path.validation.is_validated();
         let Some(ix) = self.paths.iter().position(unproven) else { return };
         self.paths[ix].validation.vouch();

@@ -46,9 +46,9 @@ impl Connection {
             return None;
         }
         if early || self.may_send_app() {
-            let asked = self.hs.asked.len();
+            let asked = self.hs.asked().len();
             if let Some(draft) = self.draft_behind(now, buf, (at, limit), budget.allows_data()) {
-                must_pad |= self.hs.asked.len() > asked;
+                must_pad |= self.hs.asked().len() > asked;
                 at = draft.seal.packet.end;
                 drafts.push(draft);
             }
@@ -80,7 +80,8 @@ impl Connection {
         (at, limit): (usize, usize),
         data: bool,
     ) -> Option<Draft> {
-        let asks = self.hs.asks && data && limit >= usize::from(MIN_MTU);
+        let asks =
+            self.hs.raced.as_ref().is_some_and(|raced| raced.asks) && data && limit >= usize::from(MIN_MTU);
         if !asks && !self.app_wants(now, 0, data, Share::All) {
             return None;
         }
