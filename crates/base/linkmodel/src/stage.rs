@@ -76,9 +76,10 @@ impl Stage {
         if self.busy < now {
             self.cursor.credit = 0;
         }
-        let (start, before) = (self.busy.max(now), self.cursor);
+        // A cursor is one of its span.
+        let (start, before) = (self.busy.max(now), (self.cursor, self.since));
         let Some((left, head)) = self.serve(start, len, now + LONGEST_WAIT) else {
-            self.cursor = before;
+            (self.cursor, self.since) = before;
             return Err(Refused::Full);
         };
         let waited = head - now;
@@ -88,7 +89,7 @@ impl Stage {
             && codel.strikes(head, waited)
         {
             if !(capable && codel.marks()) {
-                self.cursor = before;
+                (self.cursor, self.since) = before;
                 self.hold(now, head, len);
                 return Err(Refused::Aqm);
             }

@@ -159,7 +159,7 @@ proptest! {
         let mut newest = Instant::ZERO;
         for (packet, outcome) in &outcomes {
             let Outcome::Delivered(delivery) = outcome else { continue };
-            prop_assert!(delivery.offered <= delivery.left && delivery.left <= delivery.at);
+            prop_assert!(delivery.offered <= delivery.left && delivery.left <= delivery.at, "{packet:?} {delivery:?}");
             prop_assert!(delivery.duplicate.is_none_or(|second| second >= delivery.at));
             prop_assert!(delivery.corrupt.is_none_or(|hit| hit.offset < packet.len && hit.mask != 0));
             prop_assert!(delivery.ecn == packet.ecn || (delivery.ecn == Ecn::Ce && packet.ecn != Ecn::NotEct));
