@@ -267,10 +267,13 @@ impl Connection {
         }
     }
 
-    /// The peer would rather not have data on a path. It may have lost its link: what is outstanding is asked for elsewhere
-    /// until the path is heard of.
-    pub(super) fn on_demoted(&mut self, ix: usize) {
-        if self.is_judged(ix) && self.paths[ix].space.sent.oldest_waiting().is_some() {
+    /// The peer would rather not have data on a path (`backup`), or would again. It may have lost its link: what is
+    /// outstanding is asked for elsewhere.
+    pub(super) fn on_demoted(&mut self, ix: usize, backup: bool) {
+        if !backup {
+            let path = &mut self.paths[ix];
+            path.resend = path.resend.filter(|why| *why != Resending::Demoted);
+        } else if self.is_judged(ix) && self.paths[ix].space.sent.oldest_waiting().is_some() {
             self.start_resending(ix, Resending::Demoted);
         }
     }
@@ -295,7 +298,10 @@ impl Connection {
         if let Some(change) = orders.change {
             self.on_health(now, ix, change);
         }
+        // The peer's word outlasts what was under way when it was said.
+        let demoted = self.paths[ix].resend == Some(Resending::Demoted);
         match orders.resend {
+            Some(Resend::Suspect | Resend::Cancel) if demoted => {}
             Some(Resend::Suspect) => self.start_resending(ix, Resending::Silent),
             Some(Resend::All) => self.start_resending(ix, Resending::Overdue),
             Some(Resend::Out) => self.hand_over(now, ix),

@@ -225,8 +225,8 @@ impl Connection {
         if ids.status.on_frame(status, f.seq) && status != before {
             self.apply_status(now, f.path);
             self.tell_path(PathEvent::Status { path: f.path, status });
-            if let Some(ix) = self.path_index(f.path).filter(|_| f.backup) {
-                self.on_demoted(ix);
+            if let Some(ix) = self.path_index(f.path) {
+                self.on_demoted(ix, f.backup);
             }
         }
         Ok(())
