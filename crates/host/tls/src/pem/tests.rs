@@ -61,7 +61,7 @@ fn each_cause_has_its_own_message_and_names_its_file() {
     let (chain, key, other) =
         (File::new("chain.pem", chain), File::new("key.pem", key), File::new("other.pem", other));
     let text = File::new("text.pem", "hello");
-    let damaged = File::new("damaged.pem", fs::read_to_string(&key).unwrap().replace("-----END", "-----XXX"));
+    let damaged = File::new("damaged.pem", fs::read_to_string(&key).unwrap().replace("-----END", "-----EDN"));
     let base64 = File::new("base64.pem", "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n");
     let locked = File::new(
         "locked.pem",
