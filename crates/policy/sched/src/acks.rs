@@ -29,9 +29,11 @@ const SILENT: u64 = 200 * MS;
 const SHARE: i64 = 16;
 /// What an acknowledgement takes on a link, bytes.
 const ACK: i64 = 72;
-/// What may be taken of a path before much has arrived there, and what is remembered of it in either direction, bytes.
+/// What may be taken of a path before much has arrived there, bytes; what is saved up at most, enough for the 200 ms after
+/// which a path on which nothing arrives is left anyway; and how far it may be overdrawn.
 const FIRST: i64 = 1024;
-const MOST: i64 = 4096;
+const MOST: i64 = 16 * 1024;
+const DEBT: i64 = 4096;
 
 /// One path as a place for acknowledgements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,10 +118,13 @@ impl AckRouting {
     /// it fell silent or another is better by a fifth or 5 ms for a second.
     pub fn update(&mut self, now: Instant, paths: &[AckPath]) -> Option<u32> {
         paths.iter().for_each(|path| self.on_received(path));
-        let room = self.room;
-        let able = || paths.iter().filter(|path| path.may_be_fast(now) && room.of(path.id, FIRST) >= 0);
-        let best = able().min_by_key(|path| (path.return_delay, path.id));
+        let able = || paths.iter().filter(|path| path.may_be_fast(now));
+        let has_room = |path: &&AckPath| self.room.of(path.id, FIRST) >= 0;
+        let best = able().filter(has_room).min_by_key(|path| (path.return_delay, path.id));
         let current = self.fast.and_then(|id| able().find(|path| path.id == id));
+        // A longer one is nobody's way but its own.
+        let longer = |path: &&AckPath| best.is_some_and(|best| best.return_delay < path.return_delay);
+        let current = current.filter(|path| has_room(path) || longer(path));
         let (Some(best), Some(current)) = (best, current) else {
             self.better = None;
             self.fast = best.map(|path| path.id);
@@ -180,7 +185,7 @@ impl AckRouting {
     pub fn on_ack_sent(&mut self, now: Instant, of: u32, on: u32) {
         let room = self.room;
         for (id, left) in room.entries().iter().filter(|(id, _)| *id != of) {
-            self.room.set(*id, (left - ACK).max(-MOST));
+            self.room.set(*id, (left - ACK).max(-DEBT));
         }
         if of == on {
             self.own_sent.set(of, i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
