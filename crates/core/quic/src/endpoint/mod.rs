@@ -4,7 +4,7 @@
 //! connections tell it what it must know as [`EndpointEvent`]s.
 
 mod early;
-mod half_open;
+pub(crate) mod half_open;
 mod incoming;
 mod reset;
 mod route;
