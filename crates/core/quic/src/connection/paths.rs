@@ -348,6 +348,7 @@ impl Connection {
         }
         self.move_path(now, ix, Cause::Proof);
         self.tell_path(PathEvent::Validated(id));
+        self.recall(now, ix);
         self.apply_status(now, id);
         if let Some(ids) = self.slot_mut(id) {
             ids.status.repeat();
@@ -439,6 +440,7 @@ impl Connection {
             if let Some(ix) = self.path_index(id) {
                 self.move_path(now, ix, Cause::Expire);
                 self.paths.remove(ix);
+                self.forget_known(id);
             }
             self.note_expired(id);
             self.tell_path(PathEvent::Closed(id));
