@@ -89,6 +89,23 @@ fn a_link_on_which_no_copy_was_answered_is_proven_by_its_own_challenge_and_no_so
 }
 
 #[test]
+fn what_the_slower_link_still_carries_when_the_race_is_over_is_no_loss_of_the_faster_one() {
+    for slower in [200, 240, 280] {
+        let (mut pair, client) = racing(2);
+        delay(&mut pair, 0, 100 * MS);
+        delay(&mut pair, 1, slower * MS);
+        // the server speaks as soon as it may, a round trip before `winner` is done
+        pair.drive_for(Duration::from_secs(1), |pair| !pair.server.accepted.is_empty());
+        let server = pair.server.accepted.pop_front().expect("accepted");
+        pair.drive_for(Duration::from_secs(1), |pair| pair.server.has(server, &Event::Connected));
+        let mut flow = Flow::over(&mut pair, (client, server), Side::Server, 200_000);
+        flow.run(&mut pair, Duration::from_secs(10));
+        let stats = pair.server(server).path_stats(PathId::ZERO).expect("path 0");
+        assert_eq!(stats.packets_lost, 0, "{slower} ms");
+    }
+}
+
+#[test]
 fn a_dead_first_link_costs_only_the_spacing() {
     let (mut pair, client) = racing(2);
     pair.link = Box::new(|flying| flying.from != link(0) && flying.to != link(0));

@@ -214,10 +214,18 @@ impl Connection {
         raced.copies.iter_mut().for_each(|copy| copy.answer = Answer::None);
         let known = raced.copies.iter().any(|copy| copy.tuple.is_of(meta));
         if known && !path.tuple.is_of(meta) {
-            path.tuple = Tuple::of(meta);
             path.validation.unset(self.heard);
-            self.log_path(now, 0);
+            self.turn_to(now, Tuple::of(meta));
         }
+    }
+
+    /// On a server: the client is at `tuple`. What was said elsewhere last may arrive behind what is said here from now on.
+    fn turn_to(&mut self, now: Instant, tuple: Tuple) {
+        let path = &mut self.paths[0];
+        path.tuple = tuple;
+        let early = [&mut self.initial, &mut self.handshake].into_iter().flatten();
+        early.chain([&mut path.space]).for_each(|space| space.sent.set_raced(now));
+        self.log_path(now, 0);
     }
 
     /// On a server: all that could be said where a client's Initial came from was said. Turns to where a copy of it came
@@ -228,10 +236,11 @@ impl Connection {
             return false;
         };
         copy.answer = Answer::Given;
+        let (here, bytes) = (copy.tuple, copy.bytes);
         let path = &mut self.paths[0];
-        let (old, bytes) = (core::mem::replace(&mut path.tuple, copy.tuple), copy.bytes);
+        let old = path.tuple;
         path.validation.unset(bytes);
-        let known = raced.asked.iter().any(|asked| asked.tuple == copy.tuple);
+        let known = raced.asked.iter().any(|asked| asked.tuple == here);
         raced.asks = self.multipath.is_agreed() && !known;
         if raced.copies.iter().all(|copy| copy.tuple != old) {
             raced.copies.push(Copy { tuple: old, bytes: 0, answer: Answer::Given });
@@ -244,11 +253,10 @@ impl Connection {
                 space.sent.copy_tokens(pn, &mut tokens);
                 from = pn + 1;
             }
-            space.sent.set_raced(now);
         }
         tokens.drain(..).for_each(|token| self.on_token_lost(&token));
         self.lost.tokens = tokens;
-        self.log_path(now, 0);
+        self.turn_to(now, here);
         true
     }
 
@@ -256,8 +264,7 @@ impl Connection {
     pub(crate) fn settle_client(&mut self, now: Instant, meta: &RecvMeta) {
         let path = &mut self.paths[0];
         if !path.tuple.is_of(meta) {
-            path.tuple = Tuple::of(meta);
-            self.log_path(now, 0);
+            self.turn_to(now, Tuple::of(meta));
         }
         self.paths[0].validation.set_validated();
         if let Some(raced) = &mut self.hs.raced {
