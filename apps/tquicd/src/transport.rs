@@ -33,12 +33,13 @@ pub(crate) mod code {
 /// not read.
 const STREAM_WINDOW: u64 = 16 << 20;
 /// What a router lets its server send ahead of all its programs, and a server each of its routers, to begin with.
-const ROUTER_WINDOW: u64 = 48 << 20;
+const ROUTER_WINDOW: u64 = 64 << 20;
 const SERVER_WINDOW: u64 = 4 << 20;
-/// What each of a router's streams may be sent for certain, and what it is given when it begins while others leave enough: however
-/// many programs do not read, others go on.
+/// What each stream may be sent for certain, and what it is given when it begins while others leave enough: however many programs or
+/// targets do not read, others go on. An upload has it with the answer of its target, before which nothing is sent.
 const LEAST_WINDOW: u64 = 4 << 10;
-const FIRST_WINDOW: u64 = 1 << 20;
+const ROUTER_FIRST: u64 = 1 << 20;
+const SERVER_FIRST: u64 = 512 << 10;
 
 fn common(transport: &mut TransportConfig, wish: Transport) {
     if let Some(scheduler) = wish.scheduler {
@@ -49,6 +50,7 @@ fn common(transport: &mut TransportConfig, wish: Transport) {
     transport.max_paths = Some(PATHS);
     transport.stream.max_bidi = 0;
     transport.stream.max_uni = 0;
+    transport.stream.stream_window = LEAST_WINDOW;
     transport.stream.max_stream_window = STREAM_WINDOW;
     transport.datagram_receive_buffer = 0;
 }
@@ -57,8 +59,7 @@ fn common(transport: &mut TransportConfig, wish: Transport) {
 pub(crate) fn router(transport: &mut TransportConfig, wish: Transport) {
     common(transport, wish);
     transport.stream.connection_window = ROUTER_WINDOW;
-    transport.stream.stream_window = LEAST_WINDOW;
-    transport.stream.first_window = FIRST_WINDOW;
+    transport.stream.first_window = ROUTER_FIRST;
 }
 
 /// For a server.
@@ -66,4 +67,5 @@ pub(crate) fn server(transport: &mut TransportConfig, wish: Transport) {
     common(transport, wish);
     transport.stream.max_bidi = STREAMS;
     transport.stream.connection_window = SERVER_WINDOW;
+    transport.stream.first_window = SERVER_FIRST;
 }

@@ -163,6 +163,33 @@ fn who_does_not_read_holds_up_nobody_else() {
 }
 
 #[test]
+fn a_target_that_does_not_read_holds_up_nobody_elses_uploads() {
+    // Before, 64 whose windows were a mebibyte held all of a session, and a few whose windows had grown.
+    const STUCK: usize = 100;
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);
+        let bond = Bond::new(2, &[target, fine]).await;
+        let mut held = Vec::new();
+        for _ in 0..STUCK {
+            let mut stuck = socks(bond.socks, &target.to_string()).await.unwrap();
+            let (far, _) = listener.accept().await.unwrap();
+            // More than all the buffers between there and here hold.
+            let flood = tokio::spawn(async move {
+                let block = vec![1; 1 << 20];
+                while stuck.write_all(&block).await.is_ok() {}
+            });
+            held.push((far, flood));
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for _ in 0..4 {
+            assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
+        }
+        held.iter().for_each(|(_, flood)| flood.abort());
+    });
+}
+
+#[test]
 fn a_link_that_goes_and_comes_back_breaks_nothing() {
     run(async {
         let target = echo("127.0.0.1:0").await;

@@ -36,6 +36,9 @@ pub struct TransportConfig {
     /// Whether paths with a round trip of 100 ms or more are started faster: a larger initial window, and a jump to half
     /// of what trains of packets say the path may carry. Default true.
     pub long_path_start: bool,
+    /// Whether paths are measured for later connections, and begin with what earlier ones measured of their links
+    /// (RFC 9959): a jump to half of that at most, a window of 1 MiB, when the first round trip is like it. Default true.
+    pub remember: bool,
     /// RTT assumed before the first sample (RFC 9002 §6.2.2). Default 333 ms.
     pub initial_rtt: Duration,
     /// Longest deliberate delay of our acknowledgements, in whole milliseconds, below 2^14. Default 5 ms (decision 7).
@@ -95,6 +98,7 @@ impl Default for TransportConfig {
             congestion: None,
             queue_governor: None,
             long_path_start: true,
+            remember: true,
             initial_rtt: Duration::from_millis(333),
             max_ack_delay: Duration::from_millis(5),
             ack_frequency: true,

@@ -151,6 +151,18 @@ impl Cubic {
         &self.state.recovery
     }
 
+    pub(crate) fn state_mut(&mut self) -> &mut Recovery {
+        &mut self.state.recovery
+    }
+
+    /// The window is `window` at most and slow start over: what was more was not the path's, and is nothing to come back to.
+    pub(crate) fn retreat(&mut self, window: u64) {
+        self.state.recovery.retreat(window);
+        let State { recovery, w_max, .. } = self.state;
+        self.state = State { recovery, epoch: None, w_max: w_max.min(recovery.cwnd), prior: recovery.cwnd };
+        self.undo = None;
+    }
+
     /// Takes the time since the last tick out of the epoch: the window was not in use (RFC 9438 §5.8).
     fn pause(&mut self, now: Instant) {
         if let Some(epoch) = &mut self.state.epoch {

@@ -30,6 +30,8 @@ const ROUNDS: usize = 10;
 const UNIT: u64 = 16;
 /// And while it is not: what is delivered then is what the path has for us.
 const RECENT: usize = 3;
+/// And when that does not end: a rate of before it fell would not let the queue drain.
+const NEWEST: usize = 2;
 /// Rounds with a long queue after which it is looked whose it is: the rate may have changed, and what was too much must
 /// drain.
 const PATIENCE: u32 = 3;
@@ -159,7 +161,11 @@ impl Governor {
 
     /// Delivery rate it goes by, bytes per second; zero if none is known.
     pub(crate) fn rate(&self) -> u64 {
-        let span = if self.crowded { RECENT } else { ROUNDS };
+        let span = match self.mode {
+            Mode::Looking { .. } => NEWEST,
+            _ if self.crowded => RECENT,
+            _ => ROUNDS,
+        };
         (0..span).map(|back| self.back(back)).max().unwrap_or(0)
     }
 

@@ -3,8 +3,8 @@
 //! Round-trip estimation ([`Rtt`], RFC 9002 §5), congestion windows ([`Controller`]: CUBIC of RFC 9438 and
 //! NewReno of RFC 9002 §7, both starting with HyStart++ of RFC 9406, a test after SEARCH, and faster on long
 //! paths; BBRv3 of draft-ietf-ccwg-bbr-06; one that chooses between them; OLIA for paths that share a
-//! link; a governor that keeps queues short), departure times ([`Pacer`]) and delivery rate samples ([`RateSampler`]). One set of these belongs to one
-//! path.
+//! link; a governor that keeps queues short), departure times ([`Pacer`]), delivery rate samples ([`RateSampler`]) and
+//! what earlier connections measured ([`Profile`], [`Resume`], RFC 9959). One set of these belongs to one path.
 //!
 //! Nothing here keeps packets, decides what is lost, reads a clock or allocates. Every call is O(1); the
 //! arithmetic is integer throughout, so two machines given the same calls give the same answers.
@@ -26,6 +26,7 @@ mod olia;
 mod pacer;
 mod rate;
 mod recovery;
+mod resume;
 mod rtt;
 mod start;
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use controller::{
 pub use olia::{Member, factor};
 pub use pacer::Pacer;
 pub use rate::{Flight, RateSample, RateSampler, SentState};
+pub use resume::{Meter, Profile, Resume, Resumption};
 pub use rtt::Rtt;

@@ -91,4 +91,8 @@ impl NewReno {
     pub(crate) fn state(&self) -> &Recovery {
         &self.state
     }
+
+    pub(crate) fn state_mut(&mut self) -> &mut Recovery {
+        &mut self.state
+    }
 }

@@ -205,6 +205,35 @@ impl Recovery {
         }
     }
 
+    /// The first window is `window` at least: an earlier connection knew the path. Says whether it is the first.
+    pub(crate) fn jump_to(&mut self, window: u64) -> bool {
+        let first = self.ssthresh == NO_THRESHOLD;
+        if first {
+            self.cwnd = self.cwnd.max(Bytes::new(window));
+            self.start.land();
+        }
+        first
+    }
+
+    /// The window is `window` at most.
+    pub(crate) fn trim(&mut self, window: u64) {
+        self.cwnd = self.cwnd.min(Bytes::new(window).max(self.floor()));
+    }
+
+    /// The same, and slow start is over.
+    pub(crate) fn retreat(&mut self, window: u64) {
+        self.trim(window);
+        self.ssthresh = self.ssthresh.min(self.window());
+        self.hystart.stop();
+    }
+
+    /// Up to `window` it may grow as in slow start, but not in a first one.
+    pub(crate) fn recover(&mut self, window: u64) {
+        if self.ssthresh != NO_THRESHOLD {
+            self.ssthresh = self.ssthresh.max(window);
+        }
+    }
+
     /// Slow start ends without a loss: the window falls to what the path carries, by no more than three quarters, or than
     /// for a loss (RFC 9438 §4.6) where that is only what acknowledgements tell that wait behind other traffic. If it falls as
     /// far as it would for a loss, losses of what was sent before are answered for.

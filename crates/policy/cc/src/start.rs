@@ -186,9 +186,14 @@ impl Start {
         if self.jumped || self.trains < LEAST_TRAINS {
             return None;
         }
+        self.land();
+        Some(volume(self.median(), self.min_rtt) / 2)
+    }
+
+    /// The window jumped for another reason: trains are not needed any more.
+    pub(crate) fn land(&mut self) {
         self.jumped = true;
         self.landing = LANDING;
-        Some(volume(self.median(), self.min_rtt) / 2)
     }
 
     fn median(&self) -> u64 {

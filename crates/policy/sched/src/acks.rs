@@ -2,7 +2,9 @@
 //!
 //! The own path always: it keeps samples clean and a cut of another path from silencing this one. The fastest
 //! healthy path besides, where that saves at least 10 ms or a third of the way: windows grow by that loop. A path
-//! on which nothing arrives is never loaded with acknowledgements alone. It writes no frames and keeps no ranges.
+//! on which nothing arrives is never loaded with acknowledgements alone, nor one on which little arrives with those of much:
+//! a link of 1 Mbit/s that brings acknowledgements of 90 has a queue of them, and what comes late or in lumps measures
+//! nothing. It writes no frames and keeps no ranges.
 
 use tq_time::{Duration, Instant};
 
@@ -22,6 +24,17 @@ const STEADY: Duration = Duration::from_secs(1);
 /// A path on which nothing arrived for this long (or three RTTs) is not known to live.
 const SILENT: u64 = 200 * MS;
 
+/// Of what arrives on a path, acknowledgements of others may take one part in so many the other way: links carry up to a tenth
+/// of what they carry down, as a rule.
+const SHARE: i64 = 16;
+/// What an acknowledgement takes on a link, bytes.
+const ACK: i64 = 72;
+/// What may be taken of a path before much has arrived there, bytes; what is saved up at most, enough for the 200 ms after
+/// which a path on which nothing arrives is left anyway; and how far it may be overdrawn.
+const FIRST: i64 = 1024;
+const MOST: i64 = 16 * 1024;
+const DEBT: i64 = 4096;
+
 /// One path as a place for acknowledgements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AckPath {
@@ -31,6 +44,8 @@ pub struct AckPath {
     pub healthy: bool,
     /// When a packet last arrived on it.
     pub received_at: Option<Instant>,
+    /// Bytes that ever arrived on it.
+    pub received: u64,
     /// Smoothed RTT, ns; zero before a sample.
     pub srtt: u64,
     /// Delay from us to the peer, ns, with the queue, up to an offset common to all paths: a
@@ -86,6 +101,11 @@ pub struct AckRouting {
     better: Option<(u32, Instant)>,
     /// When each path's own copy last went, ns.
     own_sent: Memory,
+    /// What acknowledgements of all other paths may still take of each, bytes: below zero they would be too much for it,
+    /// wherever they go at present.
+    room: Memory,
+    /// Bytes that had arrived on each when that was worked out.
+    counted: Memory,
 }
 
 impl AckRouting {
@@ -97,9 +117,14 @@ impl AckRouting {
     /// Chooses the fast path again; call it when a view changed, at most each millisecond. It stays what it is unless
     /// it fell silent or another is better by a fifth or 5 ms for a second.
     pub fn update(&mut self, now: Instant, paths: &[AckPath]) -> Option<u32> {
+        paths.iter().for_each(|path| self.on_received(path));
         let able = || paths.iter().filter(|path| path.may_be_fast(now));
-        let best = able().min_by_key(|path| (path.return_delay, path.id));
+        let has_room = |path: &&AckPath| self.room.of(path.id, FIRST) >= 0;
+        let best = able().filter(has_room).min_by_key(|path| (path.return_delay, path.id));
         let current = self.fast.and_then(|id| able().find(|path| path.id == id));
+        // A longer one is nobody's way but its own.
+        let longer = |path: &&AckPath| best.is_some_and(|best| best.return_delay < path.return_delay);
+        let current = current.filter(|path| has_room(path) || longer(path));
         let (Some(best), Some(current)) = (best, current) else {
             self.better = None;
             self.fast = best.map(|path| path.id);
@@ -149,8 +174,19 @@ impl AckRouting {
         self.fast_for(now, path, paths).map(|_| self.own_due_at(path))
     }
 
+    fn on_received(&mut self, path: &AckPath) {
+        let counted = self.counted.of(path.id, 0);
+        let parts = i64::try_from(path.received).unwrap_or(i64::MAX).saturating_sub(counted) / SHARE;
+        self.counted.set(path.id, counted.saturating_add(parts * SHARE));
+        self.room.set(path.id, self.room.of(path.id, FIRST).saturating_add(parts).min(MOST));
+    }
+
     /// An acknowledgement of `of` left on `on`.
     pub fn on_ack_sent(&mut self, now: Instant, of: u32, on: u32) {
+        let room = self.room;
+        for (id, left) in room.entries().iter().filter(|(id, _)| *id != of) {
+            self.room.set(*id, (left - ACK).max(-DEBT));
+        }
         if of == on {
             self.own_sent.set(of, i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
         }
@@ -159,6 +195,8 @@ impl AckRouting {
     /// A path is gone.
     pub fn forget(&mut self, id: u32) {
         self.own_sent.forget(id);
+        self.room.forget(id);
+        self.counted.forget(id);
         self.fast = self.fast.filter(|fast| *fast != id);
         self.better = self.better.filter(|(better, _)| *better != id);
     }

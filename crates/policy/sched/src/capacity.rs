@@ -30,7 +30,7 @@ pub struct Window {
     pub srtt: Duration,
     /// The controller is in slow start.
     pub slow_start: bool,
-    /// Remembered rate of the link, bytes/s; zero if there is none.
+    /// Remembered rate of the link, bytes/s; zero if there is none, or it was found wrong.
     pub profile: u64,
 }
 
@@ -125,7 +125,10 @@ impl Capacity {
         }
         match nanos(min_rtt) {
             min_rtt if min_rtt > 0 && self.newest > 0 && window.slow_start && free => {
-                self.newest.max(div(u128::from(window.cwnd) * 1_000_000_000, u128::from(min_rtt)))
+                let brings = div(u128::from(window.cwnd) * 1_000_000_000, u128::from(min_rtt));
+                // A window that outgrows what the link was known to carry fills a queue.
+                let most = if window.profile > 0 { window.profile } else { u64::MAX };
+                self.newest.max(brings.min(most))
             }
             _ => self.newest,
         }

@@ -232,7 +232,8 @@ impl Connection {
         let path = &self.paths[ix];
         let srtt = if path.rtt.has_sample() { path.rtt.smoothed() } else { Duration::ZERO };
         let slow_start = path.cc.in_slow_start();
-        let window = Window { cwnd: path.cc.window(), srtt, slow_start, profile: 0 };
+        let window =
+            Window { cwnd: path.cc.window(), srtt, slow_start, profile: self.remembered_rate(path.id) };
         path.gauge.estimate(now, &window)
     }
 

@@ -60,7 +60,7 @@ pub(crate) struct Handshaking {
     /// HANDSHAKE_DONE is to be sent.
     pub(crate) done_pending: bool,
     /// A token for the client's next connection, kept until it is acknowledged.
-    pub(crate) new_token: Option<Vec<u8>>,
+    pub(crate) new_token: Option<Box<[u8]>>,
     /// NEW_TOKEN is to be sent.
     pub(crate) new_token_pending: bool,
     /// The server is known to have validated our address.

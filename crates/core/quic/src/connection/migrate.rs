@@ -90,6 +90,9 @@ impl Connection {
         let config = self.config.clone();
         let path = &mut self.paths[ix];
         let learnt = path.reset_for_new_tuple(tuple, &config, now);
+        if let (Some(_), Some(known)) = (&learnt, &mut self.known) {
+            known.forget(path.id);
+        }
         match &mut path.fallback {
             None if proven => path.fallback = Some(Box::new(Fallback { tuple: old, learnt, since: now })),
             // The port alone changed before, so until now all was as at the proven address.
@@ -164,6 +167,7 @@ impl Connection {
         path.restore(fallback.tuple, fallback.learnt, fallback.since, now);
         path.validation.set_validated();
         let id = path.id;
+        self.forget_known(id);
         if self.side.is_client()
             && let Some(ids) = self.slot_mut(id)
         {

@@ -11,6 +11,7 @@ mod groups;
 mod guard;
 pub(crate) mod handshaking;
 mod health;
+pub(crate) mod known;
 mod log;
 mod migrate;
 mod multipath;
@@ -223,6 +224,8 @@ pub struct Connection {
     pub(crate) copies: Option<Copies>,
     /// Links over which the handshake is raced, until one answers.
     pub(crate) race: Option<Box<race::Race>>,
+    /// What earlier connections measured, and what this one measures for later ones.
+    pub(crate) known: Option<Box<known::Known>>,
     /// Sockets of the host's that take nothing at the moment.
     pub(crate) full: SmallVec<[u32; 2]>,
     /// Addresses probed beside the one in use by path 0.
@@ -297,6 +300,7 @@ impl Connection {
             credit_on: None,
             copies: None,
             race: None,
+            known: None,
             full: SmallVec::new(),
             asides: Vec::new(),
             beside: false,

@@ -355,6 +355,7 @@ impl Connection {
         }
         self.move_path(now, ix, Cause::Proof);
         self.tell_path(PathEvent::Validated(id));
+        self.recall(now, ix);
         self.apply_status(now, id);
         if let Some(ids) = self.slot_mut(id) {
             ids.status.repeat();
@@ -446,6 +447,7 @@ impl Connection {
             if let Some(ix) = self.path_index(id) {
                 self.move_path(now, ix, Cause::Expire);
                 self.paths.remove(ix);
+                self.forget_known(id);
             }
             self.note_expired(id);
             self.tell_path(PathEvent::Closed(id));

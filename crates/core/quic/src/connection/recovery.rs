@@ -95,31 +95,7 @@ impl Connection {
         }
         self.judge_marks(now, id, ix, ack, acked);
         self.mind_neighbours(ix);
-        let path = &mut self.paths[ix];
-        if let Some((largest_pn, largest_sent_at)) = acked.largest {
-            let delivered = path.rates.sample();
-            if let Some(sample) = delivered.filter(|_| self.multipath.on) {
-                path.gauge.on_rate(now, &sample, path.rtt.latest(), path.rtt.min());
-            }
-            let app_limited = path.app_limited;
-            path.cc.on_ack(
-                now,
-                &CcAck {
-                    bytes: acked.bytes,
-                    largest_sent_at,
-                    largest_pn,
-                    rtt: &path.rtt,
-                    in_flight,
-                    app_limited,
-                    delivered,
-                    flight: path.rates.flight(),
-                    two_way: path.bytes_received > path.bytes_sent / 2,
-                },
-            );
-            if matches!(id, SpaceId::App(_)) {
-                self.on_phase_acked(ix, largest_pn);
-            }
-        }
+        self.tell_controller(now, id, ix, acked, in_flight);
         self.on_mtu_acked(now, ix, acked);
         acked.tokens.drain(..).for_each(|token| self.on_token_acked(&token));
         if self.multipath.on && matches!(id, SpaceId::App(_)) {
@@ -128,6 +104,44 @@ impl Connection {
         self.detect_lost(now, id, ix);
         self.update_ack_frequency();
         self.log_metrics(now, ix);
+    }
+
+    /// Congestion control hears of an acknowledgement, and who measures the path.
+    fn tell_controller(
+        &mut self,
+        now: Instant,
+        id: SpaceId,
+        ix: usize,
+        acked: &crate::space::Acked,
+        in_flight: u64,
+    ) {
+        let Some((largest_pn, largest_sent_at)) = acked.largest else { return };
+        let known = self.is_worth_knowing(ix).then(|| self.known.get_or_insert_default());
+        let path = &mut self.paths[ix];
+        let delivered = path.rates.sample();
+        if let Some(sample) = delivered.filter(|_| self.multipath.on) {
+            path.gauge.on_rate(now, &sample, path.rtt.latest(), path.rtt.min());
+        }
+        let ack = CcAck {
+            bytes: acked.bytes,
+            largest_sent_at,
+            largest_pn,
+            rtt: &path.rtt,
+            in_flight,
+            app_limited: path.app_limited,
+            delivered,
+            flight: path.rates.flight(),
+            two_way: path.bytes_received > path.bytes_sent / 2,
+        };
+        let held = known.as_ref().is_some_and(|known| known.holds(path.id));
+        path.cc.on_ack(now, &CcAck { app_limited: ack.app_limited || held, ..ack });
+        if let Some(known) = known {
+            let moved = known.on_ack(now, path.id, &ack, &mut path.cc);
+            self.on_known_acked(now, id, ix, moved);
+        }
+        if matches!(id, SpaceId::App(_)) {
+            self.on_phase_acked(ix, largest_pn);
+        }
     }
 
     /// Marks of the network, as far as the acknowledgement reports them.
@@ -147,6 +161,9 @@ impl Connection {
             let at = acked.largest.map_or(now, |(_, at)| at);
             let began = path.cc.on_congestion(now, at, 0, in_flight, false, true);
             self.counters.congestion_events += u64::from(began);
+            if let Some(known) = &mut self.known {
+                known.on_congestion(now, path.id, &mut path.cc);
+            }
         }
         self.log_ecn(now, ix, ecn);
     }
@@ -296,6 +313,9 @@ impl Connection {
             path.cc.on_lost(now, &CcLost { bytes: lost.bytes, ranges, flight, rtt: &path.rtt });
             let began = path.cc.on_congestion(now, sent_at, lost.bytes, in_flight, persistent, false);
             self.counters.congestion_events += u64::from(began);
+            if let Some(known) = &mut self.known {
+                known.on_congestion(now, path.id, &mut path.cc);
+            }
             path.lost_in_event = if began { lost.packets } else { path.lost_in_event + lost.packets };
             if persistent {
                 // RFC 9002 §5.2: the path may have changed under us

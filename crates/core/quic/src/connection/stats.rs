@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use tq_buf::mem::Vec;
+use tq_cc::{Profile, Resumption};
 use tq_event::Counters;
 use tq_sched::{BondState, Health};
 use tq_wire::PathId;
@@ -65,6 +66,10 @@ pub struct PathStats {
     pub group: u32,
     /// Bytes that other paths could have carried while data on this one kept everything from being sent.
     pub blocked_bytes: u64,
+    /// What it is measured to carry, for a later connection; `None` before it carried enough to tell.
+    pub learnt: Option<Profile>,
+    /// How far it came with what an earlier connection measured of its link; `None` if nothing was made use of.
+    pub resumption: Option<Resumption>,
     /// Smoothed RTT as congestion control sees it: acknowledgements may return on another path.
     pub srtt: Duration,
     /// RTT variation.
@@ -129,7 +134,7 @@ impl Connection {
         }
     }
 
-    fn own_min_rtt(&self, ix: usize) -> Duration {
+    pub(super) fn own_min_rtt(&self, ix: usize) -> Duration {
         let path = &self.paths[ix];
         let own = self.multipath.ways.as_ref().and_then(|ways| ways.own(path.id));
         own.unwrap_or(&path.rtt).min()
@@ -151,6 +156,8 @@ impl Connection {
             holds: book.holds,
             group: path.group,
             blocked_bytes: book.blocked,
+            learnt: self.learnt(path.id),
+            resumption: self.resumption(path.id),
             srtt: path.rtt.smoothed(),
             rttvar: path.rtt.var(),
             min_rtt: self.own_min_rtt(ix),

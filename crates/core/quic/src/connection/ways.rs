@@ -15,6 +15,7 @@ use tq_wire::PathId;
 use super::Connection;
 use super::guard::Together;
 use crate::path::Path;
+use crate::space::QUIET;
 
 /// Age at which what was worked out is worked out again.
 const REFRESH: Duration = Duration::from_millis(1);
@@ -171,6 +172,7 @@ impl Ways {
                 id: path.id.0,
                 healthy: path.state.is_usable() && path.is_healthy(),
                 received_at: path.heard_at,
+                received: path.bytes_received,
                 srtt,
                 return_delay: delay.unwrap_or(half),
                 metered: false,
@@ -220,10 +222,11 @@ impl Connection {
     }
 
     /// Whether path `on` may repeat what path `of` was told last on itself: not if it would be there first while all is
-    /// well. Where that is so by much, acknowledgements go on the faster one anyway.
+    /// well. Where that is so by much, acknowledgements go on the faster one anyway. The least round trips tell: what one
+    /// who only acknowledges has seen since waited in queues of the other direction. What is repeated has waited for [`QUIET`].
     pub(crate) fn may_repeat_ack(&self, of: usize, on: usize) -> bool {
         let (own, other) = (&self.paths[of].rtt, &self.paths[on].rtt);
-        let longer = own.smoothed() <= other.smoothed() + other.smoothed() / 8 + ALIKE;
+        let longer = own.min() <= other.min() + (other.min() / 8).min(QUIET) + ALIKE;
         own.has_sample() && other.has_sample() && longer && self.ack_carrier(of) != Some(on)
     }
 

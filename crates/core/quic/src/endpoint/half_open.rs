@@ -54,11 +54,11 @@ impl Spent {
 
 /// A neighbourhood: an IPv4 /24 or an IPv6 /56, which is what one subscriber or small site has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Prefix(u64);
+pub(crate) struct Prefix(u64);
 
 impl Prefix {
     /// The neighbourhood of an address. IPv4 in its mapped form is IPv4.
-    pub(super) fn of(ip: IpAddr) -> Self {
+    pub(crate) fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self(u64::from(ip.to_bits() >> 8)),
             // no IPv4 prefix has this bit, and a /56 leaves room for it

@@ -16,7 +16,7 @@ use tq_wire::{Cid, Code, Frame, PathId, Side, Version, Writer, packet_number};
 
 use super::Resets;
 use super::half_open::{Prefix, Room};
-use super::token::{Token, Verdict};
+use super::token::{Link, Token, Verdict};
 use super::{Endpoint, Handle, Known, Route};
 use crate::config::MIN_MTU;
 use crate::connection::handshaking::Handshaking;
@@ -35,6 +35,8 @@ pub struct Incoming {
     /// After a Retry: DCID of the first Initial and SCID of the Retry.
     pub(super) retry: Option<(Cid, Cid)>,
     pub(super) validated: bool,
+    /// What an earlier connection measured of its links.
+    pub(super) links: Vec<Link>,
     /// What its Initials were opened with.
     pub(super) keys: InitialKeys,
 }
@@ -163,6 +165,7 @@ impl Endpoint {
             scid: *scid,
             retry: None,
             validated: false,
+            links: Vec::new(),
             keys,
         };
         let lives = (self.config.retry_lifetime, self.config.token_lifetime);
@@ -178,7 +181,10 @@ impl Endpoint {
                 incoming.retry = Some((odcid, scid));
                 incoming.validated = true;
             }
-            Verdict::Valid => incoming.validated = self.shown.spend(&datagram[token.clone()]),
+            Verdict::New { valid, links } => {
+                incoming.validated = valid && self.shown.spend(&datagram[token.clone()]);
+                incoming.links = links;
+            }
             Verdict::Useless => {}
             Verdict::Invalid => {
                 return Route::Reply(self.close_initial(
@@ -299,6 +305,7 @@ impl Endpoint {
             hs,
         };
         let mut connection = Connection::new(now, init);
+        connection.remember_links(now, &incoming.links);
         if let Err(error) =
             connection.start_server(&*server.tls, &incoming.dcid, incoming.keys, incoming.validated)
         {

@@ -4,7 +4,7 @@
 //! connections tell it what it must know as [`EndpointEvent`]s.
 
 mod early;
-mod half_open;
+pub(crate) mod half_open;
 mod incoming;
 mod reset;
 mod route;
@@ -142,6 +142,22 @@ impl Endpoint {
     /// Handshakes going on as a server.
     pub fn half_open(&self) -> usize {
         self.half_open.total()
+    }
+
+    /// The newest token that each server gave in NEW_TOKEN, by version and by name and port: for a host to keep, and to
+    /// [`Endpoint::add_token`] in a later process.
+    pub fn tokens(&self) -> impl Iterator<Item = (Version, &str, &[u8])> {
+        self.tokens
+            .iter()
+            .filter_map(|((version, name), tokens)| Some((*version, &**name, &**tokens.back()?)))
+    }
+
+    /// A token of an earlier process, for connections to a server by name and port. A wrong one costs nothing: the server
+    /// takes no notice of it. 8 of a server are kept, and 256 servers; one that no Initial can carry is not.
+    pub fn add_token(&mut self, version: Version, server: &str, token: &[u8]) {
+        if !token.is_empty() {
+            self.keep_token((version, server.to_string()), token.to_vec());
+        }
     }
 
     /// Starts a connection to `remote` through the host's socket `socket`.

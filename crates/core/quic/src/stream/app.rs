@@ -33,13 +33,7 @@ impl Streams {
         }
         let id = StreamId::new(self.side, dir, local.opened);
         local.opened += 1;
-        let key = self.create(id);
-        if let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key)
-            && recv.begin(&self.config, &mut self.inbound)
-        {
-            owes.add(Owes::MAX_DATA);
-            self.refresh(key);
-        }
+        self.create(id);
         Some(id)
     }
 

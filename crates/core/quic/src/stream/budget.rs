@@ -60,6 +60,11 @@ impl WindowBudget {
         if lent { granted } else { 0 }
     }
 
+    /// What may be lent to who was lent `has` already, in all, as things are.
+    fn lendable(&self, has: usize) -> usize {
+        has.max(self.most.saturating_sub(self.used()) / LENDERS)
+    }
+
     fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -97,6 +102,11 @@ impl Share {
             self.lent += self.budget.as_ref().map_or(more, |budget| budget.lend(self.lent, more));
         }
         wanted.min(self.lent) as u64
+    }
+
+    /// Bytes that wait for which there would be room now.
+    pub(super) fn lendable(&self) -> u64 {
+        self.budget.as_ref().map_or(u64::MAX, |budget| budget.lendable(self.lent) as u64)
     }
 
     /// So many wait still.

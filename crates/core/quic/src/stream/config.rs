@@ -11,9 +11,10 @@ pub struct StreamConfig {
     pub max_uni: u64,
     /// Window each stream begins with.
     pub stream_window: u64,
-    /// Window that streams we open are given with their first bytes, while others leave enough. Above `stream_window`, which
-    /// may be small then, it is a guarantee: if all streams that may be open at a time have no more than a quarter of
-    /// `max_unread` by `stream_window`, then however many of them nobody reads, credit of the connection is left for the rest.
+    /// Window that streams are given as they begin, while others leave enough: ours with their first bytes, the peer's with the
+    /// first answer, once its handshake is complete. Above `stream_window`, which may be small then, it is a guarantee: if all
+    /// streams that may be open at a time have no more than a quarter of `max_unread` by `stream_window`, then however many of
+    /// them nobody reads, credit of the connection is left for the rest.
     pub first_window: u64,
     /// Window the connection begins with.
     pub connection_window: u64,
@@ -62,16 +63,16 @@ impl StreamConfig {
         self.max_unread.min(self.most_window())
     }
 
-    /// Bytes by which windows of streams may grow together: half of the connection's window is left for those that are
-    /// read if all that grew are not.
-    pub(super) fn most_grown(&self) -> u64 {
+    /// Bytes by which windows of streams may grow together: half of the connection's `window`, as large as it is now, is left
+    /// for those that are read if all that grew are not. No more than `lendable` bytes can be outside of it.
+    pub(super) fn most_grown(&self, window: u64, lendable: u64) -> u64 {
         let begun = if self.is_small() { self.most_unread() / 4 } else { 0 };
-        (self.most_unread() - begun).saturating_add(self.most_window() / 2)
+        self.most_unread().min(lendable).saturating_sub(begun).saturating_add(window / 2)
     }
 
-    /// Of those, what only windows that are still small may take.
-    pub(super) fn for_small(&self) -> u64 {
-        if self.is_small() { self.most_grown() / 4 } else { 0 }
+    /// Of `grown` bytes of growth, what only windows that are still small may take.
+    pub(super) fn for_small(&self, grown: u64) -> u64 {
+        if self.is_small() { grown / 4 } else { 0 }
     }
 
     /// Whether streams begin with little and are given the rest at once.

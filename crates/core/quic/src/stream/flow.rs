@@ -253,9 +253,14 @@ impl Inbound {
         self.window.consumed((self.consumed, lent), bounds, clock, |more| share.grow(more))
     }
 
-    /// A stream of ours begins; says whether MAX_STREAM_DATA is owed.
+    /// Bytes by which windows of streams may grow together for now.
+    fn most_grown(&self, config: &StreamConfig) -> u64 {
+        config.most_grown(self.window.size(), self.share.lendable())
+    }
+
+    /// A stream begins; says whether MAX_STREAM_DATA is owed.
     pub(super) fn begin(&mut self, window: &mut Window, config: &StreamConfig) -> bool {
-        let (before, left) = (window.size(), config.most_grown().saturating_sub(self.grown));
+        let (before, left) = (window.size(), self.most_grown(config).saturating_sub(self.grown));
         let more = window.begin(config.first_window.min(left / BEGINS));
         self.grown += window.size() - before;
         more
@@ -271,12 +276,12 @@ impl Inbound {
         (first, config): (u64, &StreamConfig),
         clock: &Clock,
     ) -> bool {
-        let (before, most) = (window.size(), config.most_grown());
+        let (before, most) = (window.size(), self.most_grown(config));
         let left = most.saturating_sub(self.grown);
         let least = if left < most / 2 { first } else { u64::MAX };
         let may = match before < config.first_window {
             true => left / SMALL,
-            false => left.saturating_sub(config.for_small()) / 2,
+            false => left.saturating_sub(config.for_small(most)) / 2,
         };
         let moved = window.consumed((read, 0), (least, config.max_stream_window), clock, |more| more <= may);
         self.grown = self.grown + window.size() - before;

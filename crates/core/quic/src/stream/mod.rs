@@ -272,13 +272,21 @@ impl Streams {
         }
     }
 
-    /// Gives an open stream its state.
+    /// Gives an open stream its state, and its first window: one of the peer's once it is known who that is.
     fn create(&mut self, id: StreamId) -> u32 {
         let ours = self.is_ours(id);
         let both = id.dir() == Dir::Bi;
         let limit = self.first_limit(id);
         let window = self.config.stream_window;
-        self.table.insert(id, (both || ours).then_some(limit), (both || !ours).then_some(window))
+        let key = self.table.insert(id, (both || ours).then_some(limit), (both || !ours).then_some(window));
+        if let Some(Stream { recv: Some(recv), owes, .. }) = self.table.get_mut(key)
+            && (ours || self.lends)
+            && recv.begin(&self.config, &mut self.inbound)
+        {
+            owes.add(Owes::MAX_DATA);
+            self.refresh(key);
+        }
+        key
     }
 
     /// A packet has been taken in.

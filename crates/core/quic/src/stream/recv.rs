@@ -327,7 +327,7 @@ impl RecvPart {
         Settled { read, unread: self.arrived() }
     }
 
-    /// A stream of ours begins; says whether MAX_STREAM_DATA is owed.
+    /// The stream begins; says whether MAX_STREAM_DATA is owed.
     pub(super) fn begin(&mut self, config: &StreamConfig, inbound: &mut Inbound) -> bool {
         inbound.begin(&mut self.window, config)
     }

@@ -117,6 +117,10 @@ impl Connection {
             return None;
         }
         self.paths[ix].app_limited = false;
+        let in_flight = self.in_flight(ix);
+        if let Some(known) = &mut self.known {
+            known.on_sent(now, self.paths[ix].id, in_flight);
+        }
         Some(self.account(now, ix, (at, paced), (count > 1).then_some(segment), ecn))
     }
 

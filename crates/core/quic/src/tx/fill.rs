@@ -199,9 +199,13 @@ impl Connection {
         }
         if self.hs.new_token_pending {
             let remote = self.paths[0].tuple.remote;
-            let make = || self.shared.seal_token(&AddressToken::new(now, remote, self.version));
-            let token = self.hs.new_token.get_or_insert_with(make);
-            self.hs.new_token_pending = !payload.frame(&Frame::NewToken(token), Some(Token::NewToken));
+            if self.hs.new_token.is_none() {
+                let links = self.links_to_tell(now);
+                let token = self.shared.seal_token(&AddressToken::new(now, remote, self.version, links));
+                self.hs.new_token = Some(token.into());
+            }
+            let written = |token: &[u8]| payload.frame(&Frame::NewToken(token), Some(Token::NewToken));
+            self.hs.new_token_pending = !self.hs.new_token.as_deref().is_some_and(written);
         }
         self.ack_frequency.write(payload);
         self.streams.write_control(payload);

@@ -320,7 +320,7 @@ impl Connection {
             cwnd: path.cc.window(),
             srtt: if sampled { srtt } else { Duration::ZERO },
             slow_start: path.cc.in_slow_start(),
-            profile: 0,
+            profile: self.remembered_rate(path.id),
         };
         let capacity = path.gauge.estimate(now, &window);
         let (queue, draining) = queue_of(now, path, &window, min, in_flight);

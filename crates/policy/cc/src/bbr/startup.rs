@@ -127,6 +127,29 @@ impl Bbr {
         }
     }
 
+    /// The first window is `window` at least, sent as slow start would in a round trip of `rtt` ns: an earlier connection
+    /// knew the path. Says whether it is the first.
+    pub(crate) fn jump_to(&mut self, window: u64, rtt: u64) -> bool {
+        let first = self.state == State::Startup && !self.pipe.reached;
+        if first {
+            self.scaled = true;
+            self.start.land();
+            self.cwnd = self.cwnd.max(window);
+            self.pacing_rate = self.pacing_rate.max(scaled(per_second(window, rtt), 150));
+        }
+        first
+    }
+
+    /// The window is `window` at most, and what is sent as fast as was seen to arrive.
+    pub(crate) fn trim(&mut self, window: u64) {
+        self.cwnd = self.cwnd.min(window.max(self.floor()));
+        self.prior_cwnd = self.prior_cwnd.min(self.cwnd);
+        let measured = scaled(self.model.bw(), self.state.pacing_gain());
+        if measured > 0 {
+            self.pacing_rate = self.pacing_rate.min(measured);
+        }
+    }
+
     /// A long path: the initial window is scaled by its length, and once trains of packets have told what the path may
     /// carry, the window is half of that at least, sent at the rate of the trains.
     pub(super) fn hurry(&mut self, now: Instant, ack: &Ack<'_>) {

@@ -3,6 +3,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 use tq_time::{Duration, Instant};
 
+use super::{Governor, Mode};
 use crate::testing::link::{Link, PACKET};
 use crate::testing::{MS, ack};
 use crate::{Ack, Algorithm, Controller, Flight, RateSample, Rtt};
@@ -60,6 +61,40 @@ fn a_change_of_the_rate_is_followed_both_ways() {
             assert!(mean <= 25.0, "{ms} ms, {rate}: {mean} {longest}");
         }
     }
+}
+
+/// When a rate falls to a tenth, what was in flight is ten round trips of queue, and none but ours: the highest rate of
+/// three rounds is still one of before, with which the queue would not drain and look like another sender's.
+#[test]
+fn a_rate_that_falls_to_a_tenth_is_taken_for_no_other_sender() {
+    let mut governor = Governor::new(Instant::ZERO);
+    governor.set(true);
+    let (mut now, mut delivered) = (Instant::ZERO + SECOND, 0);
+    let mut round = |took: u32, least: u32, bytes: u64, app_limited: bool| {
+        now += took * MS;
+        let mut rtt = Rtt::new(333 * MS);
+        rtt.update(35 * MS, Duration::ZERO);
+        rtt.update(least * MS, Duration::ZERO);
+        let delivered_before = delivered;
+        delivered += bytes;
+        let flight = Flight { delivered_before, delivered, in_flight: 0, lost: 0, app_limited };
+        let sample = RateSample { delivered: bytes, interval: took * MS, rate: bytes, app_limited };
+        let told = Ack { flight: Some(flight), delivered: Some(sample), ..ack(&rtt, bytes, now, 0) };
+        governor.on_ack(now, &told, Some(220_000), PACKET);
+        (governor.mode, governor.width, governor.cap())
+    };
+    for _ in 0..20 {
+        round(42, 42, 206_000, false);
+    }
+    // 4.9 MB/s no more, but 0.49; while the queue drains there is not always something to send
+    for (took, least, bytes) in [(148, 42, 206_800), (442, 152, 216_300), (163, 137, 79_800)] {
+        assert_eq!(round(took, least, bytes, false).0, Mode::Holding);
+    }
+    let (mode, _, cap) = round(322, 124, 157_600, true);
+    assert!(matches!(mode, Mode::Looking { .. }), "{mode:?}");
+    assert!(cap < 490 * 35, "less than the path holds: {cap}");
+    let (mode, width, _) = round(120, 35, 58_000, false);
+    assert_eq!((mode, width), (Mode::Holding, 0), "nobody to give way to");
 }
 
 #[test]

@@ -9,6 +9,7 @@ fn path(id: u32, rtt: u64, heard: u64) -> AckPath {
         id,
         healthy: true,
         received_at: Some(at(heard)),
+        received: 100_000,
         srtt: rtt * MS,
         return_delay: (rtt / 2 * MS) as i64,
         metered: false,
@@ -109,4 +110,36 @@ fn the_pace_follows_window_and_round_trip() {
     assert_eq!(Pace::new(ms(1), 1_400_000, 1400), Pace { packets: 64, delay: ms(1) });
     assert_eq!(Pace::new(ms(600), 140_000, 1400), Pace { packets: 12, delay: ms(25) });
     assert_eq!(Pace::new(ms(100), 140_000, 0).delay, ms(5));
+}
+
+#[test]
+fn a_path_on_which_little_arrives_does_not_bring_the_acknowledgements_of_much() {
+    let ms = |now: u64, little: u64, much: u64| {
+        let little = AckPath { received: little, ..path(0, 5, now) };
+        [little, AckPath { received: much, ..path(1, 40, now) }]
+    };
+    let mut routing = AckRouting::new();
+    // 1 Mbit/s beside 88: every other packet of 1400 bytes is acknowledged, wherever.
+    let mut left = None;
+    for now in 1..1000 {
+        let paths = ms(now, now * 125, now * 11_000);
+        let fast = routing.update(at(now), &paths);
+        if fast != Some(0) {
+            left = left.or(Some(now));
+        }
+        for _ in 0..4 {
+            routing.on_ack_sent(at(now), 1, fast.unwrap_or(1));
+        }
+    }
+    assert!(left.is_some_and(|at| at < 10), "the first kilobyte may: {left:?}");
+    assert_eq!(routing.fast(), Some(1), "nor does it later");
+    // Now it brings as much itself: it is used again when it was better for a second.
+    for now in 1000..3000 {
+        let paths = ms(now, 125_000 + (now - 1000) * 11_000, now * 11_000);
+        let fast = routing.update(at(now), &paths);
+        for _ in 0..4 {
+            routing.on_ack_sent(at(now), 1, fast.unwrap_or(1));
+        }
+    }
+    assert_eq!(routing.fast(), Some(0));
 }

@@ -183,7 +183,7 @@ fn router() -> StreamConfig {
     StreamConfig {
         stream_window: 4 << 10,
         first_window: MIB,
-        connection_window: 48 * MIB,
+        connection_window: 64 * MIB,
         max_stream_window: 16 * MIB,
         max_bidi: 4096,
         ..StreamConfig::default()
@@ -258,6 +258,77 @@ fn however_many_streams_nobody_reads_credit_of_the_connection_is_left() {
         settle(&mut c, &mut s, at(1000 + ms));
     }
     assert!(got > 16 << 20, "{got}");
+}
+
+/// What a server grants each of its routers: little to begin with.
+fn server() -> StreamConfig {
+    StreamConfig { first_window: 512 << 10, connection_window: 4 << 20, ..router() }
+}
+
+/// Bytes of an upload of 100 Mbit/s over a path of 20 ms.
+fn uploaded(c: &mut Streams, s: &mut Streams, id: StreamId, from: u64, millis: u64) -> usize {
+    downloaded(s, c, id, from, millis)
+}
+
+#[test]
+fn uploads_begin_with_a_first_window_once_the_peer_is_known() {
+    for (known, first) in [(false, 4 << 10), (true, 512 << 10)] {
+        let (mut c, mut s) = pair(&server());
+        if known {
+            s.on_complete();
+        }
+        let id = c.open(Dir::Bi).unwrap();
+        assert_eq!(push(&mut c, &mut s, at(0), id, 2 << 20), first);
+        assert_eq!(s.inbound.grown(), first as u64 - (4 << 10));
+    }
+}
+
+#[test]
+fn however_many_uploads_a_server_cannot_pass_on_another_one_keeps_its_rate() {
+    // as many as there may be of a device: some that were quick first, the rest from their beginning
+    for (quick, slow) in [(0, 100), (0, 4000), (24, 4000)] {
+        let (mut c, mut s) = met(&server());
+        let budget = Arc::new(WindowBudget::new(1 << 30));
+        s.harden(Arc::clone(&budget), 1);
+        let mut ids: Vec<_> = (0..quick).map(|_| c.open(Dir::Bi).unwrap()).collect();
+        for ms in 0..300 {
+            s.on_rtt(at(ms), Duration::from_millis(100), true);
+            for id in &ids {
+                push(&mut c, &mut s, at(ms), *id, 256 << 10);
+                let _ = drain(&mut s, *id);
+            }
+            settle(&mut c, &mut s, at(ms));
+        }
+        ids.extend((0..slow).map(|_| c.open(Dir::Bi).unwrap()));
+        for id in &ids {
+            push(&mut c, &mut s, at(400), *id, 20 << 20);
+        }
+        assert!(held(&s) > 36 << 20, "{}", held(&s));
+        let id = c.open(Dir::Bi).unwrap();
+        uploaded(&mut c, &mut s, id, 1000, 1000);
+        let got = uploaded(&mut c, &mut s, id, 2000, 4000);
+        assert!(got > if slow > 100 { 800_000 } else { 49_000_000 }, "{quick}, {slow}: {got} of 50 MB");
+    }
+}
+
+#[test]
+fn uploads_of_many_devices_that_nobody_takes_leave_each_device_some_credit() {
+    let budget = Arc::new(WindowBudget::new(256 << 20));
+    let mut devices = Vec::new();
+    for n in 0..40 {
+        let (mut c, mut s) = met(&server());
+        s.harden(Arc::clone(&budget), n);
+        for _ in 0..100 {
+            let id = c.open(Dir::Bi).unwrap();
+            push(&mut c, &mut s, at(0), id, 1 << 20);
+        }
+        devices.push((c, s));
+    }
+    for (mut c, mut s) in devices {
+        let id = c.open(Dir::Bi).unwrap();
+        let got = uploaded(&mut c, &mut s, id, 1000, 4000);
+        assert!(got > 800_000, "{got} beside {} KiB held", held(&s) >> 10);
+    }
 }
 
 #[test]
