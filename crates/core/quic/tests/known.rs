@@ -36,8 +36,7 @@ fn resumption(pair: &mut Pair, server: Handle) -> Option<Resumption> {
 
 /// A pair with 10 ms each way and 5 MB a second in both directions.
 fn broad() -> Pair {
-    let mut pair = Pair::default();
-    pair.delay = Duration::from_millis(10);
+    let mut pair = Pair { delay: Duration::from_millis(10), ..Pair::default() };
     let (mut up, _) = bottleneck(5_000_000, 200_000, pair.delay, None);
     let mut free = pair.now;
     pair.link = Box::new(move |flying| {
@@ -173,8 +172,7 @@ fn an_address_that_proves_nothing_gets_three_times_its_bytes_whatever_is_remembe
 
 #[test]
 fn a_host_may_tell_of_sixteen_links_and_the_oldest_is_forgotten() {
-    let mut pair = Pair::default();
-    pair.delay = Duration::from_millis(20);
+    let mut pair = Pair { delay: Duration::from_millis(20), ..Pair::default() };
     let client = pair.connect();
     let now = pair.now;
     let told = |pair: &mut Pair, socket| {
@@ -191,8 +189,7 @@ fn a_host_may_tell_of_sixteen_links_and_the_oldest_is_forgotten() {
 
 /// Uploads over a bottleneck; what was lost and how long it took.
 fn upload(rate: u64, delay: u64, told: Option<Profile>) -> (u64, f64) {
-    let mut pair = Pair::default();
-    pair.delay = Duration::from_millis(delay);
+    let mut pair = Pair { delay: Duration::from_millis(delay), ..Pair::default() };
     pair.link = bottleneck(rate, rate / 10, pair.delay, None).0;
     let client = pair.connect();
     if let Some(profile) = told {
