@@ -31,6 +31,8 @@ pub(crate) fn paths(
             rtt_ms: ms(stats.srtt),
             rttvar_ms: ms(stats.rttvar),
             min_rtt_ms: ms(stats.min_rtt),
+            known: stats.resumption.map(|how| how.as_str().into()),
+            learnt: stats.learnt.map(|profile| profile.rate),
             cwnd: stats.cwnd,
             in_flight: stats.in_flight,
             pacing_rate: stats.pacing_rate,

@@ -8,6 +8,7 @@ mod connect;
 mod interfaces;
 mod lan;
 pub mod links;
+mod memory;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +24,7 @@ use tq_tunnel::{Front, PathTerms, Traffic, Way, listen, serve};
 pub(crate) use api::RouterApi;
 use connect::Progress;
 use links::Links;
+use memory::Memory;
 
 use crate::config::{self, Config};
 use crate::events::Hub;
@@ -40,6 +42,8 @@ pub struct Router {
     /// Something about links changed, or a session.
     stir: Notify,
     device: Mutex<DeviceFile>,
+    /// What is known of links from earlier.
+    memory: Mutex<Memory>,
     session: watch::Sender<Option<Connection>>,
     /// What the server is told of the session's paths.
     terms: watch::Sender<Vec<PathTerms>>,
@@ -66,6 +70,8 @@ impl Router {
         // A socket the endpoint begins with and nothing is ever sent from: links come and go beside it.
         let endpoint = Endpoint::client(([127, 0, 0, 1], 0).into());
         let endpoint = endpoint.map_err(|error| Fatal::failed("cannot open a UDP socket", error))?;
+        let memory = Memory::load(config.state.join(format!("{}.known", config.name)));
+        memory.tokens().iter().for_each(|token| endpoint.add_token(token));
         Ok(Arc::new(Self {
             config: role.clone(),
             transport: config.transport,
@@ -74,6 +80,7 @@ impl Router {
             stir: Notify::new(),
             progress: Mutex::new(Progress::new(&device)),
             device: Mutex::new(device),
+            memory: Mutex::new(memory),
             session: watch::channel(None).0,
             terms: watch::channel(Vec::new()).0,
             measuring: tokio::sync::Mutex::default(),
@@ -131,6 +138,7 @@ impl Router {
 
     /// Says goodbye.
     pub(crate) async fn stop(&self) {
+        lock(&self.memory).keep(self.endpoint.tokens(), true);
         self.endpoint.close(code::STOP, b"the router stops");
         let _ = timeout(GOODBYE, self.endpoint.wait_idle()).await;
     }

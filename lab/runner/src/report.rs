@@ -58,6 +58,9 @@ pub struct Scenario {
     /// Times a path was found out, over all runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outs: Option<u64>,
+    /// Times a path was found to share a bottleneck, or to share it no more, over all runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<u64>,
     /// What an ideal transport would reach.
     pub ceiling: Option<Ceiling>,
     /// First packet to last byte.

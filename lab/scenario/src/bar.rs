@@ -87,6 +87,10 @@ metrics! {
     Outs = "outs", Count;
     /// Times a path was suspected of being silent that then spoke.
     Suspects = "suspects", Count;
+    /// When paths were first found to share a bottleneck, from the start of the run.
+    Grouped = "grouped", Time;
+    /// Times a path was found to share a bottleneck, or to share it no more.
+    Groups = "groups", Count;
     /// Handshakes completed.
     Handshakes = "handshakes", Count;
     /// Runs that completed, per run.

@@ -166,7 +166,7 @@ pub(super) fn connections(all: &Connections, info: bool) -> String {
             let _ = writeln!(
                 text,
                 "\t path:{} dev:{} {} {}{} rtt:{:.1}/{:.1} minrtt:{:.1} cwnd:{} inflight:{} mss:{} pacing:{}/s sent:{} \
-                 rcvd:{} lost:{} sched:{}",
+                 rcvd:{} lost:{} known:{} sched:{}",
                 path.id,
                 path.link.as_deref().unwrap_or("-"),
                 path.status,
@@ -182,6 +182,7 @@ pub(super) fn connections(all: &Connections, info: bool) -> String {
                 path.bytes_sent,
                 path.bytes_received,
                 path.packets_lost,
+                path.known.as_deref().unwrap_or("-"),
                 connection.scheduler
             );
         }

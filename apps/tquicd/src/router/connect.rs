@@ -3,7 +3,7 @@
 //! A handshake is raced over all links at once and over the server's addresses a little later each; while none answers, another
 //! begins every second, so that a server that comes back is met at once. A server that says no is asked less and less often.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -211,6 +211,7 @@ impl Router {
             })
         };
         let sockets: Vec<_> = sockets.iter().filter(reach).copied().collect();
+        self.recall(addr.ip(), &sockets);
         let connecting = self.endpoint.connect_over(&sockets, &config, addr, &name);
         let connecting = connecting.map_err(|error| format!("no link reaches {addr}: {error}"))?;
         Ok(async move {
@@ -221,6 +222,32 @@ impl Router {
             };
             timeout(ATTEMPT, complete).await.unwrap_or(Err(ConnectionError::HandshakeTimeout))
         })
+    }
+
+    /// Tells the endpoint what is known of these links.
+    fn recall(&self, server: IpAddr, sockets: &[SocketId]) {
+        let links = lock(&self.links);
+        let memory = lock(&self.memory);
+        for socket in sockets {
+            let known = links.key(*socket, server).and_then(|key| memory.find(&key));
+            if let Some((profile, age)) = known {
+                self.endpoint.remember(*socket, server, profile, age);
+            }
+        }
+    }
+
+    /// Keeps what the session's paths measured.
+    fn learn(&self, connection: &Connection, urgent: bool) {
+        let links = lock(&self.links);
+        let mut memory = lock(&self.memory);
+        for path in connection.paths() {
+            let key =
+                path.socket().zip(path.remote_address()).and_then(|(socket, at)| links.key(socket, at.ip()));
+            if let Some((key, profile)) = key.zip(path.stats().and_then(|stats| stats.learnt)) {
+                memory.learn(key, profile);
+            }
+        }
+        memory.keep(self.endpoint.tokens(), urgent);
     }
 
     async fn introduce(&self, connection: &Connection) -> Result<(), ControlError> {
@@ -277,6 +304,7 @@ impl Router {
             () = self.tend(&connection) => ConnectionError::LocallyClosed,
         };
         watching.abort();
+        self.learn(&connection, true);
         self.session.send_replace(None);
         self.terms.send_replace(Vec::new());
         lock(&self.links).forget();
@@ -298,6 +326,7 @@ impl Router {
                 });
                 links.wanted(connection)
             };
+            self.learn(connection, false);
             for socket in wanted {
                 let (router, connection) = (Arc::clone(self), connection.clone());
                 tokio::spawn(async move {

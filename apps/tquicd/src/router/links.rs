@@ -12,6 +12,7 @@ use tq_control::model;
 use tq_net::links::matches;
 use tq_tunnel::PathTerms;
 
+use super::memory::Key;
 use crate::clock;
 use crate::config::{self, Begins, Cost, Link, Match, Rate, Terms};
 
@@ -268,6 +269,17 @@ impl Links {
                 let _ = self.endpoint.remove_socket(socket.id);
             }
         }
+    }
+
+    /// What tells the link behind a socket from others, where networks and servers change.
+    pub(super) fn key(&self, socket: SocketId, server: IpAddr) -> Option<Key> {
+        let entry = self.entries.iter().find(|entry| entry.socket == Some(socket))?;
+        let seen = entry.seen.as_ref().map_or(&[][..], |seen| &seen.addresses);
+        let addresses = match &entry.link.begins {
+            Begins::Address(address) => std::slice::from_ref(address),
+            Begins::Device(_) => seen,
+        };
+        Some(Key::new(entry.link.name.as_str(), addresses, server))
     }
 
     /// The link of a path.

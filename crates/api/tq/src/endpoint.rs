@@ -17,6 +17,7 @@ use tq_wire::Side;
 use crate::builder::EndpointBuilder;
 use crate::incoming::{Connecting, Incoming};
 use crate::lock;
+use crate::memory::Link;
 use crate::qlog::{NewConnection, Subscribers};
 use crate::queue::Queue;
 use crate::shared::{Hold, Shared};
@@ -55,6 +56,8 @@ pub(crate) struct State {
     open: usize,
     waiting: VecDeque<tq_quic::Incoming>,
     client: Option<ClientConfig>,
+    /// What is remembered of links.
+    pub(crate) links: Vec<Link>,
     /// Whether [`Endpoint::close`] was called or the driver is gone.
     closed: bool,
     /// Whether no handle is left.
@@ -352,6 +355,7 @@ impl Inner {
             open: 0,
             waiting: VecDeque::new(),
             client: builder.client.clone(),
+            links: Vec::new(),
             closed: false,
             abandoned: false,
             stats: EndpointStats::default(),
@@ -392,6 +396,7 @@ impl Inner {
             .core
             .connect(now, config.core(), remote, first.0, server_name)
             .map_err(|error| ConnectError::Tls { name: server_name.into(), reason: error.0 })?;
+        state.recall(now, remote, &mut core);
         for id in others {
             // One named twice, or too many, do not take part.
             let _ = core.race_over(tq_quic::Local { socket: id.0, ip: None });

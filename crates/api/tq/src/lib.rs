@@ -65,6 +65,7 @@ mod driver;
 mod endpoint;
 mod error;
 mod incoming;
+mod memory;
 mod path;
 pub mod qlog;
 mod queue;
@@ -87,6 +88,7 @@ pub use error::{
     StoppedError, UnknownScheduler, WriteError,
 };
 pub use incoming::{Connecting, Incoming};
+pub use memory::ServerToken;
 pub use path::{Path, PathEvents};
 pub use recv_stream::RecvStream;
 pub use send_stream::SendStream;
@@ -95,6 +97,7 @@ pub use stats::{ConnectionStats, EndpointStats};
 
 pub use tq_event as event;
 pub use tq_quic as quic;
+pub use tq_quic::cc::{Profile, Resumption};
 pub use tq_quic::event::GuardAction;
 pub use tq_quic::handshake::PeerIdentity;
 pub use tq_quic::sched::{BondState, Cause as HealthCause, Health as PathHealth};

@@ -396,6 +396,12 @@ events! {
         action: GuardAction => "action",
     }
 
+    /// A path was found to share its bottleneck with others, or with none any more.
+    "tquic:path_grouped" PathGrouped on path {
+        /// Those with the same number share one; zero is none.
+        group: u32 => "group",
+    }
+
     /// The constants of loss recovery and congestion control.
     "quic:recovery_parameters_set" RecoveryParametersSet {
         /// kPacketThreshold, packets.

@@ -75,6 +75,13 @@ impl Pacer {
         self.credit = self.credit.saturating_sub(cost);
     }
 
+    /// Nothing leaves for `time`, as if what `rate` gives in it had left now.
+    pub fn pause(&mut self, now: Instant, time: Duration, rate: u64) {
+        self.refill(now, rate);
+        let bytes = u128::from(rate) * time.as_nanos();
+        self.credit = self.credit.min(0).saturating_sub(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
     /// There is nothing to send though more might leave: what is saved up until then may leave at once.
     pub fn rest(&mut self) {
         self.resting = true;

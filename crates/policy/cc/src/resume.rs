@@ -122,6 +122,20 @@ pub enum Resumption {
     Refuted,
 }
 
+impl Resumption {
+    /// In a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Unvalidated => "unvalidated",
+            Self::Validating => "validating",
+            Self::Retreating => "retreating",
+            Self::Confirmed => "confirmed",
+            Self::Refuted => "refuted",
+        }
+    }
+}
+
 /// A window that jumped on the strength of a profile.
 #[derive(Clone, Copy, Debug)]
 pub struct Resume {

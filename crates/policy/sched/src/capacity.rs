@@ -126,9 +126,9 @@ impl Capacity {
         match nanos(min_rtt) {
             min_rtt if min_rtt > 0 && self.newest > 0 && window.slow_start && free => {
                 let brings = div(u128::from(window.cwnd) * 1_000_000_000, u128::from(min_rtt));
-                // A window that outgrows what the link was known to carry fills a queue.
-                let most = if window.profile > 0 { window.profile } else { u64::MAX };
-                self.newest.max(brings.min(most))
+                // A window that outgrows what the link was known to carry fills a queue, unless it carries more by now.
+                let known = if self.newest < window.profile { window.profile } else { u64::MAX };
+                brings.min(known).max(self.newest)
             }
             _ => self.newest,
         }

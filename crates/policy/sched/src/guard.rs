@@ -2,8 +2,9 @@
 //!
 //! Accounts of windows come in, orders to hold a path or to take it back come out. Three ways to a hold: a path costs the
 //! others more than it brings, all together bring less than the best of them could alone, or an experiment without it
-//! went better. A held path comes back on evidence under load only ([`ladder`]). It never sends and never counts;
-//! windows without a backlog say nothing.
+//! went better. Paths behind one bottleneck are weighed as one: what one of them does not carry another does, so that each
+//! alone would look as if it harmed the others. A held path comes back on evidence under load only ([`ladder`]). It never
+//! sends and never counts; windows without a backlog say nothing.
 
 use tq_time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ const CEILING_LIFE: Duration = Duration::from_secs(60);
 pub struct Account {
     /// Path id.
     pub id: u32,
+    /// Paths with the same number share a bottleneck and are weighed as one; zero is one by itself.
+    pub group: u32,
     /// Bytes acknowledged on it that had not gone elsewhere as well.
     pub useful: u64,
     /// Bytes outstanding on it that went again elsewhere though they were not lost.
@@ -51,6 +54,27 @@ pub struct Account {
     pub serving: bool,
     /// It was opened or came back a moment ago: that it brought little says nothing yet.
     pub fresh: bool,
+}
+
+impl Account {
+    /// Whether both stand for one bottleneck.
+    fn is_with(&self, other: &Self) -> bool {
+        self.id == other.id || self.group != 0 && self.group == other.group
+    }
+
+    /// What it and those that share its bottleneck did together; its own id.
+    fn whole(&self, accounts: &[Self]) -> Self {
+        let empty = Self { id: self.id, group: self.group, ..Self::default() };
+        accounts.iter().filter(|account| account.is_with(self)).fold(empty, |sum, one| Self {
+            useful: sum.useful.saturating_add(one.useful),
+            copied: sum.copied.saturating_add(one.copied),
+            blocked: sum.blocked.saturating_add(one.blocked),
+            capacity: sum.capacity.saturating_add(one.capacity),
+            serving: sum.serving || one.serving,
+            fresh: sum.fresh || one.fresh,
+            ..sum
+        })
+    }
 }
 
 /// A window.
@@ -139,7 +163,7 @@ impl Guard {
         (rtt_max * 4).max(Duration::from_secs(1))
     }
 
-    /// The path an experiment does without at present: nothing new goes on it.
+    /// The path an experiment does without at present: nothing new goes on it, nor on those that share its bottleneck.
     pub fn without(&self) -> Option<u32> {
         self.trial.without()
     }
@@ -152,6 +176,11 @@ impl Guard {
     /// Whether a path carries bulk, what was ordered in this window considered.
     fn serves(&self, account: &Account) -> bool {
         account.serving && !self.holds(account.id)
+    }
+
+    /// Whether something serves that shares no bottleneck with a path.
+    fn has_other(&self, accounts: &[Account], than: &Account) -> bool {
+        accounts.iter().any(|account| !account.is_with(than) && self.serves(account))
     }
 
     fn known(&self) -> &[Slot] {
@@ -230,9 +259,11 @@ impl Guard {
         if matches!(self.floor, Floor::Kept) {
             let verdict = self.trial.on_window(length, sum, accounts);
             if let Some(id) = verdict
-                && accounts.iter().filter(|account| self.serves(account)).count() > 1
+                && let Some(account) = accounts.iter().find(|account| account.id == id)
+                && self.has_other(accounts, account)
             {
-                self.hold(now, id, Reason::Trial, act);
+                let all = accounts.iter().filter(|one| one.is_with(account) && one.serving);
+                all.for_each(|one| self.hold(now, one.id, Reason::Trial, act));
             }
         }
     }
@@ -244,20 +275,20 @@ impl Guard {
         period: &Period,
         act: &mut impl FnMut(Order),
     ) {
-        let most = accounts.iter().map(|account| account.capacity).max().unwrap_or(0);
+        let most = accounts.iter().map(|account| account.whole(accounts).capacity).max().unwrap_or(0);
         let all: u64 = accounts.iter().fold(0, |sum, account| sum.saturating_add(account.capacity));
-        let mut serving = accounts.iter().filter(|account| self.serves(account)).count();
         for account in accounts {
-            let useful = rate(account.useful, period.length);
-            let harm = rate(account.blocked.saturating_add(account.copied), period.length);
+            let whole = account.whole(accounts);
+            let useful = rate(whole.useful, period.length);
+            let harm = rate(whole.blocked.saturating_add(whole.copied), period.length);
+            let others = self.has_other(accounts, account);
             let bad = harm.saturating_sub(useful) > per_mille(most, HARM)
                 || useful < per_mille(all, TINY) && harm > useful;
             let Some(slot) = self.slot_mut(account.id) else { continue };
             slot.harmful = if bad && account.serving { slot.harmful.saturating_add(1) } else { 0 };
             slot.ladder.on_window(now, account.serving);
-            if slot.harmful >= AGREE && serving > 1 {
+            if slot.harmful >= AGREE && others {
                 slot.harmful = 0;
-                serving -= 1;
                 self.hold(now, account.id, Reason::Harm, act);
             }
         }
@@ -280,24 +311,24 @@ impl Guard {
             Floor::Kept | Floor::Below(_) => {
                 let serves = |account: &&Account| self.serves(account);
                 let serving = || accounts.iter().filter(serves);
-                let capacity = |account: &&Account| {
+                let capacity = |account: &Account| {
+                    let whole = account.whole(accounts).capacity;
                     let ceiling = self.slot(account.id).and_then(|slot| slot.ceiling);
-                    let ceiling = ceiling.filter(|(_, until)| *until > now);
-                    (ceiling.map_or(account.capacity, |(most, _)| most.min(account.capacity)), account.id)
+                    ceiling.filter(|(_, until)| *until > now).map_or(whole, |(most, _)| most.min(whole))
                 };
-                let best = serving().map(|account| capacity(&account)).max();
-                let Some((most, best)) = best.filter(|_| serving().count() > 1) else {
+                let best = serving().max_by_key(|account| (capacity(account), account.id));
+                let Some(best) = best.filter(|best| self.has_other(accounts, best)) else {
                     self.floor = Floor::Kept;
                     return;
                 };
                 let below = if let Floor::Below(windows) = self.floor { windows } else { 0 };
-                if sum >= per_mille(most, FLOOR) {
+                if sum >= per_mille(capacity(best), FLOOR) {
                     self.floor = Floor::Kept;
                 } else if below + 1 < AGREE {
                     self.floor = Floor::Below(below + 1);
                 } else {
-                    self.floor = Floor::Asking { best, before: sum, windows: 0, sum: 0 };
-                    for account in accounts.iter().filter(|account| account.id != best) {
+                    self.floor = Floor::Asking { best: best.id, before: sum, windows: 0, sum: 0 };
+                    for account in accounts.iter().filter(|account| !account.is_with(best)) {
                         if self.serves(account) {
                             self.hold(now, account.id, Reason::Floor, act);
                             self.slot_mut(account.id).into_iter().for_each(|slot| slot.suspended = true);

@@ -2,7 +2,8 @@
 //!
 //! [`Scheduler`] turns views of the paths and a demand into a [`Pick`]; [`Decision`] records one so that it can be
 //! replayed. [`Monitor`] says how a path does ([`Health`]), [`RttMatrix`], [`OneWay`], [`Capacity`], [`Queue`] and
-//! [`Jitter`] estimate what views report, [`AckRouting`] says on which paths acknowledgements go.
+//! [`Jitter`] estimate what views report, [`AckRouting`] says on which paths acknowledgements go, [`Groups`] which of
+//! them share a bottleneck.
 //!
 //! Nothing here sends, reads a clock, draws a random number or allocates. Facts come in with the time they
 //! happened at, decisions go out; arithmetic is integer, so the same facts give the same decisions everywhere.
@@ -18,6 +19,7 @@ mod capacity;
 mod demand;
 mod eta;
 mod field;
+mod groups;
 mod guard;
 mod health;
 mod math;
@@ -41,6 +43,7 @@ pub use bond::{Bond, BondChange, BondState, Member};
 pub use capacity::{Capacity, Estimate, Window};
 pub use demand::{Class, Demand, MAX_COPIES, Outstanding, PathSet, Pick};
 pub use eta::{eta_optimistic, eta_pessimistic};
+pub use groups::{Flow, Groups, Sought};
 pub use guard::{Account, Guard, Loaded, Order, Period, Reason, Train};
 pub use health::{Cause, Change, Health, Refused};
 pub use matrix::{COLUMNS, Cell, ColumnChange, RttMatrix};

@@ -142,6 +142,13 @@ pub struct Path {
     pub rttvar_ms: f64,
     /// Smallest round trip, ms.
     pub min_rtt_ms: f64,
+    /// How far it came with what was known of its link: `ready`, `unvalidated`, `validating`, `confirmed`, `retreating` or
+    /// `refuted`; nothing if nothing was made use of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<String>,
+    /// Bytes per second it is measured to carry, for later sessions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learnt: Option<u64>,
     /// Congestion window, bytes.
     pub cwnd: u64,
     /// Bytes in flight.

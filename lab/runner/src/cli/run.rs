@@ -301,5 +301,8 @@ fn bond(entry: &Entry) -> String {
     if let (Some(abandons), Some(outs)) = (entry.abandons, entry.outs) {
         let _ = writeln!(out, "  paths given up {abandons}, found out {outs}");
     }
+    if let Some(groups) = entry.groups.filter(|groups| *groups > 0) {
+        let _ = writeln!(out, "  paths found in a group, or in none any more: {groups}");
+    }
     out
 }

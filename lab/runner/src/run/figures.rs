@@ -260,6 +260,8 @@ fn single(
         Metric::Abandons => bond.then_some(outcome.paths.abandons as f64),
         Metric::Outs => bond.then_some(outcome.paths.outs as f64),
         Metric::Suspects => bond.then_some(outcome.paths.false_suspects as f64),
+        Metric::Grouped => outcome.paths.grouped.first().map(|(at, ..)| at.as_nanos() as f64 / 1e9),
+        Metric::Groups => bond.then_some(outcome.paths.grouped.len() as f64),
         Metric::Duplicates => bond.then(|| twice(outcome)),
         Metric::Latency | Metric::QueueDelay | Metric::Spread => None,
     }

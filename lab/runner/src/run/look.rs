@@ -117,11 +117,14 @@ impl Net {
             format!("{} s: the path on link {place}: {why}", at.as_nanos() as f64 / 1e9)
         });
         ends.refused.extend(refused);
-        let guarded = self.logs.iter().flat_map(|log| log.borrow().told.clone());
-        ends.guarded.extend(guarded.filter_map(|(at, _, event)| match event {
-            PathEvent::Guard { path, action } => Some((at, path.0, action.name())),
-            _ => None,
-        }));
+        for (at, _, event) in self.logs.iter().flat_map(|log| log.borrow().told.clone()) {
+            match event {
+                PathEvent::Guard { path, action } => ends.guarded.push((at, path.0, action.name())),
+                PathEvent::Group { path, group } => ends.grouped.push((at, path.0, group)),
+                _ => {}
+            }
+        }
+        ends.grouped.sort_unstable();
         if let Some(pair) = self.pairs.first() {
             for report in [pair.client.borrow().report(), pair.server.borrow().report()] {
                 let paths = || report.connections.iter().flat_map(|connection| &connection.stats.paths);

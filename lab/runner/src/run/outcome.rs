@@ -61,6 +61,8 @@ pub struct PathEnds {
     pub refused: Vec<String>,
     /// What the guard did with a path at either end: when, and as the event's name says.
     pub guarded: Vec<(Instant, u32, &'static str)>,
+    /// Groups that either end found a path in, zero for none any more: when, path and group, by time.
+    pub grouped: Vec<(Instant, u32, u32)>,
 }
 
 /// What one traffic moved.

@@ -184,6 +184,7 @@ fn together(scenario: &Scenario, outcomes: &[Outcome], alone: &Alone, entry: &mu
     }
     let sum = |what: fn(&super::PathEnds) -> u64| outcomes.iter().map(|outcome| what(&outcome.paths)).sum();
     (entry.abandons, entry.outs) = (Some(sum(|paths| paths.abandons)), Some(sum(|paths| paths.outs)));
+    entry.groups = Some(sum(|paths| paths.grouped.len() as u64));
 }
 
 fn seconds(at: tq_time::Instant) -> f64 {

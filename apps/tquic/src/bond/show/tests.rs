@@ -48,6 +48,8 @@ fn connections_look_as_ss_has_them() {
         rtt_ms: 50.53,
         rttvar_ms: 2.0,
         min_rtt_ms: 48.0,
+        known: Some("confirmed".into()),
+        learnt: Some(1000),
         cwnd: 1,
         in_flight: 2,
         pacing_rate: 3_000_000,
@@ -72,6 +74,6 @@ fn connections_look_as_ss_has_them() {
         "State        Send-Q  Streams  Paths  Peer\n\
          ESTAB        7       2        1      203.0.113.7:443 acme/van\n\
          \t path:1 dev:lte available good cost:10 max:1.2MB/s rtt:50.5/2.0 minrtt:48.0 cwnd:1 inflight:2 mss:1452 pacing:3.0MB/s sent:4 \
-         rcvd:5 lost:6 sched:minrtt\n"
+         rcvd:5 lost:6 known:confirmed sched:minrtt\n"
     );
 }

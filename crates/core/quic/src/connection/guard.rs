@@ -9,8 +9,8 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use tq_event::{BondState as LoggedBond, BondStateUpdated, GuardAction, PathGuarded};
 use tq_sched::{
-    Account, Bond, BondState, CapacityState, Change, Guard, Health, Kind, Loaded, MAX_PATHS, Member, Order,
-    Period, Reason, Weights, Window,
+    Account, Bond, BondState, CapacityState, Change, Estimate, Guard, Health, Kind, Loaded, MAX_PATHS,
+    Member, Order, Period, Reason, Weights, Window,
 };
 use tq_time::Instant;
 use tq_wire::PathId;
@@ -147,6 +147,7 @@ impl Connection {
         if let Some(ways) = &mut self.multipath.ways {
             if change.to == Health::Out {
                 ways.together.guard.on_change(id);
+                ways.groups.forget(id);
             }
             if change.from == Health::Held && change.to == Health::Out {
                 ways.together.guard.on_freed(id);
@@ -188,6 +189,7 @@ impl Connection {
         let look = together.bonded_at.is_none_or(|at| now.saturating_since(at) >= LOOK);
         if look {
             self.look_at_bond(now);
+            self.seek_groups(now, mode == Mode::Busy);
             self.weigh(now);
             self.judge_probe(now);
         }
@@ -209,7 +211,9 @@ impl Connection {
             return Mode::Idle;
         };
         let room = |(ix, path): &(usize, &crate::path::Path)| {
-            *ix != holder && self.in_flight(*ix) + u64::from(path.mtu.current()) <= path.cc.window()
+            *ix != holder
+                && !path.shares_with(&self.paths[holder])
+                && self.in_flight(*ix) + u64::from(path.mtu.current()) <= path.cc.window()
         };
         let idle = usable().filter(room).map(|(ix, _)| self.rate_of(now, ix).0);
         match idle.fold(0u64, u64::saturating_add) {
@@ -220,13 +224,17 @@ impl Connection {
 
     /// What path `ix` can carry, bytes per second, and whether that was measured.
     fn rate_of(&self, now: Instant, ix: usize) -> (u64, bool) {
+        let estimate = self.estimate_of(now, ix);
+        (estimate.rate, estimate.state == CapacityState::Measured)
+    }
+
+    pub(super) fn estimate_of(&self, now: Instant, ix: usize) -> Estimate {
         let path = &self.paths[ix];
         let srtt = if path.rtt.has_sample() { path.rtt.smoothed() } else { Duration::ZERO };
         let slow_start = path.cc.in_slow_start();
         let window =
             Window { cwnd: path.cc.window(), srtt, slow_start, profile: self.remembered_rate(path.id) };
-        let estimate = path.gauge.estimate(now, &window);
-        (estimate.rate, estimate.state == CapacityState::Measured)
+        path.gauge.estimate(now, &window)
     }
 
     /// Closes a window if it is over, and does what the guard says.
@@ -249,6 +257,7 @@ impl Connection {
                 let (capacity, measured) = self.rate_of(now, ix);
                 accounts.push(Account {
                     id: path.id.0,
+                    group: path.group,
                     useful: path.bytes_acked,
                     copied: path.bytes_resent,
                     blocked: 0,

@@ -7,6 +7,7 @@ mod cids;
 mod close;
 mod coupling;
 mod early;
+mod groups;
 mod guard;
 pub(crate) mod handshaking;
 mod health;

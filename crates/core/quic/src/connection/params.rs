@@ -43,6 +43,8 @@ pub(crate) struct AckFrequencyState {
     /// Newest request, kept until it is acknowledged or replaced.
     request: Option<AckFrequency>,
     pending: bool,
+    /// It asks for acknowledgements that wait as short as they may.
+    hurried: bool,
     /// Highest request of the peer.
     peer_seq: Option<u64>,
     /// The rhythm it asked for.
@@ -222,16 +224,19 @@ impl Connection {
         let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
         let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, most);
         let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
-        if threshold < old * 2 && threshold * 2 > old {
+        let hurried = self.multipath.ways.as_ref().is_some_and(|ways| ways.groups.is_testing());
+        if threshold < old * 2 && threshold * 2 > old && hurried == self.ack_frequency.hurried {
             return;
         }
-        let delay = (path.rtt.smoothed() / 4).max(min).clamp(MIN_ACK_DELAY, Duration::from_millis(25));
+        let usual = if hurried { MIN_ACK_DELAY } else { path.rtt.smoothed() / 4 };
+        let delay = usual.max(min).clamp(MIN_ACK_DELAY, Duration::from_millis(25));
         self.ack_frequency.request = Some(AckFrequency {
             seq: self.ack_frequency.next_seq,
             threshold,
             max_ack_delay_us: delay.as_micros() as u64,
             reordering: 3,
         });
+        self.ack_frequency.hurried = hurried;
         self.ack_frequency.next_seq += 1;
         self.ack_frequency.pending = true;
     }

@@ -57,6 +57,13 @@ pub enum PathEvent {
         /// What.
         action: GuardAction,
     },
+    /// It was found to share its bottleneck with those of the same number, or with none any more. Only the newest is told.
+    Group {
+        /// Path.
+        path: PathId,
+        /// Number of the group; zero is none.
+        group: u32,
+    },
     /// What the paths of the connection are together changed. Only the newest is told.
     Bond(BondState),
     /// Its address changed; what was known of it holds no longer.
@@ -459,9 +466,8 @@ impl Connection {
     pub(crate) fn tell_path(&mut self, event: PathEvent) {
         let stands_for = |old: &Event| match (old, event) {
             (Event::Path(PathEvent::Status { path: of, .. }), PathEvent::Status { path, .. })
-            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. }) => {
-                *of == path
-            }
+            | (Event::Path(PathEvent::Health { path: of, .. }), PathEvent::Health { path, .. })
+            | (Event::Path(PathEvent::Group { path: of, .. }), PathEvent::Group { path, .. }) => *of == path,
             (Event::Path(PathEvent::Bond(_)), PathEvent::Bond(_)) => true,
             (Event::Path(PathEvent::Guard { path: of, action: old }), PathEvent::Guard { path, action }) => {
                 *of == path && *old == action

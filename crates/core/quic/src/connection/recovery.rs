@@ -237,6 +237,7 @@ impl Connection {
             (Counts::Yes, _) => {
                 path.rtt.update(sample, delay);
                 path.gauge.on_rtt(sample, srtt);
+                ways.groups.on_sample(data.0, sent_at, sample);
             }
             _ => {}
         }

@@ -62,6 +62,8 @@ pub struct PathStats {
     pub weight: u16,
     /// Times the guard took it out of bulk service.
     pub holds: u32,
+    /// Paths with the same number share a bottleneck, as was found out; zero if it shares with none that is known.
+    pub group: u32,
     /// Bytes that other paths could have carried while data on this one kept everything from being sent.
     pub blocked_bytes: u64,
     /// What it is measured to carry, for a later connection; `None` before it carried enough to tell.
@@ -152,6 +154,7 @@ impl Connection {
             bytes_acked: path.bytes_acked,
             weight,
             holds: book.holds,
+            group: path.group,
             blocked_bytes: book.blocked,
             learnt: self.learnt(path.id),
             resumption: self.resumption(path.id),

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 use tq_cc::Rtt;
-use tq_sched::{AckPath, AckRouting, Budget, Cell, MAX_PATHS, OneWay, Overflow, RttMatrix};
+use tq_sched::{AckPath, AckRouting, Budget, Cell, Groups, MAX_PATHS, OneWay, Overflow, RttMatrix};
 use tq_time::Instant;
 use tq_wire::PathId;
 
@@ -42,6 +42,8 @@ pub(crate) struct Ways {
     pub(crate) budget: Budget,
     /// The bond, its guard and its books.
     pub(crate) together: Together,
+    /// Which paths share a bottleneck.
+    pub(crate) groups: Groups,
     /// Whether the scheduler may have paths that are paid by the byte.
     pub(crate) overflow: Overflow,
     /// When credit was told on another path as well.
@@ -124,11 +126,13 @@ impl Ways {
     /// A path leads elsewhere: its round trips hold no longer.
     pub(crate) fn reset(&mut self, path: PathId) {
         self.matrix.reset(path.0);
+        self.groups.forget(path.0);
     }
 
     /// A path is over.
     pub(crate) fn forget(&mut self, path: PathId) {
         self.matrix.forget(path.0);
+        self.groups.forget(path.0);
         self.routing.forget(path.0);
         self.places.retain(|place| place.id != path.0);
     }
@@ -152,7 +156,7 @@ impl Ways {
         self.refreshed = Some(now);
         for path in paths.iter_mut().filter(|path| path.moved) {
             path.moved = false;
-            self.matrix.reset(path.id.0);
+            self.reset(path.id);
         }
         self.delays = OneWay::new(now, &self.matrix);
         self.places.clear();

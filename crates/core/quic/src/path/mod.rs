@@ -128,6 +128,8 @@ pub(crate) struct Path {
     pub(crate) policy: PathPolicy,
     /// How it does in our sending direction; judged only beside other paths.
     pub(crate) monitor: Monitor,
+    /// Paths with the same number share a bottleneck; zero if it shares with none that is known.
+    pub(crate) group: u32,
     /// What is measured of it; only where there may be several paths.
     pub(crate) gauge: Gauge,
     /// Its application packet number space.
@@ -204,6 +206,7 @@ impl Path {
             told_on: id,
             policy: PathPolicy::default(),
             monitor: Monitor::new(now),
+            group: 0,
             gauge: Gauge::default(),
             space,
             rtt: Rtt::new(config.initial_rtt),

@@ -327,11 +327,12 @@ impl Connection {
         PathView {
             id: path.id.0,
             link: path.tuple.socket,
+            group: path.group,
             blocked: self.full.contains(&path.tuple.socket),
             status: if path.state == PathState::Standby { Status::Backup } else { Status::Available },
-            health: match ways.and_then(|ways| ways.together.without()) {
-                Some(id) if id == path.id.0 && path.health() == Health::Good => Health::Held,
-                _ => path.health(),
+            health: match path.health() {
+                Health::Good if self.is_left_out(path) => Health::Held,
+                health => health,
             },
             validated: true,
             min_rtt: if sampled { nanos(min) } else { 0 },
@@ -355,6 +356,14 @@ impl Connection {
             weight: path.policy.weight.or_else(|| ways?.together.weights.of(path.id.0)).unwrap_or(1),
             ..PathView::default()
         }
+    }
+
+    /// Whether an experiment does without the path, or without one that shares its bottleneck.
+    fn is_left_out(&self, path: &Path) -> bool {
+        let without = self.multipath.ways.as_ref().and_then(|ways| ways.together.without());
+        let Some(without) = without else { return false };
+        let asked = self.paths.iter().find(|path| path.id.0 == without);
+        path.id.0 == without || asked.is_some_and(|asked| asked.shares_with(path))
     }
 
     /// Nothing leaves before `at`, when the pacer of some path lets it.

@@ -272,3 +272,13 @@ fn a_caller_that_only_asks_earns_nothing_while_its_window_is_full() {
     assert!(after_a_pause(false) > 8000, "it waited, and is late: what it missed is made up for");
     assert_eq!(after_a_pause(true), 1200, "it was the window that held it");
 }
+
+#[test]
+fn a_pause_lasts_as_long_as_it_was_asked_for_whatever_was_saved_up() {
+    let (rate, pause) = (1_000_000, 12 * MS);
+    let mut pacer = Pacer::new();
+    assert_eq!(pacer.departure(start(), rate), start(), "ten packets are saved up");
+    pacer.pause(start(), pause, rate);
+    assert_eq!(pacer.departure(start() + 5 * MS, rate), start() + pause);
+    assert_eq!(pacer.departure(start() + pause, rate), start() + pause);
+}

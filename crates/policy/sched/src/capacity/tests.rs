@@ -65,6 +65,12 @@ fn what_a_window_let_through_is_not_what_the_path_drains_at() {
     let took = |ms: u64, rate: u64| RateSample { interval: Duration::from_millis(ms), ..sample(rate, false) };
     capacity.on_sample(at(0), 1, &took(110, 120_000));
     assert_eq!(capacity.draining(at(2), &slow_start, rtt), 200_000, "20 kB in 100 ms");
+    let known = |profile: u64| capacity.draining(at(2), &Window { profile, ..slow_start }, rtt);
+    assert_eq!(
+        [known(150_000), known(110_000)],
+        [150_000, 200_000],
+        "what is known of the link, unless it shows more"
+    );
     assert_eq!(capacity.draining(at(2), &WINDOW, rtt), 120_000, "after slow start the newest");
     capacity.on_sample(at(1), 1, &took(110, 300_000));
     assert_eq!(capacity.draining(at(2), &slow_start, rtt), 300_000);

@@ -236,7 +236,7 @@ prop_compose! {
         blocked in prop_oneof![Just(0), 0..20 * MB, any::<u64>()],
         capacity in prop_oneof![Just(0), 0..20 * MB, any::<u64>()],
     ) -> Account {
-        Account { id, useful, copied, blocked, capacity, serving: true, fresh: false }
+        Account { id, group: 0, useful, copied, blocked, capacity, serving: true, fresh: false }
     }
 }
 
@@ -275,4 +275,66 @@ fn a_path_that_just_came_back_is_not_asked_why_it_brought_little() {
         play.window(100, &[full(0, 10 * MB), Account { fresh: true, ..full(1, MB / 4) }]);
         assert_eq!(play.guard.without(), None);
     }
+}
+
+/// A path of group 1.
+fn shared(account: Account) -> Account {
+    Account { group: 1, ..account }
+}
+
+#[test]
+fn paths_of_a_group_are_not_held_for_each_others_sake() {
+    let mut play = Play::new();
+    let bad = Account { blocked: 3 * MB, ..full(1, MB) };
+    for _ in 0..10 {
+        play.window(100, &[shared(full(0, 5 * MB)), shared(bad), full(2, 6 * MB)]);
+    }
+    assert_eq!(play.orders, [], "together they bring more than they cost");
+    for _ in 0..2 {
+        play.window(100, &[full(0, 5 * MB), bad, full(2, 6 * MB)]);
+    }
+    assert_eq!(play.orders, [Order::Hold(1, Reason::Harm)], "alone it does not");
+}
+
+#[test]
+fn a_group_that_costs_more_than_it_brings_is_held_as_one() {
+    let mut play = Play::new();
+    let bad = |id| shared(Account { blocked: 3 * MB, ..full(id, MB) });
+    play.window(100, &[bad(0), bad(1), full(2, 9 * MB)]);
+    let orders = play.window(100, &[bad(0), bad(1), full(2, 9 * MB)]);
+    assert_eq!(orders, [Order::Hold(0, Reason::Harm), Order::Hold(1, Reason::Harm)]);
+}
+
+#[test]
+fn a_group_that_is_all_there_is_stays() {
+    let mut play = Play::new();
+    let bad = |id| shared(Account { blocked: 40 * MB, ..full(id, MB) });
+    for _ in 0..50 {
+        play.window(100, &[bad(0), bad(1)]);
+    }
+    assert_eq!(play.orders, []);
+    assert_eq!(play.guard.without(), None);
+}
+
+#[test]
+fn when_the_best_is_a_group_all_of_it_goes_on() {
+    let mut play = Play::new();
+    let slow = [0, 1].map(|id| shared(Account { useful: 4 * MB, ..full(id, 6 * MB) }));
+    let mut orders = Vec::new();
+    for _ in 0..2 {
+        orders.extend(play.window(100, &[slow[0], slow[1], full(2, 2 * MB)]));
+    }
+    assert_eq!(orders, [Order::Hold(2, Reason::Floor)], "10 of 12 that the two could bring");
+}
+
+#[test]
+fn an_experiment_is_about_a_whole_group() {
+    let mut play = Play::new();
+    for _ in 0..600 {
+        let [one, two] = [0, 1].map(|id| shared(full(id, MB / 4)));
+        let best = full(2, if play.guard.without().is_some() { 12 * MB } else { 11 * MB });
+        play.window(100, &[one, two, best]);
+    }
+    let tried = |id| Order::Hold(id, Reason::Trial);
+    assert_eq!(play.orders, [tried(0), tried(1)]);
 }

@@ -99,7 +99,8 @@ impl Trial {
         let serving = || accounts.iter().filter(|account| account.serving);
         let all = serving().fold(0u64, |sum, account| sum.saturating_add(account.useful));
         let small = |account: &&Account| {
-            !account.fresh && account.useful.saturating_mul(100) < all.saturating_mul(SMALL)
+            let whole = account.whole(accounts);
+            !whole.fresh && whole.useful.saturating_mul(100) < all.saturating_mul(SMALL)
         };
         if self.path.is_none_or(|id| !serving().any(|account| account.id == id)) {
             let after = |id: u32| self.last.is_none_or(|last| id > last);
@@ -107,7 +108,8 @@ impl Trial {
             self.path = next.clone().filter(|id| after(*id)).min().or_else(|| next.min());
             (self.pairs, self.better, self.total) = (0, 0, 0);
         }
-        if self.path.is_some() && serving().count() > 1 {
+        let asked = self.path.and_then(|id| serving().find(|account| account.id == id));
+        if asked.is_some_and(|asked| serving().any(|account| !account.is_with(asked))) {
             self.phase = Phase::Settling;
         }
     }

@@ -62,6 +62,8 @@ fn paths_events_and_stats_keep_their_words() {
         rtt_ms: 50.5,
         rttvar_ms: 2.0,
         min_rtt_ms: 48.0,
+        known: None,
+        learnt: None,
         cwnd: 1,
         in_flight: 2,
         pacing_rate: 3,
