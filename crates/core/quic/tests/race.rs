@@ -2,7 +2,7 @@
 
 mod pair;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use pair::flow::Flow;
@@ -86,6 +86,48 @@ fn a_link_that_lost_the_race_is_proven_by_what_the_server_asked_there() {
 #[test]
 fn a_link_on_which_no_copy_was_answered_is_proven_by_its_own_challenge_and_no_sooner() {
     assert!(!slower_link_opened(false).0);
+}
+
+/// The answer says where the client is only if it comes from there: somebody who moves it to an address of his own has proven
+/// nothing there, and gets three times at most what he sent.
+#[test]
+fn an_answer_that_somebody_moves_to_another_address_proves_none() {
+    let (mut pair, client) = racing(2);
+    delay(&mut pair, 0, 100 * MS);
+    delay(&mut pair, 1, 110 * MS);
+    let (thief, server_address) = (link(3), pair.server.address);
+    let begun = Rc::new(Cell::new(false));
+    let (stolen, got) = (Rc::new(RefCell::new(Vec::new())), Rc::new(Cell::new(0)));
+    pair.link = {
+        let (begun, stolen, got) = (Rc::clone(&begun), Rc::clone(&stolen), Rc::clone(&got));
+        Box::new(move |flying| {
+            if flying.to == thief {
+                got.set(got.get() + flying.bytes.len());
+            }
+            let caught = begun.get() && flying.from == link(1);
+            if caught {
+                stolen.borrow_mut().push(flying.clone());
+            }
+            !caught && flying.to != thief
+        })
+    };
+    let may = Event::Path(PathEvent::MayOpen);
+    pair.drive_for(Duration::from_secs(1), |pair| pair.client.has(client, &may));
+    begun.set(true);
+    let id = open(&mut pair, client, 1);
+    let mut sent = 0;
+    for _ in 0..200 {
+        pair.pass(5 * MS);
+        for flying in stolen.take() {
+            sent += flying.bytes.len();
+            pair.inject(Flying { from: thief, to: server_address, at: pair.now + 100 * MS, ..flying });
+        }
+    }
+    let server = pair.server.accepted.pop_front().expect("accepted");
+    let path = pair.server(server).paths().find(|path| path.id == id).expect("it opened, there");
+    assert_eq!(path.remote, thief);
+    assert!(!pair.server.has(server, &Event::Path(PathEvent::Validated(id))));
+    assert!(sent > 1200 && got.get() > 0 && got.get() <= 3 * sent, "{} of {sent}", got.get());
 }
 
 #[test]
