@@ -135,58 +135,41 @@ fn one_direction_may_end_before_the_other() {
     });
 }
 
+/// Of 100 connections one end writes, the target if `down`, and the other never reads: another connection goes on.
+async fn another_goes_on_beside_stuck_ones(down: bool) {
+    const STUCK: usize = 100;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);
+    let bond = Bond::new(2, &[target, fine]).await;
+    let mut held = Vec::new();
+    for _ in 0..STUCK {
+        let near = socks(bond.socks, &target.to_string()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let (mut writer, silent) = if down { (far, near) } else { (near, far) };
+        // More than all the buffers between there and here hold.
+        let flood = tokio::spawn(async move {
+            let block = vec![1; 1 << 20];
+            while writer.write_all(&block).await.is_ok() {}
+        });
+        held.push((silent, flood));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for _ in 0..4 {
+        assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
+    }
+    held.iter().for_each(|(_, flood)| flood.abort());
+}
+
 #[test]
 fn who_does_not_read_holds_up_nobody_else() {
     // Before, four whose windows had grown held all of a session, then 24 at times.
-    const STUCK: usize = 100;
-    run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);
-        let bond = Bond::new(2, &[target, fine]).await;
-        let mut held = Vec::new();
-        for _ in 0..STUCK {
-            let stuck = socks(bond.socks, &target.to_string()).await.unwrap();
-            let (mut far, _) = listener.accept().await.unwrap();
-            // More than all the buffers between there and here hold.
-            let flood = tokio::spawn(async move {
-                let block = vec![1; 1 << 20];
-                while far.write_all(&block).await.is_ok() {}
-            });
-            held.push((stuck, flood));
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        for _ in 0..4 {
-            assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
-        }
-        held.iter().for_each(|(_, flood)| flood.abort());
-    });
+    run(another_goes_on_beside_stuck_ones(true));
 }
 
 #[test]
 fn a_target_that_does_not_read_holds_up_nobody_elses_uploads() {
     // Before, 64 whose windows were a mebibyte held all of a session, and a few whose windows had grown.
-    const STUCK: usize = 100;
-    run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (target, fine) = (listener.local_addr().unwrap(), echo("127.0.0.1:0").await);
-        let bond = Bond::new(2, &[target, fine]).await;
-        let mut held = Vec::new();
-        for _ in 0..STUCK {
-            let mut stuck = socks(bond.socks, &target.to_string()).await.unwrap();
-            let (far, _) = listener.accept().await.unwrap();
-            // More than all the buffers between there and here hold.
-            let flood = tokio::spawn(async move {
-                let block = vec![1; 1 << 20];
-                while stuck.write_all(&block).await.is_ok() {}
-            });
-            held.push((far, flood));
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        for _ in 0..4 {
-            assert!(comes_back(socks(bond.socks, &fine.to_string()).await.unwrap(), 4 << 20).await);
-        }
-        held.iter().for_each(|(_, flood)| flood.abort());
-    });
+    run(another_goes_on_beside_stuck_ones(false));
 }
 
 #[test]

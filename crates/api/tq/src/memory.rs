@@ -72,7 +72,8 @@ impl Endpoint {
 impl State {
     /// Tells a fresh connection what is remembered of its links.
     pub(crate) fn recall(&self, now: Instant, remote: SocketAddr, core: &mut tq_quic::Connection) {
-        for link in self.links.iter().filter(|link| link.remote == remote.ip()) {
+        let remote = remote.ip().to_canonical();
+        for link in self.links.iter().filter(|link| link.remote == remote) {
             let age = link.age.saturating_add(now.saturating_since(link.told_at));
             core.remember(now, (link.socket.0, None), link.profile, age);
         }
