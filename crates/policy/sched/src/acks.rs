@@ -98,6 +98,8 @@ impl Pace {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AckRouting {
     fast: Option<u32>,
+    /// It was preferred when there was no other.
+    alone: bool,
     better: Option<(u32, Instant)>,
     /// When each path's own copy last went, ns.
     own_sent: Memory,
@@ -128,6 +130,7 @@ impl AckRouting {
         let (Some(best), Some(current)) = (best, current) else {
             self.better = None;
             self.fast = best.map(|path| path.id);
+            self.alone = able().count() == 1;
             return self.fast;
         };
         let margin = (current.srtt / 10).min(5 * MS);
@@ -140,9 +143,10 @@ impl AckRouting {
             _ => now,
         };
         self.better = Some((best.id, since));
-        if now.saturating_since(since) >= STEADY {
+        if self.alone || now.saturating_since(since) >= STEADY {
             self.fast = Some(best.id);
             self.better = None;
+            self.alone = false;
         }
         self.fast
     }

@@ -143,3 +143,15 @@ fn a_path_on_which_little_arrives_does_not_bring_the_acknowledgements_of_much() 
     }
     assert_eq!(routing.fast(), Some(0));
 }
+
+#[test]
+fn a_path_that_was_alone_is_left_at_once_for_a_better_one() {
+    let first = path(0, 600, 1000);
+    let mut routing = routing(1000, &[first]);
+    assert_eq!(routing.fast(), Some(0), "there is no other");
+    let both = [first, path(1, 20, 1000)];
+    assert_eq!(routing.update(at(1001), &both), Some(1), "nobody chose the first one");
+    // Between two that were there it takes a second.
+    let turned = [path(0, 20, 1000), path(1, 600, 1000)];
+    assert_eq!(routing.update(at(1002), &turned), Some(1));
+}
