@@ -41,13 +41,17 @@ const LANDING: u32 = 3;
 const LONG: u64 = 100_000_000;
 /// And up to this one: a geostationary satellite.
 const LONGEST: u64 = 600_000_000;
-/// Trains looked at, the newest; the median of at least three counts.
-const TRAINS: usize = 5;
-const LEAST_TRAINS: u32 = 3;
+/// Trains that are enough; the slower one counts. With a third one the median could, but it comes half a round trip later and
+/// long paths were 3 % slower for it (docs/bonding.md).
+const TRAINS: u32 = 2;
 /// How much later than its first packet one of a train may leave: what opens a path is answered as it comes in.
 const TOGETHER: Duration = Duration::from_millis(1);
-/// Packets that a train has at least after those of its first acknowledgement.
+/// Packets that a train has at least after those of its first acknowledgement, and if no more of it comes.
 const SPACED: u64 = 8;
+const FEWEST: u64 = 5;
+/// An acknowledgement that comes so many times later than the packets before it were apart, and more than a millisecond, had
+/// been held back for want of another packet.
+const HELD_BACK: u64 = 4;
 
 /// The train whose acknowledgements arrive.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +60,11 @@ struct Train {
     sent_at: Instant,
     /// When its first acknowledgement arrived.
     first: Instant,
-    /// Bytes acknowledged after that.
+    /// Bytes acknowledged after that, and how long that took, ns.
     bytes: u64,
+    took: u64,
+    /// Its rate was taken, or no more of it tells any.
+    over: bool,
 }
 
 /// Measurements of one path's initial slow start.
@@ -83,7 +90,8 @@ pub(crate) struct Start {
     /// Rounds to pass until rates follow the window.
     landing: u32,
     train: Option<Train>,
-    rates: [u64; TRAINS],
+    /// The rate of the slowest train, bytes per second, and their number.
+    slowest: u64,
     trains: u32,
     jumped: bool,
     /// A queue stood while less was delivered in the least round trip than a train has: one would only wait there.
@@ -106,7 +114,7 @@ impl Start {
             ahead: 0,
             landing: 0,
             train: None,
-            rates: [0; TRAINS],
+            slowest: u64::MAX,
             trains: 0,
             jumped: false,
             narrow: false,
@@ -155,19 +163,35 @@ impl Start {
     }
 
     /// The rate of a train is that of the packets after its first acknowledgement, as soon as they are enough: the
-    /// last acknowledgement may have been held back for want of another packet.
+    /// last acknowledgement may have been held back for want of another packet, and tells nothing then.
     fn on_train(&mut self, now: Instant, ack: &Ack<'_>, mtu: u64) {
         let sent = ack.largest_sent_at;
-        let same = |train: &&mut Train| sent >= train.sent_at && sent < train.sent_at + TOGETHER;
-        let Some(train) = self.train.as_mut().filter(same) else {
-            self.train = Some(Train { sent_at: ack.largest_sent_at, first: now, bytes: 0 });
+        let same = |train: &Train| sent >= train.sent_at && sent < train.sent_at + TOGETHER;
+        let Some(mut train) = self.train.filter(same) else {
+            self.end_train(FEWEST * mtu);
+            self.train = Some(Train { sent_at: sent, first: now, bytes: 0, took: 0, over: false });
             return;
         };
-        let before = train.bytes;
-        train.bytes += ack.bytes;
         let took = nanos(now.saturating_since(train.first));
-        if before < SPACED * mtu && train.bytes >= SPACED * mtu && took > 0 {
-            self.rates[self.trains as usize % TRAINS] = per_second(train.bytes, took);
+        let usual = u128::from(train.took) * u128::from(ack.bytes) / u128::from(train.bytes.max(1));
+        let held = u128::from(took - train.took) > u128::from(HELD_BACK) * usual + u128::from(STRAY);
+        if train.bytes > 0 && held {
+            self.end_train(FEWEST * mtu);
+            return;
+        }
+        (train.bytes, train.took) = (train.bytes + ack.bytes, took);
+        self.train = Some(train);
+        if train.bytes >= SPACED * mtu {
+            self.end_train(SPACED * mtu);
+        }
+    }
+
+    /// Takes the rate of the train at hand if `least` bytes of it were acknowledged, once.
+    fn end_train(&mut self, least: u64) {
+        let Some(train) = self.train.as_mut().filter(|train| !train.over) else { return };
+        train.over = true;
+        if train.bytes >= least && train.took > 0 {
+            self.slowest = self.slowest.min(per_second(train.bytes, train.took));
             self.trains = self.trains.saturating_add(1);
         }
     }
@@ -181,13 +205,13 @@ impl Start {
         self.min_rtt.min(LONGEST) / (LONG / 1000)
     }
 
-    /// Half of what the path carries in a round trip by the median of its trains; once, if enough were seen.
+    /// Half of what the path carries in a round trip by the slower of its trains; once, if enough were seen.
     pub(crate) fn jump(&mut self) -> Option<u64> {
-        if self.jumped || self.trains < LEAST_TRAINS {
+        if self.jumped || self.trains < TRAINS {
             return None;
         }
         self.land();
-        Some(volume(self.median(), self.min_rtt) / 2)
+        Some(volume(self.slowest, self.min_rtt) / 2)
     }
 
     /// The window jumped for another reason: trains are not needed any more.
@@ -196,17 +220,9 @@ impl Start {
         self.landing = LANDING;
     }
 
-    fn median(&self) -> u64 {
-        let mut rates = self.rates;
-        let known = (self.trains as usize).min(TRAINS);
-        let rates = &mut rates[..known];
-        rates.sort_unstable();
-        rates.get(known / 2).copied().unwrap_or(0)
-    }
-
     /// What its trains say the path carries, bytes per second; `None` if too few were seen.
     pub(crate) fn train_rate(&self) -> Option<u64> {
-        self.jumped.then(|| self.median()).filter(|rate| *rate > 0)
+        Some(self.slowest).filter(|rate| self.jumped && *rate < u64::MAX)
     }
 
     /// Whether packets are to leave in trains: a long path of which too few were seen.

@@ -121,17 +121,15 @@ fn train(start: &mut Start, rtt: &Rtt, sent: u64, gap: Duration) {
 }
 
 #[test]
-fn three_trains_tell_half_of_what_a_long_path_carries_once() {
+fn two_trains_tell_half_of_what_a_long_path_carries_once() {
     let rtt = settled(300 * MS);
     let mut start = Start::new(true);
-    // 4800 bytes in 1, 2 and 4 ms: the median is 2.4 MB/s, which is 720 kB in 300 ms.
-    for (sent, gap) in [(0, 1), (20, 4)] {
-        train(&mut start, &rtt, sent, gap * MS);
-        assert_eq!(start.jump(), None);
-        assert!(start.wants_trains());
-    }
+    // 4800 bytes in 1 and 2 ms: the slower is 2.4 MB/s, which is 720 kB in 300 ms.
+    train(&mut start, &rtt, 0, MS);
+    assert_eq!((start.jump(), start.train_rate()), (None, None));
+    assert!(start.wants_trains());
     train(&mut start, &rtt, 40, 2 * MS);
-    assert_eq!(start.jump(), Some(360_000));
+    assert_eq!((start.jump(), start.train_rate()), (Some(360_000), Some(2_400_000)));
     assert_eq!(start.jump(), None);
     assert!(!start.wants_trains());
 }
@@ -148,12 +146,38 @@ fn a_held_back_last_acknowledgement_does_not_slow_a_train() {
 }
 
 #[test]
+fn what_was_held_back_counts_for_nothing_though_the_train_would_be_too_short_without() {
+    let rtt = settled(300 * MS);
+    let mut start = Start::new(true);
+    // Six packets in 2 ms after the first acknowledgement, and two 25 ms later: six are enough when no more comes.
+    for sent in [0, 50, 100] {
+        for (gap, packets) in [(0, 3), (1, 3), (2, 3), (27, 2)] {
+            start.on_ack(at(sent + 300 + gap), &ack(&rtt, packets * MTU, at(sent), gap), MTU);
+        }
+    }
+    assert_eq!((start.jump(), start.train_rate()), (Some(540_000), Some(3_600_000)));
+}
+
+#[test]
+fn a_train_that_was_short_counts_when_the_next_one_begins() {
+    let rtt = settled(300 * MS);
+    let mut start = Start::new(true);
+    let mut short = |sent, packets| {
+        start.on_ack(at(300 + sent), &ack(&rtt, 4 * MTU, at(sent), 1), MTU);
+        start.on_ack(at(301 + sent), &ack(&rtt, packets * MTU, at(sent), 2), MTU);
+        start.jump()
+    };
+    assert_eq!([short(0, 5), short(10, 4), short(20, 5)], [None; 3], "four are too few");
+    assert_eq!(short(30, 5), Some(900_000));
+}
+
+#[test]
 fn short_trains_and_short_paths_tell_nothing() {
     let rtt = settled(300 * MS);
     let mut start = Start::new(true);
     for sent in 0..9 {
         start.on_ack(at(300 + sent * 10), &ack(&rtt, 4 * MTU, at(sent * 10), 1), MTU);
-        start.on_ack(at(301 + sent * 10), &ack(&rtt, 7 * MTU, at(sent * 10), 2), MTU);
+        start.on_ack(at(301 + sent * 10), &ack(&rtt, 4 * MTU, at(sent * 10), 2), MTU);
     }
     assert_eq!(start.jump(), None);
     for (rtt, on) in [(99 * MS, true), (300 * MS, false)] {
