@@ -214,7 +214,7 @@ impl Controller {
     /// The same, with the faster start of long paths on or off; it is off in a fresh one.
     ///
     /// On, a path whose least round-trip time is 100 ms or more starts with a window scaled by that time over
-    /// 100 ms (at most six times the initial one), and when the acknowledgements of three trains of packets have
+    /// 100 ms (at most six times the initial one), and when the acknowledgements of two trains of packets have
     /// told what the path may carry, the window becomes half of that at least, once.
     #[must_use]
     pub fn with_long_start(mut self, on: bool) -> Self {
@@ -251,7 +251,7 @@ impl Controller {
     }
 
     /// What the spacing of trains says the path carries, bytes per second, while slow start goes on: before its window shows
-    /// what that is. `None` on short paths and before there were three trains.
+    /// what that is. `None` on short paths and before there were two trains.
     pub fn train_rate(&self) -> Option<u64> {
         self.loss_based().map_or_else(Bbr::train_rate, Recovery::train_rate)
     }
@@ -319,6 +319,28 @@ impl Controller {
             Law::Olia(olia) => olia.on_first_rtt(rtt),
             Law::Bbr(bbr) => bbr.on_first_rtt(rtt),
         }
+    }
+
+    /// Acknowledgements come back another way from now on: `before` and `after` are the path's round trips by the way so
+    /// far and by the new one. A window that was found by a shorter way would not fill a longer one, and takes long to
+    /// grow: it is wider by what the path carries in the difference, which no queue sees, until the way is short again.
+    pub fn on_way_back(&mut self, before: &Rtt, after: &Rtt) {
+        let signed = |rtt: Duration| i64::try_from(nanos(rtt)).unwrap_or(i64::MAX);
+        let longer = |than: Duration, is: Duration| signed(is).saturating_sub(signed(than));
+        // The least of a way that was not in use for long has a queue in it, which was there both ways.
+        let least = longer(before.min(), after.min());
+        let usual = longer(before.smoothed(), after.smoothed());
+        if !before.has_sample() || least.signum() != usual.signum() {
+            return;
+        }
+        let longer = if least.abs() < usual.abs() { least } else { usual };
+        let more = match &mut self.law {
+            Law::Cubic(cubic) => cubic.on_way_back(longer),
+            Law::NewReno(reno) => reno.state_mut().on_way_back(longer),
+            // Coupled windows are no one path's, and BBR's follows from its rate.
+            Law::Olia(_) | Law::Bbr(_) => return,
+        };
+        self.governor.widen(more);
     }
 
     /// What the path did last.

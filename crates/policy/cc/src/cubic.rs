@@ -163,6 +163,22 @@ impl Cubic {
         self.undo = None;
     }
 
+    /// As [`Recovery::on_way_back`]: the windows that were too much are wider, or narrower, by as much.
+    pub(crate) fn on_way_back(&mut self, longer: i64) -> i64 {
+        let more = self.state.recovery.on_way_back(longer);
+        let moved = |window: Bytes| match Bytes::new(more.unsigned_abs()) {
+            _ if window == Bytes::ZERO => window,
+            bytes if more < 0 => window.minus(bytes),
+            bytes => window.plus(bytes),
+        };
+        (self.state.w_max, self.state.prior) = (moved(self.state.w_max), moved(self.state.prior));
+        if let Some(epoch) = &mut self.state.epoch {
+            (epoch.origin, epoch.reno) = (moved(epoch.origin), moved(epoch.reno));
+        }
+        self.undo = None;
+        more
+    }
+
     /// Takes the time since the last tick out of the epoch: the window was not in use (RFC 9438 §5.8).
     fn pause(&mut self, now: Instant) {
         if let Some(epoch) = &mut self.state.epoch {

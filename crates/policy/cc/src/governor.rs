@@ -209,6 +209,13 @@ impl Governor {
         };
     }
 
+    /// The way back takes longer, or less long, by what the path carries `more` bytes in.
+    pub(crate) fn widen(&mut self, more: i64) {
+        if self.cap != UNBOUNDED {
+            self.cap = self.cap.saturating_add_signed(more).clamp(1, LARGEST);
+        }
+    }
+
     /// What may be in flight in the next round, at `rate`, after one with this queue and `window`. While that is short the
     /// cap stays above what was in flight: what a round trip takes longer than the least is then no queue, and to hold it
     /// back would be to starve.

@@ -51,6 +51,8 @@ pub(crate) struct Recovery {
     answered: Option<Instant>,
     /// In a recovery period: acknowledgements of packets sent up to `answered` do not grow the window.
     recovering: bool,
+    /// Bytes of the window that are there because acknowledgements come back by a longer way.
+    widened: u64,
 }
 
 impl Recovery {
@@ -66,6 +68,7 @@ impl Recovery {
             peak: Peak::default(),
             answered: None,
             recovering: false,
+            widened: 0,
         }
     }
 
@@ -234,6 +237,29 @@ impl Recovery {
         }
     }
 
+    /// Acknowledgements come back another way, which takes so many ns longer, or less long below zero. What the path carries
+    /// meanwhile is in flight besides and stands in no queue: the window is wider by that, by twice itself at most, and
+    /// narrower again by no more than that. Nothing while a first slow start finds out itself. Says by how many bytes.
+    pub(crate) fn on_way_back(&mut self, longer: i64) -> i64 {
+        if self.ssthresh == NO_THRESHOLD {
+            return 0;
+        }
+        let carried = u128::from(self.peak()) * u128::from(longer.unsigned_abs()) / 1_000_000_000;
+        let carried = u64::try_from(carried).unwrap_or(u64::MAX);
+        if longer < 0 {
+            let less = carried.min(self.widened);
+            self.widened -= less;
+            self.cwnd = self.cwnd.minus(Bytes::new(less)).max(self.floor());
+            self.ssthresh = self.ssthresh.saturating_sub(less).max(self.floor().floor());
+            return -i64::try_from(less).unwrap_or(i64::MAX);
+        }
+        let more = carried.min(self.window());
+        self.widened = self.widened.saturating_add(more);
+        self.cwnd = self.cwnd.plus(Bytes::new(more));
+        self.ssthresh = self.ssthresh.saturating_add(more);
+        i64::try_from(more).unwrap_or(i64::MAX)
+    }
+
     /// Slow start ends without a loss: the window falls to what the path carries, by no more than three quarters, or than
     /// for a loss (RFC 9438 §4.6) where that is only what acknowledgements tell that wait behind other traffic. If it falls as
     /// far as it would for a loss, losses of what was sent before are answered for.
@@ -275,6 +301,7 @@ impl Recovery {
         self.hystart.stop();
         self.answered = Some(now);
         self.recovering = true;
+        self.widened = 0;
     }
 
     /// Falls to the minimum window and into slow start (RFC 9002 §7.6.2). What was sent before is answered for;

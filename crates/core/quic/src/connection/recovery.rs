@@ -231,6 +231,7 @@ impl Connection {
         let srtt = path.rtt.smoothed();
         match (counts, ways.control(data)) {
             (Counts::Anew, Some(cell)) => {
+                path.cc.on_way_back(&path.rtt, &cell.rtt);
                 path.rtt = cell.rtt;
                 path.gauge.on_column();
             }

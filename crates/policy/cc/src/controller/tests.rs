@@ -288,6 +288,58 @@ proptest! {
     }
 }
 
+/// A controller out of slow start, with 1 MB/s delivered last.
+fn delivering(algorithm: Algorithm) -> Controller {
+    let mut clock = AckClock::new(algorithm, 1200, 50 * MS);
+    clock.lose_at(100.0);
+    let (mut controller, now) = (clock.controller, clock.now);
+    let sample = RateSample { rate: 1_000_000, delivered: 50_000, interval: 50 * MS, app_limited: false };
+    let rtt = settled(50 * MS);
+    controller.on_ack(now, &Ack { delivered: Some(sample), ..ack(&rtt, 1200, now, 9999) });
+    controller
+}
+
+#[test]
+fn a_longer_way_back_widens_the_window_by_what_is_carried_meanwhile() {
+    for algorithm in [Algorithm::Cubic, Algorithm::NewReno] {
+        let mut controller = delivering(algorithm);
+        let window = controller.window();
+        controller.on_way_back(&settled(50 * MS), &settled(70 * MS));
+        assert_eq!(controller.window(), window + 20_000, "{algorithm}");
+        // A queue that the new way has seen and the old one not is no longer way.
+        let mut queued = settled(100 * MS);
+        queued.update(100 * MS, Duration::ZERO);
+        let mut old = settled(50 * MS);
+        (0..99).for_each(|_| old.update(95 * MS, Duration::ZERO));
+        controller.on_way_back(&old, &queued);
+        assert!(controller.window().abs_diff(window + 25_000) < 1500, "{algorithm}: {}", controller.window());
+        // At most twice the window. A shorter one takes away what a longer one gave, and no more.
+        let window = controller.window();
+        controller.on_way_back(&settled(50 * MS), &settled(5000 * MS));
+        assert_eq!(controller.window(), 2 * window);
+        controller.on_way_back(&settled(70 * MS), &settled(60 * MS));
+        assert_eq!(controller.window(), 2 * window - 10_000);
+        let plain = delivering(algorithm).window();
+        controller.on_way_back(&settled(5000 * MS), &settled(50 * MS));
+        assert!(controller.window().abs_diff(plain) <= 1, "{} {plain}", controller.window());
+        controller.on_way_back(&settled(5000 * MS), &settled(50 * MS));
+        assert!(controller.window().abs_diff(plain) <= 1);
+    }
+}
+
+#[test]
+fn a_longer_way_back_is_nothing_to_a_first_slow_start_and_to_coupled_windows() {
+    for algorithm in Algorithm::ALL {
+        let mut fresh = Controller::new(algorithm, at(0), 1200);
+        fresh.on_way_back(&settled(50 * MS), &settled(90 * MS));
+        assert_eq!(fresh.window(), initial_window(1200));
+    }
+    let mut coupled = delivering(Algorithm::Olia);
+    let window = coupled.window();
+    coupled.on_way_back(&settled(50 * MS), &settled(90 * MS));
+    assert_eq!(coupled.window(), window);
+}
+
 #[test]
 fn everything_a_path_holds_is_small() {
     let sizes: Vec<usize> = [size_of::<Controller>(), size_of::<RateSampler>(), size_of::<Rtt>()].into();
