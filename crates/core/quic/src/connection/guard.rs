@@ -9,8 +9,8 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use tq_event::{BondState as LoggedBond, BondStateUpdated, GuardAction, PathGuarded};
 use tq_sched::{
-    Account, Bond, BondState, CapacityState, Change, Estimate, Guard, Health, Kind, Loaded, MAX_PATHS,
-    Member, Order, Period, Reason, Weights, Window,
+    Account, Bond, BondState, Budget, CapacityState, Change, Estimate, Guard, Health, Kind, Loaded,
+    MAX_PATHS, Member, Order, Period, Reason, Weights, Window,
 };
 use tq_time::Instant;
 use tq_wire::PathId;
@@ -356,7 +356,7 @@ impl Connection {
         Some(transmit)
     }
 
-    /// The first window of a path that a client opened, while its address is being proven: copies of what another path has
+    /// The first windows of a path that a client opened, while its address is being proven: copies of what another path has
     /// under way, as far as the address may be sent anything. Its round trip and its rate are known when it may carry data,
     /// and nothing waits for it.
     pub(crate) fn transmit_first(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
@@ -365,15 +365,21 @@ impl Connection {
         let proving = path.state == PathState::Validating && self.side.is_server();
         // The challenge goes first, and room is left to repeat it.
         let room = path.amplification_budget().saturating_sub(size);
-        if !proving || path.flight == 0 || path.validation.wants_challenge() || room < size {
+        let (window, train) = (path.cc.window().saturating_sub(self.in_flight(ix)), path.cc.train() as u64);
+        // What is left of the budget for copies serves the end of what is sent.
+        let spare = self.multipath.ways.as_ref().map_or(0, |ways| ways.budget.available());
+        let more = path.flight > 0 || train > 0 && spare > Budget::FIRST / 2;
+        if !proving || !more || path.validation.wants_challenge() || room < size {
             return None;
         }
         if self.streams.backlog() < FIRST_BACKLOG || !self.may_load(now, ix) {
             return None;
         }
-        let count = u64::from(self.paths[ix].flight).min(room / size).min((self.burst(ix) / size).max(1));
+        let most = if train > 0 { window / size } else { u64::from(self.paths[ix].flight) };
+        let count = most.min(room / size).min((self.burst(ix).max(train) / size).max(1));
         let from = self.fullest(ix)?;
-        self.paths[ix].flight -= count as u8;
+        let flight = &mut self.paths[ix].flight;
+        *flight = flight.saturating_sub(count as u8);
         if self.copy_from(from, 0, count * (size - OVERHEAD)) == 0 {
             return None;
         }

@@ -108,6 +108,9 @@ pub(crate) struct Path {
     pub(crate) fallback: Option<Box<Fallback>>,
     /// Full datagrams still to be sent to open it.
     pub(crate) flight: u8,
+    /// What had come on all paths when it was opened, and how many datagrams more were sent to open it since.
+    pub(crate) came_before: u64,
+    pub(crate) lifted: u8,
     /// ACK-only packets sent in a row; now and then one carries a PING so that ranges can be forgotten.
     pub(crate) ack_only: u32,
     /// Where acknowledgements of what comes on this path save time: on this other path as well.
@@ -196,6 +199,8 @@ impl Path {
             tuple,
             fallback: None,
             flight: 0,
+            came_before: 0,
+            lifted: 0,
             ack_only: 0,
             ack_on: None,
             heard_at: None,

@@ -229,9 +229,13 @@ impl Connection {
 
     /// The rest of the first flight of a path: full datagrams, so that the server may send more than one (decision 11).
     pub(super) fn transmit_flight(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
+        if self.side.is_server() {
+            return None;
+        }
+        self.lift(ix);
         let path = &self.paths[ix];
         let size = usize::from(MIN_MTU);
-        if path.flight == 0 || self.side.is_server() || path.cc.window() < self.in_flight(ix) + size as u64 {
+        if path.flight == 0 || path.cc.window() < self.in_flight(ix) + size as u64 {
             return None;
         }
         let fill = |_: &mut Self, payload: &mut crate::payload::Payload<'_>| {
