@@ -29,6 +29,7 @@ fn line(benefit: f64, ceiling: f64) -> Line {
         together_mbps: 10.0,
         benefit: Some(benefit),
         ceiling: Some(ceiling),
+        keeps: Some(1.0),
         ratio: Some(1.0),
         telling: true,
         wrong: Vec::new(),
@@ -46,6 +47,14 @@ fn nine_of_ten_within_the_ceiling_are_enough_where_the_ceiling_is_the_bar() {
     assert!(holds(Kind::AsPublished, &lines));
     lines[0] = line(0.6, 0.8);
     assert!(!holds(Kind::AsPublished, &lines));
+}
+
+#[test]
+fn as_published_nothing_is_asked_of_a_small_link_that_the_ideal_cannot_do() {
+    let slow = |ratio| Line { telling: false, ratio: Some(ratio), keeps: Some(0.8), ..line(0.0, 1.0) };
+    assert!(holds(Kind::AsPublished, &[line(0.8, 0.8), slow(0.79)]));
+    assert!(!holds(Kind::AsPublished, &[line(0.8, 0.8), slow(0.77)]));
+    assert!(!holds(Kind::LowBdpRaced, &[line(0.9, 0.8), slow(0.79)]));
 }
 
 #[test]
