@@ -24,11 +24,6 @@ const FORGOTTEN: Duration = Duration::from_secs(20);
 /// Datagrams with copies a server sends on a new path before its address is proven: what is left of a first window. On a long
 /// path it goes on for as long as the path is measured.
 const FIRST_COPIES: u8 = 9;
-/// While the address of a further path is being proven and so many bytes come on others, one more datagram goes there, up to
-/// so many: a long path then has its second window before its address is proven, which takes one of its round trips. On a
-/// short one, or without a download, there is no time for them.
-const LIFTED_BY: u64 = 16 << 10;
-const MOST_LIFTS: u8 = 12;
 
 /// What happened to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,23 +200,8 @@ impl Connection {
     }
 
     /// Bytes that came on all paths.
-    fn came(&self) -> u64 {
+    pub(crate) fn came(&self) -> u64 {
         self.paths.iter().map(|path| path.bytes_received).sum()
-    }
-
-    /// On a client: one datagram more for the server to send three times as much on path `ix`, if others bring much meanwhile
-    /// and there is nothing to be sent that needs the way up.
-    pub(crate) fn lift(&mut self, ix: usize) {
-        let came = self.came();
-        let idle = self.streams.backlog() == 0;
-        let path = &mut self.paths[ix];
-        let opening = path.state == PathState::Validating && path.flight == 0 && path.lifted < MOST_LIFTS;
-        if opening
-            && idle
-            && came.saturating_sub(path.came_before) >= (u64::from(path.lifted) + 1) * LIFTED_BY
-        {
-            (path.flight, path.lifted) = (1, path.lifted + 1);
-        }
     }
 
     /// Whether the packet at hand should be full size, because data is under way again on a client's path that rested. To the
