@@ -174,7 +174,8 @@ impl Start {
         };
         let took = nanos(now.saturating_since(train.first));
         let usual = u128::from(train.took) * u128::from(ack.bytes) / u128::from(train.bytes.max(1));
-        let held = u128::from(took - train.took) > u128::from(HELD_BACK) * usual + u128::from(STRAY);
+        let held =
+            u128::from(took.saturating_sub(train.took)) > u128::from(HELD_BACK) * usual + u128::from(STRAY);
         if train.bytes > 0 && held {
             self.end_train(FEWEST * mtu);
             return;

@@ -362,14 +362,16 @@ impl Connection {
     pub(crate) fn transmit_first(&mut self, now: Instant, ix: usize, buf: &mut [u8]) -> Option<Transmit> {
         let size = u64::from(MIN_MTU);
         let path = &self.paths[ix];
-        let proving = path.state == PathState::Validating && self.side.is_server();
+        if path.state != PathState::Validating || !self.side.is_server() {
+            return None;
+        }
         // The challenge goes first, and room is left to repeat it.
         let room = path.amplification_budget().saturating_sub(size);
         let (window, train) = (path.cc.window().saturating_sub(self.in_flight(ix)), path.cc.train() as u64);
         // What is left of the budget for copies serves the end of what is sent.
         let spare = self.multipath.ways.as_ref().map_or(0, |ways| ways.budget.available());
         let more = path.flight > 0 || train > 0 && spare > Budget::FIRST / 2;
-        if !proving || !more || path.validation.wants_challenge() || room < size {
+        if !more || path.validation.wants_challenge() || room < size {
             return None;
         }
         if self.streams.backlog() < FIRST_BACKLOG || !self.may_load(now, ix) {

@@ -236,14 +236,14 @@ impl Connection {
     /// On a client: one datagram more for the server to send three times as much on path `ix`, if others bring much meanwhile
     /// and there is nothing to be sent that needs the way up.
     fn lift(&mut self, ix: usize) {
-        let came = self.came();
-        let idle = self.streams.backlog() == 0;
-        let path = &mut self.paths[ix];
+        let path = &self.paths[ix];
         let opening = path.state == PathState::Validating && path.flight == 0 && path.lifted < MOST_LIFTS;
-        if opening
-            && idle
-            && came.saturating_sub(path.came_before) >= (u64::from(path.lifted) + 1) * LIFTED_BY
-        {
+        if !opening || self.streams.backlog() > 0 {
+            return;
+        }
+        let came = self.came();
+        let path = &mut self.paths[ix];
+        if came.saturating_sub(path.came_before) >= (u64::from(path.lifted) + 1) * LIFTED_BY {
             (path.flight, path.lifted) = (1, path.lifted + 1);
         }
     }
