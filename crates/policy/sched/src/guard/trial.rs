@@ -1,14 +1,15 @@
 //! Experiments: the same bulk with and without a path, when accounts say nothing clear about it.
 //!
 //! A path is left out for one window that is thrown away and one that counts; the window before is what it is held
-//! against. One such pair at a time, as long as all of them stay below 2 % of the time in bulk.
+//! against. One such pair at a time, once all of them with it stay below 2 % of the time in bulk: a minute and a half at
+//! the earliest. What is over sooner is left alone: two seconds without a link of a tenth would be a fiftieth of ten.
 
 use tq_time::Duration;
 
 use super::Account;
 
-/// Bulk before the first experiment, and the longest time between answers that stay the same.
-const FIRST: Duration = Duration::from_secs(10);
+/// The shortest and the longest time between answers that stay the same.
+const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(600);
 /// Time without a path, one part in so many of the time in bulk.
 const SHARE: u32 = 50;
@@ -76,7 +77,7 @@ impl Trial {
             Phase::With => {
                 self.with = sum;
                 self.rest = self.rest.saturating_sub(length);
-                self.begin(accounts);
+                self.begin(length, accounts);
                 None
             }
             Phase::Settling => {
@@ -92,8 +93,8 @@ impl Trial {
         }
     }
 
-    fn begin(&mut self, accounts: &[Account]) {
-        if self.bulk < FIRST || !self.rest.is_zero() || self.spent > self.bulk / SHARE {
+    fn begin(&mut self, length: Duration, accounts: &[Account]) {
+        if !self.rest.is_zero() || self.spent + length * 2 > self.bulk / SHARE {
             return;
         }
         let serving = || accounts.iter().filter(|account| account.serving);
@@ -128,7 +129,7 @@ impl Trial {
         }
         let path = self.path.take();
         self.last = path;
-        self.interval = (self.interval * 2).clamp(FIRST, LONGEST);
+        self.interval = (self.interval * 2).clamp(SHORTEST, LONGEST);
         self.rest = self.interval;
         if worse {
             self.interval = Duration::ZERO;
