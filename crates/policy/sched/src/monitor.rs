@@ -140,14 +140,15 @@ impl Monitor {
         Ok(Change { from, to, cause, at: now, lasted })
     }
 
-    /// An ack-eliciting packet left on the path.
-    pub fn on_sent(&mut self, now: Instant) {
-        self.silence.on_sent(now);
+    /// An ack-eliciting packet left on the path; `recovering` while no effect of a smaller window was seen.
+    pub fn on_sent(&mut self, now: Instant, recovering: bool) {
+        self.silence.on_sent(now, recovering);
     }
 
-    /// The answer to the oldest packet outstanding is due at `at`. To be told just before progress.
-    pub fn expect(&mut self, at: Instant) {
-        self.silence.expect(at);
+    /// The oldest packet outstanding left at `oldest`, and its answer takes `srtt`; tells when it is due. To be told just
+    /// before progress.
+    pub fn expect(&mut self, oldest: Instant, srtt: Duration) -> Instant {
+        self.silence.expect(oldest, srtt)
     }
 
     /// Something outstanding on the path was newly acknowledged; `idle` if nothing is outstanding any more.

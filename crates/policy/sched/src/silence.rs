@@ -24,6 +24,8 @@ const PAUSE_HALF_LIFE: u64 = 30 * SECOND;
 /// Bounds of the tolerance, ns.
 const SHORTEST: u64 = 15 * MS;
 const LONGEST: u64 = 50 * MS;
+/// A sender that lets so much pass between two packets has paused, ns.
+const SENDER_PAUSE: u64 = 5 * MS;
 /// Another path with an RTT up to this is a good place for data sent again, ns.
 const NEAR: u64 = 100 * MS;
 
@@ -65,6 +67,9 @@ pub struct Silence {
     due: Option<Instant>,
     /// Last time the path answered a question although nothing was acknowledged.
     answered_at: Option<Instant>,
+    sent_at: Option<Instant>,
+    /// When the sender went on after its first pause in the present recovery.
+    resumed: Option<Instant>,
 }
 
 impl Silence {
@@ -81,21 +86,35 @@ impl Silence {
             heard: false,
             due: None,
             answered_at: None,
+            sent_at: None,
+            resumed: None,
         }
     }
 
-    /// An ack-eliciting packet left.
-    pub fn on_sent(&mut self, now: Instant) {
+    /// An ack-eliciting packet left; `recovering` while no effect of a smaller window was seen.
+    pub fn on_sent(&mut self, now: Instant, recovering: bool) {
+        let paused = self.sent_at.replace(now).is_some_and(|at| at + Duration::from_nanos(SENDER_PAUSE) < now);
+        self.resumed = match self.resumed {
+            _ if !recovering => None,
+            None if paused => Some(now),
+            resumed => resumed,
+        };
         if self.busy_since.is_none() {
             self.busy_since = Some(now);
             self.heard = false;
         }
     }
 
-    /// The answer to the oldest packet outstanding is due at `at`: what passes until then is nobody's silence. A sender that
-    /// starts slowly leaves gaps of a round trip, which are no habit of the path.
-    pub fn expect(&mut self, at: Instant) {
-        self.due = Some(at);
+    /// When the oldest packet was sent that has to be answered. A window that shrank lets the sender rest until less is
+    /// outstanding, and what left last before may be in the same loss: what leaves after that is the question.
+    fn asked_at(&self, oldest: Instant) -> Instant {
+        self.resumed.map_or(oldest, |resumed| resumed.max(oldest))
+    }
+
+    /// The oldest packet outstanding left at `oldest`, and its answer takes `srtt`; tells when it is due. What passes until
+    /// then is nobody's silence. A sender that starts slowly leaves gaps of a round trip, which are no habit of the path.
+    pub fn expect(&mut self, oldest: Instant, srtt: Duration) -> Instant {
+        *self.due.insert(self.asked_at(oldest) + srtt)
     }
 
     /// Something new was acknowledged; `idle` if nothing is outstanding any more.
@@ -206,7 +225,7 @@ impl Silence {
     /// `max(silent since + tolerance, oldest sent + srtt + max(2·rttvar, 1 ms) + ack delay)`
     pub fn suspect_at(&self, load: &Load) -> Option<Instant> {
         let since = self.since()?;
-        let oldest = load.oldest_sent?;
+        let oldest = self.asked_at(load.oldest_sent?);
         // The usual gap as it was when the silence began: it does not shrink while one waits.
         let silent = since + self.tolerance(since.max(self.gap_at), load);
         let due = oldest + load.srtt + (2 * load.rttvar).max(Duration::from_millis(1)) + load.ack_delay;

@@ -153,8 +153,8 @@ impl Connection {
         let idle = path.space.sent.oldest_waiting().is_none();
         let mut silent_since = path.monitor.silence().since();
         if let Some(oldest) = path.waited.take().filter(|_| !stale) {
-            path.monitor.expect(oldest + srtt);
-            silent_since = silent_since.map(|since| since.max(oldest + srtt));
+            let due = path.monitor.expect(oldest, srtt);
+            silent_since = silent_since.map(|since| since.max(due));
         }
         let Some((largest, sent_at)) = acked.largest.filter(|_| acked.any_eliciting) else { return };
         let orders = if path.health() == Health::Out {

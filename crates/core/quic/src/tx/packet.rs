@@ -212,7 +212,7 @@ impl Connection {
         self.counters.packets_sent += 1;
         let path = &mut self.paths[ix];
         if draft.eliciting && self.multipath.on && !draft.mtu_probe && !self.beside {
-            path.monitor.on_sent(now);
+            path.monitor.on_sent(now, path.cc.in_recovery());
         }
         let pn = draft.seal.pn;
         let packet = SentPacket {

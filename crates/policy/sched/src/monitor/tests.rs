@@ -26,7 +26,7 @@ fn load(oldest: u64) -> Load {
 /// A path in bulk use, acknowledged each 2 ms until `until`.
 fn busy(until: u64) -> Monitor {
     let mut monitor = Monitor::new(at(0));
-    monitor.on_sent(at(0));
+    monitor.on_sent(at(0), false);
     for now in (40..=until).step_by(2) {
         monitor.on_progress(at(now), false);
     }
@@ -106,7 +106,7 @@ fn a_path_that_comes_back_by_itself_was_pausing() {
         path.on_round(at(1750 + round), true);
     }
     assert_eq!(path.state(), Health::Good);
-    path.on_sent(at(1800));
+    path.on_sent(at(1800), false);
     for now in (1840..=2000).step_by(2) {
         path.on_progress(at(now), false);
     }
@@ -186,7 +186,7 @@ fn witnesses_are_told_apart() {
 #[test]
 fn a_longer_path_that_falls_silent_with_the_others_is_no_witness() {
     let mut path = Monitor::new(at(0));
-    path.on_sent(at(0));
+    path.on_sent(at(0), false);
     for now in (40..=1000).step_by(30) {
         path.on_progress(at(now), false);
     }
@@ -291,7 +291,7 @@ proptest! {
             let words = [Witness::Heard, Witness::Idle, Witness::Silent, Witness::Alone];
             let before = path.state();
             let orders = match fact {
-                0 => { path.on_sent(at(now)); Orders::default() }
+                0 => { path.on_sent(at(now), false); Orders::default() }
                 1 => path.on_progress(at(now), extra == 0),
                 2 => path.on_received(at(now)),
                 3 => path.on_probe_reply(at(now)),

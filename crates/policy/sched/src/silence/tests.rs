@@ -10,7 +10,7 @@ fn ms(ms: u64) -> Duration {
 
 fn acked(gaps: &[u64]) -> (Silence, u64) {
     let (mut silence, mut now) = (Silence::new(at(0)), 0);
-    silence.on_sent(at(0));
+    silence.on_sent(at(0), false);
     for gap in gaps {
         now += gap;
         silence.on_progress(at(now), false);
@@ -50,7 +50,7 @@ fn a_pause_of_the_application_is_no_silence() {
     let (mut silence, _) = acked(&[40]);
     silence.on_progress(at(42), true);
     assert_eq!((silence.suspect_at(&load), silence.since()), (None, None));
-    silence.on_sent(at(9000));
+    silence.on_sent(at(9000), false);
     assert_eq!(silence.since(), Some(at(9000)));
     let load = Load { oldest_sent: Some(at(9000)), ack_delay: ms(5), rttvar: ms(2), ..load };
     assert_eq!(
@@ -70,10 +70,10 @@ fn a_pause_of_the_application_is_no_silence() {
 fn gaps_before_an_answer_is_due_are_no_habit() {
     let usual = |due: Option<u64>| {
         let mut silence = Silence::new(at(0));
-        silence.on_sent(at(0));
+        silence.on_sent(at(0), false);
         silence.on_progress(at(40), false);
         if let Some(due) = due {
-            silence.expect(at(due));
+            silence.expect(at(due - 40), ms(40));
         }
         silence.on_progress(at(80), false);
         silence.tolerance(at(80), &Load { srtt: ms(40), other_rtt: Some(ms(40)), ..Load::default() })
@@ -81,4 +81,23 @@ fn gaps_before_an_answer_is_due_are_no_habit() {
     assert_eq!(usual(None), ms(50));
     assert_eq!(usual(Some(80)), ms(15), "a round trip of slow start");
     assert_eq!(usual(Some(60)), ms(40), "20 ms late");
+}
+
+#[test]
+fn a_sender_that_rests_after_a_loss_is_no_silent_path() {
+    let mut silence = Silence::new(at(0));
+    let load = Load { oldest_sent: Some(at(97)), srtt: ms(50), other_rtt: Some(ms(40)), ..Load::default() };
+    for sent in 0..=98 {
+        silence.on_sent(at(sent), sent == 98);
+    }
+    silence.on_progress(at(150), false);
+    assert_eq!(silence.suspect_at(&load), Some(at(165)), "what left last before the rest");
+    (132..150).for_each(|sent| silence.on_sent(at(sent), true));
+    assert_eq!(silence.suspect_at(&load), Some(at(183)), "what left first after it");
+    assert_eq!(silence.expect(at(97), ms(50)), at(182));
+    // A dead link's probes are far between: they put nothing off.
+    [200, 300].into_iter().for_each(|probe| silence.on_sent(at(probe), true));
+    assert_eq!(silence.suspect_at(&load), Some(at(183)));
+    silence.on_sent(at(320), false);
+    assert_eq!(silence.suspect_at(&load), Some(at(165)));
 }
