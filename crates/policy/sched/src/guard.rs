@@ -130,6 +130,8 @@ struct Slot {
     ladder: Ladder,
     /// What it brought alone, and until when that is believed.
     ceiling: Option<(u64, Instant)>,
+    /// Its capacity when the window began.
+    capacity: u64,
 }
 
 /// Watching whether the floor was breached.
@@ -237,6 +239,7 @@ impl Guard {
         accounts.iter().for_each(|account| self.enter(account.id));
         let busy = period.busy.saturating_mul(100) >= period.length.saturating_mul(BUSY);
         let asking = matches!(self.floor, Floor::Asking { .. });
+        let steady = self.steady(accounts);
         if !busy || period.length == 0 {
             self.slots.iter_mut().for_each(|slot| slot.harmful = 0);
             self.trial.on_idle();
@@ -254,7 +257,7 @@ impl Guard {
         }
         let trying = self.trial.without().is_some();
         if !trying {
-            self.weigh_floor(now, accounts, sum, act);
+            self.weigh_floor(now, &steady[..accounts.len()], sum, act);
         }
         if matches!(self.floor, Floor::Kept) {
             let verdict = self.trial.on_window(length, sum, accounts);
@@ -266,6 +269,17 @@ impl Guard {
                 all.for_each(|one| self.hold(now, one.id, Reason::Trial, act));
             }
         }
+    }
+
+    /// The accounts with what paths can be held to: no more than before the window and no more than after it. A start, and
+    /// a link that was reduced meanwhile, is nobody else's harm.
+    fn steady(&mut self, accounts: &[Account]) -> [Account; MAX_PATHS] {
+        let mut steady = [Account::default(); MAX_PATHS];
+        for (steady, account) in steady.iter_mut().zip(accounts) {
+            let before = self.slot_mut(account.id).map(|slot| core::mem::replace(&mut slot.capacity, account.capacity));
+            *steady = Account { capacity: account.capacity.min(before.unwrap_or(0)), ..*account };
+        }
+        steady
     }
 
     fn weigh_harm(
