@@ -43,8 +43,6 @@ pub(crate) struct AckFrequencyState {
     /// Newest request, kept until it is acknowledged or replaced.
     request: Option<AckFrequency>,
     pending: bool,
-    /// It asks for acknowledgements that wait as short as they may.
-    hurried: bool,
     /// Highest request of the peer.
     peer_seq: Option<u64>,
     /// The rhythm it asked for.
@@ -213,30 +211,34 @@ impl Connection {
             return;
         };
         // one rhythm serves all paths: that of the one with most in flight suits where most is to be acknowledged, but while
-        // one is starting its own does; and trains of a new path tell its rate by how far apart they are acknowledged
+        // one is starting its own does; and trains of a new path, the first of them sent before it was heard of, tell its rate
+        // by how far apart they are acknowledged
         let live = || self.paths.iter().filter(|path| path.state.is_live());
         let Some(widest) = live().max_by_key(|path| path.cc.window()) else { return };
         let used = |path: &Path| path.space.sent.eliciting_in_flight() >= TRAIN;
         let starts = |path: &&Path| path.cc.in_slow_start() && path.bytes_acked < STARTED && used(path);
         let path = live().filter(starts).min_by_key(|path| path.cc.window()).unwrap_or(widest);
-        let trains = live().any(|path| path.cc.train() > 0 && used(path));
+        let trains = live().any(|path| used(path) && (path.cc.train() > 0 || !path.rtt.has_sample()));
         let most = if trains { MAX_TRAIN_THRESHOLD } else { MAX_THRESHOLD };
         let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
         let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, most);
-        let old = self.ack_frequency.request.map_or(1, |request| request.threshold);
         let hurried = self.multipath.ways.as_ref().is_some_and(|ways| ways.groups.is_testing());
-        if threshold < old * 2 && threshold * 2 > old && hurried == self.ack_frequency.hurried {
+        // a window of few such ACKs depends on the delay alone once the others have nothing to send
+        let narrow = |path: &&Path| path.bytes_acked > 0 && packets(path) * 2 <= threshold;
+        let rtts = live().filter(narrow).map(|path| path.rtt.smoothed());
+        let usual = if hurried { MIN_ACK_DELAY } else { rtts.fold(path.rtt.smoothed(), Duration::min) / 4 };
+        let delay = usual.max(min).clamp(MIN_ACK_DELAY, Duration::from_millis(25));
+        let near = |new, old| new < old * 2 && new * 2 > old;
+        let old = self.ack_frequency.request.map_or((1, 0), |old| (old.threshold, old.max_ack_delay_us));
+        if near(threshold, old.0) && near(delay.as_micros() as u64, old.1) {
             return;
         }
-        let usual = if hurried { MIN_ACK_DELAY } else { path.rtt.smoothed() / 4 };
-        let delay = usual.max(min).clamp(MIN_ACK_DELAY, Duration::from_millis(25));
         self.ack_frequency.request = Some(AckFrequency {
             seq: self.ack_frequency.next_seq,
             threshold,
             max_ack_delay_us: delay.as_micros() as u64,
             reordering: 3,
         });
-        self.ack_frequency.hurried = hurried;
         self.ack_frequency.next_seq += 1;
         self.ack_frequency.pending = true;
     }

@@ -354,11 +354,12 @@ impl Connection {
         // What happened while it was being opened is no measure of how it does.
         path.monitor = Monitor::new(now);
         let rtt = path.rtt.has_sample().then(|| path.rtt.latest());
-        if let (Some(rtt), Some(ways)) = (rtt, &mut self.multipath.ways)
-            && ways.control(id).is_none()
-        {
-            // its challenge was answered, and nothing was acknowledged before
-            ways.on_sample(now, id, id, rtt, Duration::ZERO);
+        if let Some(ways) = &mut self.multipath.ways {
+            if let Some(rtt) = rtt.filter(|_| ways.control(id).is_none()) {
+                // its challenge was answered, and nothing was acknowledged before
+                ways.on_sample(now, id, id, rtt, Duration::ZERO);
+            }
+            ways.stale();
         }
         self.move_path(now, ix, Cause::Proof);
         self.tell_path(PathEvent::Validated(id));

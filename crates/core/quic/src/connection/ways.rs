@@ -147,6 +147,11 @@ impl Ways {
         self.routing.on_ack_sent(now, of.0, on.0);
     }
 
+    /// Delays and routes are to be worked out again: what opens a path is acknowledged within the next millisecond.
+    pub(crate) fn stale(&mut self) {
+        self.refreshed = None;
+    }
+
     /// Works delays and routes out again if that was not done just now, and writes down for each path where its
     /// acknowledgements save time.
     pub(crate) fn refresh(&mut self, now: Instant, paths: &mut [Path]) {
