@@ -63,6 +63,10 @@ struct Train {
     /// Bytes acknowledged after that, and how long that took, ns.
     bytes: u64,
     took: u64,
+    /// The most that one acknowledgement brought.
+    most: u64,
+    /// What one with less than that brought since: unless another follows it was the last, and waited for more.
+    rest: u64,
     /// Its rate was taken, or no more of it tells any.
     over: bool,
 }
@@ -169,18 +173,25 @@ impl Start {
         let same = |train: &Train| sent >= train.sent_at && sent < train.sent_at + TOGETHER;
         let Some(mut train) = self.train.filter(same) else {
             self.end_train(FEWEST * mtu);
-            self.train = Some(Train { sent_at: sent, first: now, bytes: 0, took: 0, over: false });
+            let train = Train { sent_at: sent, first: now, bytes: 0, took: 0, most: 0, rest: 0, over: false };
+            self.train = Some(train);
             return;
         };
+        train.rest += ack.bytes;
+        if ack.bytes < train.most {
+            self.train = Some(train);
+            return;
+        }
+        train.most = ack.bytes;
         let took = nanos(now.saturating_since(train.first));
-        let usual = u128::from(train.took) * u128::from(ack.bytes) / u128::from(train.bytes.max(1));
+        let usual = u128::from(train.took) * u128::from(train.rest) / u128::from(train.bytes.max(1));
         let held =
             u128::from(took.saturating_sub(train.took)) > u128::from(HELD_BACK) * usual + u128::from(STRAY);
         if train.bytes > 0 && held {
             self.end_train(FEWEST * mtu);
             return;
         }
-        (train.bytes, train.took) = (train.bytes + ack.bytes, took);
+        (train.bytes, train.took) = (train.bytes + core::mem::take(&mut train.rest), took);
         self.train = Some(train);
         if train.bytes >= SPACED * mtu {
             self.end_train(SPACED * mtu);
