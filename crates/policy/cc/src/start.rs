@@ -65,10 +65,16 @@ struct Train {
     took: u64,
     /// The most that one acknowledgement brought.
     most: u64,
-    /// What one with less than that brought since: unless another follows it was the last, and waited for more.
-    rest: u64,
+    /// What the newest brought and when, if that was less: unless another follows it was the last, and waited for more.
+    rest: (u64, u64),
     /// Its rate was taken, or no more of it tells any.
     over: bool,
+}
+
+impl Train {
+    fn new(sent_at: Instant, first: Instant) -> Self {
+        Self { sent_at, first, bytes: 0, took: 0, most: 0, rest: (0, 0), over: false }
+    }
 }
 
 /// Measurements of one path's initial slow start.
@@ -173,25 +179,26 @@ impl Start {
         let same = |train: &Train| sent >= train.sent_at && sent < train.sent_at + TOGETHER;
         let Some(mut train) = self.train.filter(same) else {
             self.end_train(FEWEST * mtu);
-            let train = Train { sent_at: sent, first: now, bytes: 0, took: 0, most: 0, rest: 0, over: false };
-            self.train = Some(train);
+            self.train = Some(Train::new(sent, now));
             return;
         };
-        train.rest += ack.bytes;
-        if ack.bytes < train.most {
-            self.train = Some(train);
-            return;
-        }
-        train.most = ack.bytes;
+        // Another follows: the one before was not the last.
+        let (bytes, took) = core::mem::take(&mut train.rest);
+        (train.bytes, train.took) = (train.bytes + bytes, train.took.max(took));
         let took = nanos(now.saturating_since(train.first));
-        let usual = u128::from(train.took) * u128::from(train.rest) / u128::from(train.bytes.max(1));
+        let usual = u128::from(train.took) * u128::from(ack.bytes) / u128::from(train.bytes.max(1));
         let held =
             u128::from(took.saturating_sub(train.took)) > u128::from(HELD_BACK) * usual + u128::from(STRAY);
         if train.bytes > 0 && held {
+            self.train = Some(train);
             self.end_train(FEWEST * mtu);
             return;
         }
-        (train.bytes, train.took) = (train.bytes + core::mem::take(&mut train.rest), took);
+        if ack.bytes < train.most {
+            train.rest = (ack.bytes, took);
+        } else {
+            (train.bytes, train.took, train.most) = (train.bytes + ack.bytes, took, ack.bytes);
+        }
         self.train = Some(train);
         if train.bytes >= SPACED * mtu {
             self.end_train(SPACED * mtu);
