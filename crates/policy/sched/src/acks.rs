@@ -26,7 +26,7 @@ const SILENT: u64 = 200 * MS;
 
 /// Of what arrives on a path, acknowledgements of others may take one part in so many the other way: links carry up to a tenth
 /// of what they carry down, as a rule.
-const SHARE: i64 = 16;
+const SHARE: i64 = 10;
 /// What an acknowledgement takes on a link, bytes.
 const ACK: i64 = 72;
 /// What may be taken of a path before much has arrived there, bytes; what is saved up at most, enough for the 200 ms after

@@ -261,7 +261,7 @@ impl Connection {
                     useful: path.bytes_acked,
                     copied: path.bytes_resent,
                     blocked: 0,
-                    capacity: if measured { capacity } else { 0 },
+                    capacity: if measured { capacity.min(path.allowed_rate()) } else { 0 },
                     serving: matches!(path.health(), Health::Good | Health::Probation)
                         && path.state != PathState::Standby,
                     fresh: now.saturating_since(path.back_at) < FRESH,

@@ -261,6 +261,13 @@ impl Path {
         }
     }
 
+    /// Bytes per second that its window allows without a queue: after a loss of its own a path brings no more, whoever else is
+    /// in use.
+    pub(crate) fn allowed_rate(&self) -> u64 {
+        let nanos = self.rtt.min().as_nanos().max(1);
+        u64::try_from(u128::from(self.cc.window()) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+    }
+
     /// Age at which a packet is lost once a later one was acknowledged (RFC 9002 §6.1.2).
     pub(crate) fn loss_delay(&self) -> Duration {
         let delay = self.rtt.loss_delay();
