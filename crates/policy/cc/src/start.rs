@@ -39,6 +39,9 @@ const LANDING: u32 = 3;
 /// From this round-trip time on a path is long: slow start is scaled to what it would do at this one
 /// (`PICOQUIC_TARGET_RENO_RTT` has the same value).
 const LONG: u64 = 100_000_000;
+/// From this one on trains tell what a path carries before slow start has found out: acknowledged over a shorter path, a long
+/// one may look less than long.
+const MEASURED: u64 = 60_000_000;
 /// And up to this one: a geostationary satellite.
 const LONGEST: u64 = 600_000_000;
 /// Trains that are enough; the slower one counts. With a third one the median could, but it comes half a round trip later and
@@ -166,7 +169,7 @@ impl Start {
             let queued = self.rtt > 2 * self.min_rtt;
             self.narrow |= queued && volume(sample.rate, self.min_rtt) < 2 * SPACED * mtu;
         }
-        if self.long && self.min_rtt >= LONG && !self.jumped {
+        if self.long && self.min_rtt >= MEASURED && !self.jumped {
             self.on_train(now, ack, mtu);
         }
         anew
@@ -246,7 +249,7 @@ impl Start {
 
     /// Whether packets are to leave in trains: a long path of which too few were seen.
     pub(crate) fn wants_trains(&self) -> bool {
-        self.long && !self.jumped && !self.narrow && self.min_rtt >= LONG
+        self.long && !self.jumped && !self.narrow && self.min_rtt >= MEASURED
     }
 
     /// A round is over, with this `window`; `slow`: it was one of conservative slow start. Says whether slow start is
