@@ -34,6 +34,10 @@ const ACK: i64 = 72;
 const FIRST: i64 = 1024;
 const MOST: i64 = 16 * 1024;
 const DEBT: i64 = 4096;
+/// With less than that left acknowledgements become fewer, and fewer still with half and a quarter of it.
+const THIN: i64 = FIRST / 2;
+const HALF_THIN: i64 = THIN / 2;
+const QUARTER_THIN: i64 = THIN / 4;
 
 /// One path as a place for acknowledgements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +158,17 @@ impl AckRouting {
     /// The path preferred for acknowledgements.
     pub fn fast(&self) -> Option<u32> {
         self.fast
+    }
+
+    /// How many times fewer acknowledgements of others than asked for are to go on path `on`: more and more as what may be
+    /// taken of it runs out, so that it carries what it can. 1 to 8.
+    pub fn thinning(&self, on: u32) -> u64 {
+        match self.room.of(on, FIRST) {
+            THIN.. => 1,
+            HALF_THIN.. => 2,
+            QUARTER_THIN.. => 4,
+            _ => 8,
+        }
     }
 
     /// Where path `of` is acknowledged now. `due`: its normal pace or a reason to acknowledge at once has come;

@@ -26,7 +26,8 @@ const MAX_THRESHOLD: u64 = 40;
 /// The same while a path is measured by trains of 16.
 const MAX_TRAIN_THRESHOLD: u64 = 2;
 
-/// Packets per ACK that need not be fewer for the sake of a path that is starting: three ACKs for a train of 16.
+/// Packets per ACK that need not be fewer for the sake of a path that is starting: three ACKs for a train of 16. And how
+/// many times more ACKs than a wide path needs itself the start of another may cost: they share its way back.
 const SPARING: u64 = 4;
 
 /// A path that brought so many bytes is not starting any more, though its controller may say so for good: a window that is
@@ -221,7 +222,8 @@ impl Connection {
         let trains = live().any(|path| used(path) && (path.cc.train() > 0 || !path.rtt.has_sample()));
         let most = if trains { MAX_TRAIN_THRESHOLD } else { MAX_THRESHOLD };
         let packets = |path: &Path| path.cc.window() / u64::from(path.mtu.current()) / 16;
-        let threshold = packets(path).max(packets(widest).min(SPARING)).clamp(1, most);
+        let sparing = SPARING.max(packets(widest) / SPARING).min(packets(widest));
+        let threshold = packets(path).max(sparing).clamp(1, most);
         let hurried = self.multipath.ways.as_ref().is_some_and(|ways| ways.groups.is_testing());
         // a window of few such ACKs depends on the delay alone once the others have nothing to send
         let narrow = |path: &&Path| path.bytes_acked > 0 && packets(path) * 2 <= threshold;

@@ -188,6 +188,7 @@ impl Ways {
             let routes = self.routing.routes(now, path.id.0, true, false, &self.places);
             // Until it is in use its own round trip is what everybody waits for.
             path.ack_on = routes.fast.map(PathId).filter(|_| path.state.is_usable());
+            path.space.owed.thin(path.ack_on.map_or(1, |on| self.routing.thinning(on.0)));
         }
     }
 }

@@ -76,6 +76,8 @@ pub(crate) struct Owed {
     /// Whether the last packet was marked CE.
     ce: bool,
     policy: AckPolicy,
+    /// ACKs are to be so many times fewer than asked for: where they go there is little room.
+    thinned: u64,
     immediate: bool,
     /// Ack-eliciting packets since the last ACK.
     unacked: u64,
@@ -102,6 +104,7 @@ impl Owed {
             ecn: EcnCounts::default(),
             ce: false,
             policy: AckPolicy::default(),
+            thinned: 1,
             immediate,
             unacked: 0,
             since: None,
@@ -151,7 +154,7 @@ impl Owed {
             let marked = ce != self.ce || ce && self.policy.threshold <= 1;
             self.at_once |= self.immediate
                 || marked
-                || self.unacked > self.policy.threshold
+                || self.unacked > self.threshold()
                 || late && self.policy.reordering == 1
                 || self.has_reportable_gap();
         }
@@ -188,7 +191,17 @@ impl Owed {
     /// Changes when ACKs are due, also for packets already waiting for one.
     pub(crate) fn set_policy(&mut self, policy: AckPolicy) {
         self.policy = policy;
-        self.at_once |= self.unacked > policy.threshold;
+        self.at_once |= self.unacked > self.threshold();
+    }
+
+    /// Makes ACKs `times` fewer than the peer asked for; the longest delay stays.
+    pub(crate) fn thin(&mut self, times: u64) {
+        self.thinned = times.max(1);
+    }
+
+    /// Ack-eliciting packets that may stay unacknowledged.
+    fn threshold(&self) -> u64 {
+        (self.policy.threshold.saturating_add(1)).saturating_mul(self.thinned) - 1
     }
 
     /// Makes an ACK due at once (IMMEDIATE_ACK); whether before or after the packet is recorded does not matter.
