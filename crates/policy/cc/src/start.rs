@@ -64,12 +64,12 @@ struct Train {
     /// When its first acknowledgement arrived.
     first: Instant,
     /// Bytes acknowledged after that, and how long that took, ns.
-    bytes: u64,
-    took: u64,
+    bytes: u32,
+    took: u32,
     /// The most that one acknowledgement brought.
-    most: u64,
+    most: u32,
     /// What the newest brought and when, if that was less: unless another follows it was the last, and waited for more.
-    rest: (u64, u64),
+    rest: (u32, u32),
     /// Its rate was taken, or no more of it tells any.
     over: bool,
 }
@@ -187,23 +187,23 @@ impl Start {
         };
         // Another follows: the one before was not the last.
         let (bytes, took) = core::mem::take(&mut train.rest);
-        (train.bytes, train.took) = (train.bytes + bytes, train.took.max(took));
-        let took = nanos(now.saturating_since(train.first));
-        let usual = u128::from(train.took) * u128::from(ack.bytes) / u128::from(train.bytes.max(1));
-        let held =
-            u128::from(took.saturating_sub(train.took)) > u128::from(HELD_BACK) * usual + u128::from(STRAY);
+        (train.bytes, train.took) = (train.bytes.saturating_add(bytes), train.took.max(took));
+        let new = u32::try_from(ack.bytes).unwrap_or(u32::MAX);
+        let took = u32::try_from(nanos(now.saturating_since(train.first))).unwrap_or(u32::MAX);
+        let usual = u64::from(train.took) * u64::from(new) / u64::from(train.bytes.max(1));
+        let held = u64::from(took.saturating_sub(train.took)) > HELD_BACK * usual + STRAY;
         if train.bytes > 0 && held {
             self.train = Some(train);
             self.end_train(FEWEST * mtu);
             return;
         }
-        if ack.bytes < train.most {
-            train.rest = (ack.bytes, took);
+        if new < train.most {
+            train.rest = (new, took);
         } else {
-            (train.bytes, train.took, train.most) = (train.bytes + ack.bytes, took, ack.bytes);
+            (train.bytes, train.took, train.most) = (train.bytes.saturating_add(new), took, new);
         }
         self.train = Some(train);
-        if train.bytes >= SPACED * mtu {
+        if u64::from(train.bytes) >= SPACED * mtu {
             self.end_train(SPACED * mtu);
         }
     }
@@ -212,8 +212,9 @@ impl Start {
     fn end_train(&mut self, least: u64) {
         let Some(train) = self.train.as_mut().filter(|train| !train.over) else { return };
         train.over = true;
-        if train.bytes >= least && train.took > 0 {
-            self.slowest = self.slowest.min(per_second(train.bytes, train.took));
+        let (bytes, took) = (u64::from(train.bytes), u64::from(train.took));
+        if bytes >= least && took > 0 {
+            self.slowest = self.slowest.min(per_second(bytes, took));
             self.trains = self.trains.saturating_add(1);
         }
     }

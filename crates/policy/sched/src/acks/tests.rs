@@ -155,3 +155,24 @@ fn a_path_that_was_alone_is_left_at_once_for_a_better_one() {
     let turned = [path(0, 20, 1000), path(1, 600, 1000)];
     assert_eq!(routing.update(at(1002), &turned), Some(1));
 }
+
+#[test]
+fn acknowledgements_become_fewer_before_they_leave_the_short_way() {
+    // 5 Mbit/s, 20 ms beside 85, 190 ms: every third packet of 1400 bytes is acknowledged, or as many fewer as is asked for.
+    let mut routing = AckRouting::new();
+    let mut sent = 0;
+    for now in 1..5000 {
+        let small = AckPath { received: now * 625, ..path(0, 20, now) };
+        let paths = [small, AckPath { received: now * 10_600, ..path(1, 190, now) }];
+        assert_eq!(routing.update(at(now), &paths), Some(0), "{now} ms");
+        let due = now * 10_600 / 1400 / 3;
+        let times = routing.thinning(0);
+        assert!((1..=8).contains(&times));
+        while sent + times <= due {
+            sent += times;
+            routing.on_ack_sent(at(now), 1, 0);
+        }
+    }
+    assert_eq!(routing.thinning(1), 1);
+    assert!(routing.thinning(0) > 1);
+}

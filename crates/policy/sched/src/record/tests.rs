@@ -13,7 +13,7 @@ const RECORDED: [&str; 8] = [
     "aggregate now=5;path id=0 validated=1 min_rtt=20000000 srtt=20000000 rel_owd=10000000 capacity=6250000 \
      capacity_state=measured r_measured=6250000 cwnd=150000 in_flight=150000;path id=1 validated=1 \
      min_rtt=600000000 srtt=600000000 rel_owd=300000000 capacity=2500000 capacity_state=measured \
-     r_measured=2500000 cwnd=1500000;demand backlog=2000000;pick nothing",
+     r_measured=2500000 cwnd=1500000;demand backlog=1800000;pick nothing",
     // Three megabytes do.
     "aggregate now=5;path id=0 validated=1 min_rtt=20000000 srtt=20000000 rel_owd=10000000 capacity=6250000 \
      capacity_state=measured r_measured=6250000 cwnd=150000 in_flight=150000;path id=1 validated=1 \

@@ -214,7 +214,7 @@ fn a_slow_path_is_used_from_the_backlog_the_rule_names() {
     let views = [full, path(1, 600, 2_500_000)];
     let mut scheduler = Scheduler::new(Kind::Aggregate);
     let x = scheduler.threshold(NOW, &views, &bulk(1), 1);
-    assert_eq!(x, 6_250_000 * 290 / 1000 * 125 / 100);
+    assert_eq!(x, 6_250_000 * 290 / 1000);
     assert_eq!(scheduler.pick(NOW, &views, &bulk(x)), Pick::Nothing);
     assert_eq!(scheduler.pick(NOW, &views, &bulk(x + 1)), Pick::Send(1));
     assert_eq!(scheduler.threshold(NOW, &views, &bulk(1), 0), 0);
@@ -225,7 +225,7 @@ fn a_slow_path_is_used_from_the_backlog_the_rule_names() {
     assert_eq!(scheduler.low_water(NOW, &views, &bulk(1)), x + 87_500);
 
     scheduler.on_feedback(Feedback::Blocked(1));
-    assert_eq!(scheduler.threshold(NOW, &views, &bulk(1), 1), 6_250_000 * 290 / 1000 * 130 / 100);
+    assert_eq!(scheduler.threshold(NOW, &views, &bulk(1), 1), 6_250_000 * 290 / 1000 * 105 / 100);
     for _ in 0..100 {
         scheduler.on_feedback(Feedback::Round(1));
     }

@@ -212,6 +212,24 @@ fn with_the_default_rhythm_every_ce_mark_is_reported_at_once() {
 }
 
 #[test]
+fn a_thinned_rhythm_keeps_its_longest_delay() {
+    let mut owed = owed();
+    let policy = AckPolicy { threshold: 1, ..rare(1) };
+    owed.set_policy(policy);
+    owed.thin(4);
+    receive(&mut owed, at(0), 0..7);
+    assert!(!owed.wants(at(0)), "two packets of four times as many");
+    receive(&mut owed, at(0), [7]);
+    assert!(owed.wants(at(0)));
+    write(&mut owed, at(0));
+    receive(&mut owed, at(1), [8]);
+    assert_eq!(owed.deadline(), Some(at(1) + policy.max_delay));
+    owed.thin(1);
+    receive(&mut owed, at(1), [9]);
+    assert!(owed.wants(at(1)));
+}
+
+#[test]
 fn immediate_ack_makes_one_due_before_or_after_its_packet_is_recorded() {
     for before in [true, false] {
         let mut owed = owed();
