@@ -25,6 +25,10 @@ const FAR_BELOW: u32 = 500;
 /// runs over a queue loses a third, and so does what a policer holds to a rate.
 const ODD: u64 = 2;
 const ODD_SHARE: u64 = 30;
+/// The same in what leaves first, before twice the initial window was acknowledged: half of that window. A radio that just
+/// changed hands loses some of it, and a threshold at so little would hold CUBIC down for many seconds.
+const ODD_FIRST: u64 = 5;
+const FIRST: u64 = 20;
 /// Round trips after a loss in which another one may still be of what that one was: others send as before.
 const SOON: u32 = 3;
 /// More is a burst, from so many packets on; that many bursts without a queue speak for BBR as well: each keeps CUBIC low for
@@ -94,8 +98,9 @@ struct Loss {
     /// Bytes lost, and acknowledged since.
     lost: u32,
     acked: u32,
-    /// What it tells if few packets were lost.
+    /// What it tells if few packets were lost, and how many those may be.
     tells: Tells,
+    odd: u64,
     /// How many bursts it counts for if many were.
     bursts: u8,
 }
@@ -204,19 +209,20 @@ impl Chooser {
     }
 
     /// `bytes` were lost in the first slow start, the first of it; `rising`: it still delivers more each round trip.
-    pub(crate) fn on_first_lost(&mut self, now: Instant, bytes: u64, shown: Shown, rising: bool) {
+    pub(crate) fn on_first_lost(&mut self, now: Instant, bytes: u64, shown: Shown, rising: bool, mtu: u64) {
+        let odd = if self.acked < FIRST * mtu { ODD_FIRST } else { ODD };
         let full = !rising && self.queue(shown.standing) > self.trifle();
         let tells = if full { Tells::Full(shown.rate) } else { Tells::Odd };
-        self.answering = Some(Loss { lost: small(bytes), acked: 0, tells, bursts: 0 });
+        self.answering = Some(Loss { lost: small(bytes), acked: 0, tells, odd, bursts: 0 });
         self.lost_at = now;
     }
 
     /// The reduction that followed has taken effect.
     pub(crate) fn on_recovered(&mut self, mtu: u64) {
-        let Some(Loss { lost, acked, tells, bursts }) = self.answering.take() else { return };
+        let Some(Loss { lost, acked, tells, odd, bursts }) = self.answering.take() else { return };
         let (lost, acked) = (u64::from(lost), u64::from(acked));
         self.usual = (0, 0);
-        let few = lost <= (ODD * mtu).max(acked / ODD_SHARE);
+        let few = lost <= (odd * mtu).max(acked / ODD_SHARE);
         match tells {
             // The path carries no more than this, whatever it did before.
             Tells::Full(rate) => (self.best, self.short, self.bursts) = ([0, rate], 0, [0; 2]),
@@ -246,7 +252,7 @@ impl Chooser {
             let tells = self.asked(shown, paused, soon);
             let apart = now >= self.lost_at + APART;
             let bursts = if apart { 1 + u8::from(paused) } else { 0 };
-            self.answering = Some(Loss { lost: small(bytes), acked: 0, tells, bursts });
+            self.answering = Some(Loss { lost: small(bytes), acked: 0, tells, odd: ODD, bursts });
             self.lost_at = now;
         }
     }

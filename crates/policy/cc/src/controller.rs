@@ -298,7 +298,10 @@ impl Controller {
             Law::Bbr(bbr) => bbr.on_lost(now, lost),
             _ if self.asked != Algorithm::Auto => {}
             _ if started => self.chooser.on_lost(now, lost.bytes, new, lost.rtt.smoothed()),
-            _ if first => self.chooser.on_first_lost(now, lost.bytes, shown, self.governor.is_rising()),
+            _ if first => {
+                let (rising, mtu) = (self.governor.is_rising(), self.mtu().into());
+                self.chooser.on_first_lost(now, lost.bytes, shown, rising, mtu);
+            }
             _ => {}
         }
     }

@@ -179,12 +179,31 @@ fn an_odd_loss_that_ends_slow_start_is_enough_and_a_queue_that_ran_over_is_not()
     ] {
         let mut chooser = Chooser::new(at(0));
         chooser.on_acked(at(40), 50 * MTU, shown(40), true, MTU);
-        chooser.on_first_lost(at(80), MTU, shown(standing), rising);
+        chooser.on_first_lost(at(80), MTU, shown(standing), rising, MTU);
         (1..lost).for_each(|_| chooser.on_lost(at(81), MTU, None, 40 * MS));
         chooser.on_acked(at(120), 60 * MTU, shown(40), true, MTU);
         assert_eq!(chooser.leave_cubic(at(120), 40 * ms), None, "more may be lost");
         chooser.on_recovered(MTU);
         assert_eq!(chooser.leave_cubic(at(121), 40 * ms), expected, "{lost} lost at {standing} ms");
+    }
+}
+
+#[test]
+fn half_of_the_first_flight_may_be_lost_by_chance() {
+    let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
+    for (acked, lost, expected) in [
+        (6, 4, Some(Algorithm::Bbr)),
+        (6, 5, Some(Algorithm::Bbr)),
+        (6, 6, None),
+        (25, 4, None),
+    ] {
+        let mut chooser = Chooser::new(at(0));
+        chooser.on_acked(at(40), acked * MTU, shown(40), true, MTU);
+        chooser.on_first_lost(at(41), MTU, shown(40), true, MTU);
+        (1..lost).for_each(|_| chooser.on_lost(at(42), MTU, None, 40 * MS));
+        chooser.on_acked(at(82), 8 * MTU, shown(40), true, MTU);
+        chooser.on_recovered(MTU);
+        assert_eq!(chooser.leave_cubic(at(83), 40_000_000), expected, "{lost} lost after {acked}");
     }
 }
 
