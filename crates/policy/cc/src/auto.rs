@@ -23,11 +23,11 @@ const BELOW: u32 = 250;
 const FAR_BELOW: u32 = 500;
 /// What may be lost until the reduction has taken effect for that to be chance: so many packets, or one in so many. A slow start that
 /// runs over a queue loses a third, and so does what a policer holds to a rate.
-const ODD: u64 = 2;
+const ODD: u8 = 2;
 const ODD_SHARE: u64 = 30;
 /// The same in what leaves first, before twice the initial window was acknowledged: half of that window. A radio that just
 /// changed hands loses some of it, and a threshold at so little would hold CUBIC down for many seconds.
-const ODD_FIRST: u64 = 5;
+const ODD_FIRST: u8 = 5;
 const FIRST: u64 = 20;
 /// Round trips after a loss in which another one may still be of what that one was: others send as before.
 const SOON: u32 = 3;
@@ -100,7 +100,7 @@ struct Loss {
     acked: u32,
     /// What it tells if few packets were lost, and how many those may be.
     tells: Tells,
-    odd: u64,
+    odd: u8,
     /// How many bursts it counts for if many were.
     bursts: u8,
 }
@@ -222,7 +222,7 @@ impl Chooser {
         let Some(Loss { lost, acked, tells, odd, bursts }) = self.answering.take() else { return };
         let (lost, acked) = (u64::from(lost), u64::from(acked));
         self.usual = (0, 0);
-        let few = lost <= (odd * mtu).max(acked / ODD_SHARE);
+        let few = lost <= (u64::from(odd) * mtu).max(acked / ODD_SHARE);
         match tells {
             // The path carries no more than this, whatever it did before.
             Tells::Full(rate) => (self.best, self.short, self.bursts) = ([0, rate], 0, [0; 2]),

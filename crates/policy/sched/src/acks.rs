@@ -162,7 +162,7 @@ impl AckRouting {
 
     /// How many times fewer acknowledgements of others than asked for are to go on path `on`: more and more as what may be
     /// taken of it runs out, so that it carries what it can. 1 to 8.
-    pub fn thinning(&self, on: u32) -> u64 {
+    pub fn thinning(&self, on: u32) -> u8 {
         match self.room.of(on, FIRST) {
             THIN.. => 1,
             HALF_THIN.. => 2,

@@ -67,9 +67,9 @@ pub struct Silence {
     due: Option<Instant>,
     /// Last time the path answered a question although nothing was acknowledged.
     answered_at: Option<Instant>,
-    sent_at: Option<Instant>,
-    /// When the sender went on after its first pause in the present recovery.
-    resumed: Option<Instant>,
+    sent_at: Instant,
+    /// When the sender went on after its first pause in the present recovery; zero if there was none.
+    resumed: Instant,
 }
 
 impl Silence {
@@ -86,17 +86,17 @@ impl Silence {
             heard: false,
             due: None,
             answered_at: None,
-            sent_at: None,
-            resumed: None,
+            sent_at: now,
+            resumed: Instant::ZERO,
         }
     }
 
     /// An ack-eliciting packet left; `recovering` while no effect of a smaller window was seen.
     pub fn on_sent(&mut self, now: Instant, recovering: bool) {
-        let paused = self.sent_at.replace(now).is_some_and(|at| at + Duration::from_nanos(SENDER_PAUSE) < now);
+        let paused = core::mem::replace(&mut self.sent_at, now) + Duration::from_nanos(SENDER_PAUSE) < now;
         self.resumed = match self.resumed {
-            _ if !recovering => None,
-            None if paused => Some(now),
+            _ if !recovering => Instant::ZERO,
+            Instant::ZERO if paused => now,
             resumed => resumed,
         };
         if self.busy_since.is_none() {
@@ -108,7 +108,7 @@ impl Silence {
     /// When the oldest packet was sent that has to be answered. A window that shrank lets the sender rest until less is
     /// outstanding, and what left last before may be in the same loss: what leaves after that is the question.
     fn asked_at(&self, oldest: Instant) -> Instant {
-        self.resumed.map_or(oldest, |resumed| resumed.max(oldest))
+        self.resumed.max(oldest)
     }
 
     /// The oldest packet outstanding left at `oldest`, and its answer takes `srtt`; tells when it is due. What passes until

@@ -77,7 +77,7 @@ pub(crate) struct Owed {
     ce: bool,
     policy: AckPolicy,
     /// ACKs are to be so many times fewer than asked for: where they go there is little room.
-    thinned: u64,
+    thinned: u8,
     immediate: bool,
     /// Ack-eliciting packets since the last ACK.
     unacked: u64,
@@ -195,13 +195,13 @@ impl Owed {
     }
 
     /// Makes ACKs `times` fewer than the peer asked for; the longest delay stays.
-    pub(crate) fn thin(&mut self, times: u64) {
+    pub(crate) fn thin(&mut self, times: u8) {
         self.thinned = times.max(1);
     }
 
     /// Ack-eliciting packets that may stay unacknowledged.
     fn threshold(&self) -> u64 {
-        (self.policy.threshold.saturating_add(1)).saturating_mul(self.thinned) - 1
+        (self.policy.threshold.saturating_add(1)).saturating_mul(self.thinned.into()) - 1
     }
 
     /// Makes an ACK due at once (IMMEDIATE_ACK); whether before or after the packet is recorded does not matter.

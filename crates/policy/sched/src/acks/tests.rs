@@ -166,7 +166,7 @@ fn acknowledgements_become_fewer_before_they_leave_the_short_way() {
         let paths = [small, AckPath { received: now * 10_600, ..path(1, 190, now) }];
         assert_eq!(routing.update(at(now), &paths), Some(0), "{now} ms");
         let due = now * 10_600 / 1400 / 3;
-        let times = routing.thinning(0);
+        let times = u64::from(routing.thinning(0));
         assert!((1..=8).contains(&times));
         while sent + times <= due {
             sent += times;
