@@ -144,7 +144,8 @@ const PART: f64 = 0.86;
 fn every_eighth_published_pair_is_as_near_its_ceiling_as_all_are() {
     let lines = lines(Kind::AsPublished, |at, _| at % 8 == 0);
     let telling: Vec<_> = lines.iter().filter(|line| line.telling).collect();
-    let near = telling.iter().filter(|line| line.benefit >= line.ceiling.map(|ceiling| ceiling - BELOW)).count();
+    let near =
+        telling.iter().filter(|line| line.benefit >= line.ceiling.map(|ceiling| ceiling - BELOW)).count();
     println!("{near} of {}", telling.len());
     assert!(telling.len() > 100 && near as f64 >= PART * telling.len() as f64, "{near} of {}", telling.len());
 }

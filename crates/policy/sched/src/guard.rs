@@ -276,7 +276,9 @@ impl Guard {
     fn steady(&mut self, accounts: &[Account]) -> [Account; MAX_PATHS] {
         let mut steady = [Account::default(); MAX_PATHS];
         for (steady, account) in steady.iter_mut().zip(accounts) {
-            let before = self.slot_mut(account.id).map(|slot| core::mem::replace(&mut slot.capacity, account.capacity));
+            let before = self
+                .slot_mut(account.id)
+                .map(|slot| core::mem::replace(&mut slot.capacity, account.capacity));
             *steady = Account { capacity: account.capacity.min(before.unwrap_or(0)), ..*account };
         }
         steady

@@ -191,12 +191,9 @@ fn an_odd_loss_that_ends_slow_start_is_enough_and_a_queue_that_ran_over_is_not()
 #[test]
 fn half_of_the_first_flight_may_be_lost_by_chance() {
     let at = |ms: u64| Instant::ZERO + ms as u32 * MS;
-    for (acked, lost, expected) in [
-        (6, 4, Some(Algorithm::Bbr)),
-        (6, 5, Some(Algorithm::Bbr)),
-        (6, 6, None),
-        (25, 4, None),
-    ] {
+    for (acked, lost, expected) in
+        [(6, 4, Some(Algorithm::Bbr)), (6, 5, Some(Algorithm::Bbr)), (6, 6, None), (25, 4, None)]
+    {
         let mut chooser = Chooser::new(at(0));
         chooser.on_acked(at(40), acked * MTU, shown(40), true, MTU);
         chooser.on_first_lost(at(41), MTU, shown(40), true, MTU);

@@ -173,7 +173,11 @@ fn an_acknowledgement_of_less_than_those_before_counts_if_another_follows() {
     };
     // Packets that arrive 100 us apart. The last one waited for another; it came too soon after the others to be seen.
     assert_eq!(jumped(&[(0, 3), (300, 3), (600, 3), (900, 3), (1900, 1)]), Some(12_000_000));
-    assert_eq!(jumped(&[(0, 3), (300, 3), (600, 3), (1600, 2)]), Some(12_000_000), "held back, not seen as such");
+    assert_eq!(
+        jumped(&[(0, 3), (300, 3), (600, 3), (1600, 2)]),
+        Some(12_000_000),
+        "held back, not seen as such"
+    );
     // Those in the middle went with what another path had to say.
     assert_eq!(jumped(&[(0, 2), (300, 3), (500, 2), (700, 2), (1200, 1)]), Some(12_000_000));
 }
