@@ -346,6 +346,17 @@ impl Controller {
         self.governor.widen(more);
     }
 
+    /// A train of copies came through without a loss on a path that was held: a window that fell below the initial one grows by
+    /// slow start up to twice that. Two packets a round trip show nobody what a link can carry.
+    pub fn begin_again(&mut self) {
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.state_mut().begin_again(),
+            Law::NewReno(reno) => reno.state_mut().begin_again(),
+            // Coupled windows are no one path's, and BBR's follows from its rate.
+            Law::Olia(_) | Law::Bbr(_) => {}
+        }
+    }
+
     /// What the path did last.
     fn shown(&self, rtt: &Rtt) -> Shown {
         Shown {

@@ -79,7 +79,16 @@ impl Recovery {
         self.hystart.stop();
     }
 
-    /// The same, with the faster start of long paths on or off.
+    /// A window below the initial one grows by slow start up to twice that: it was of a path that carried nothing for a while,
+    /// and now a train of more than that came through without a loss.
+    pub(crate) fn begin_again(&mut self) {
+        let initial = initial_window(u16::try_from(self.mtu).unwrap_or(u16::MAX));
+        if self.window() < initial && self.ssthresh != NO_THRESHOLD {
+            self.ssthresh = self.ssthresh.max(2 * initial);
+        }
+    }
+
+    /// As it is, with the faster start of long paths on or off.
     pub(crate) fn with_long_start(mut self, on: bool) -> Self {
         self.start = Start::new(on);
         self

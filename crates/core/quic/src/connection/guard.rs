@@ -458,6 +458,9 @@ impl Connection {
         let packets = probing.to.saturating_sub(probing.from);
         let lost = if open { packets } else { lost };
         let loaded = Loaded { packets, lost, offered, delivered, delay: probing.delay.max(sample) };
+        if loaded.packets > 0 && lost == 0 {
+            self.paths[ix].cc.begin_again();
+        }
         let (mut orders, sum): (SmallVec<[Order; 1]>, u64) = (SmallVec::new(), together.sum);
         together.guard.on_loaded(now, probing.path, &loaded, sum, &mut |order| orders.push(order));
         orders.into_iter().for_each(|order| self.heed(now, order));

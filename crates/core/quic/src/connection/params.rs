@@ -232,7 +232,8 @@ impl Connection {
         let delay = usual.max(min).clamp(MIN_ACK_DELAY, Duration::from_millis(25));
         let near = |new, old| new < old * 2 && new * 2 > old;
         let old = self.ack_frequency.request.map_or((1, 0), |old| (old.threshold, old.max_ack_delay_us));
-        if near(threshold, old.0) && near(delay.as_micros() as u64, old.1) {
+        let alone = live().nth(1).is_none();
+        if near(threshold, old.0) && (alone || near(delay.as_micros() as u64, old.1)) {
             return;
         }
         self.ack_frequency.request = Some(AckFrequency {
