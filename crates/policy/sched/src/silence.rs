@@ -67,6 +67,7 @@ pub struct Silence {
     due: Option<Instant>,
     /// Last time the path answered a question although nothing was acknowledged.
     answered_at: Option<Instant>,
+    /// When the newest packet left.
     sent_at: Instant,
     /// When the sender went on after its first pause in the present recovery; zero if there was none.
     resumed: Instant,
