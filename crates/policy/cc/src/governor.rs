@@ -42,6 +42,8 @@ const LONGEST_ASIDE: Duration = Duration::from_secs(60);
 const LONGER: Duration = Duration::from_secs(100);
 /// Rounds with a short queue after which that time is the first again.
 const CALM: u32 = 8;
+/// Rounds with a short queue after which a little more is tried.
+const TRY_AFTER: u32 = 16;
 /// A least round trip that was not seen again for so long is looked for.
 const STALE: Duration = Duration::from_secs(10);
 /// Rounds that lasts besides the one in which the queue drains.
@@ -218,15 +220,25 @@ impl Governor {
 
     /// What may be in flight in the next round, at `rate`, after one with this queue and `window`. While that is short the
     /// cap stays above what was in flight: what a round trip takes longer than the least is then no queue, and to hold it
-    /// back would be to starve.
+    /// back would be to starve. Where it is as long as it should be it may be that of the way back, in which the peer's governor
+    /// keeps it so: now and then a little more tells, and again for as long as more arrives.
     fn next_cap(&self, rate: u64, queue: u64, window: u64) -> u64 {
         let (aim, cap) = (self.aim(), self.cap_for(rate));
         let used = self.cap.min(window);
         match self.mode {
             Mode::Holding if queue <= aim / 2 => cap.max(used + used / 8),
+            Mode::Holding if !self.is_long(queue) && self.is_trying() => {
+                cap.max(used).saturating_add(volume(rate, aim / 2))
+            }
             Mode::Holding if !self.is_long(queue) => cap.max(used),
             _ => cap,
         }
+    }
+
+    /// Whether it is time for a little more, or more arrived in the last round than in any before the last two.
+    fn is_trying(&self) -> bool {
+        let before = (2..ROUNDS).map(|back| self.back(back)).max().unwrap_or(0);
+        self.calm % TRY_AFTER == TRY_AFTER - 1 || self.back(0) > before + before / 32
     }
 
     /// The least round trip: of this path since it was last looked for. A minimum below which the estimator does not know
@@ -268,7 +280,10 @@ impl Governor {
     fn judge(&mut self, now: Instant, in_flight: u64) {
         let queue = self.least.saturating_sub(self.base);
         if !self.is_long(queue) {
-            self.long = 0;
+            // A queue that is now a little shorter than that and now a little longer was not seen to give way.
+            if queue <= self.aim() + self.aim() / 8 {
+                self.long = 0;
+            }
             self.calm = self.calm.saturating_add(1);
             if self.calm >= CALM && self.mode == Mode::Holding {
                 self.calm_down(now);
@@ -388,13 +403,15 @@ impl Governor {
     }
 
     fn cap_for(&self, rate: u64) -> u64 {
-        let volume = |time: u64| {
-            let bytes = u128::from(rate) * u128::from(time) / 1_000_000_000;
-            u64::try_from(bytes).map_or(LARGEST, |bytes| bytes.min(LARGEST))
-        };
         match self.mode {
-            Mode::Looking { .. } => volume(self.base - self.base / LESS),
-            _ => volume(self.base.saturating_add(self.aim())),
+            Mode::Looking { .. } => volume(rate, self.base - self.base / LESS),
+            _ => volume(rate, self.base.saturating_add(self.aim())),
         }
     }
+}
+
+/// Bytes that `rate` carries in `time` ns.
+fn volume(rate: u64, time: u64) -> u64 {
+    let bytes = u128::from(rate) * u128::from(time) / 1_000_000_000;
+    u64::try_from(bytes).map_or(LARGEST, |bytes| bytes.min(LARGEST))
 }
