@@ -33,6 +33,7 @@ mod record;
 mod reinject;
 mod scheduler;
 mod silence;
+mod tail;
 #[cfg(test)]
 mod testing;
 mod view;
@@ -56,5 +57,6 @@ pub use record::{BadRecord, Decision};
 pub use reinject::Budget;
 pub use scheduler::{Feedback, Kind, Scheduler, UnknownScheduler};
 pub use silence::{Load, Silence, Witness};
+pub use tail::Tail;
 pub use view::{CapacityState, MAX_PATHS, PathView, Status};
 pub use weights::Weights;

@@ -101,10 +101,11 @@ impl FromStr for Kind {
 /// What became of earlier decisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feedback {
-    /// In-order delivery of a finite backlog waited for bytes outstanding on this path, longer than
-    /// max(2 ms, a tenth of the difference of one-way delays).
+    /// Delivery in order waited for bytes outstanding on this path: at the end of a finite backlog, longer than
+    /// max(2 ms, a tenth of the difference of one-way delays) ([`crate::Tail`]), or with the peer's limits used up while
+    /// another path had room.
     Blocked(u32),
-    /// A round trip of this path went by without that.
+    /// A round trip of this path, which is not the fastest, went by.
     Round(u32),
     /// The path is gone for good.
     Closed(u32),

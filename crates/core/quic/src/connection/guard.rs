@@ -9,7 +9,7 @@ use core::time::Duration;
 use smallvec::SmallVec;
 use tq_event::{BondState as LoggedBond, BondStateUpdated, GuardAction, PathGuarded};
 use tq_sched::{
-    Account, Bond, BondState, Budget, CapacityState, Change, Estimate, Guard, Health, Kind, Loaded,
+    Account, Bond, BondState, Budget, CapacityState, Change, Estimate, Feedback, Guard, Health, Kind, Loaded,
     MAX_PATHS, Member, Order, Period, Reason, Weights, Window,
 };
 use tq_time::Instant;
@@ -185,13 +185,16 @@ impl Connection {
         let Some(ways) = &mut self.multipath.ways else { return };
         let together = &mut ways.together;
         together.spend(now);
-        together.mode = mode;
+        let before = core::mem::replace(&mut together.mode, mode);
         let look = together.bonded_at.is_none_or(|at| now.saturating_since(at) >= LOOK);
         if look {
             self.look_at_bond(now);
             self.seek_groups(now, mode == Mode::Busy);
             self.weigh(now);
             self.judge_probe(now);
+        }
+        if let (Mode::Idle | Mode::Busy, Mode::Blocked(id, _)) = (before, mode) {
+            self.scheduler.on_feedback(Feedback::Blocked(id));
         }
     }
 

@@ -180,7 +180,9 @@ impl Connection {
         self.obey(now, ix, orders);
         self.paths[ix].bytes_acked += acked.bytes;
         let next = self.paths[ix].space.numbers.peek();
-        if let Some(good) = self.paths[ix].gauge.on_acked(acked.packets, largest, next) {
+        let round = self.paths[ix].gauge.on_acked(acked.packets, largest, next);
+        self.tell_scheduler(now, ix, on, round.is_some());
+        if let Some(good) = round {
             let orders = self.paths[ix].monitor.on_round(now, good);
             self.obey(now, ix, orders);
         }

@@ -7,6 +7,7 @@ mod cids;
 mod close;
 mod coupling;
 mod early;
+mod feedback;
 mod groups;
 mod guard;
 pub(crate) mod handshaking;
@@ -20,6 +21,7 @@ mod paths;
 mod preferred;
 mod race;
 mod recovery;
+mod rhythm;
 mod stats;
 mod timer;
 mod versions;
@@ -241,7 +243,7 @@ pub struct Connection {
     pub(crate) streams: Streams,
     pub(crate) datagrams: Datagrams,
     pub(crate) peer: TransportParameters,
-    pub(crate) ack_frequency: params::AckFrequencyState,
+    pub(crate) ack_frequency: rhythm::AckFrequencyState,
     pub(crate) timers: Timers<{ Timer::COUNT }>,
     pub(crate) idle: Option<Duration>,
     /// An ack-eliciting packet was sent since the last one received (RFC 9000 §10.1).
@@ -310,7 +312,7 @@ impl Connection {
             streams: Streams::new(side, &config.stream),
             datagrams: Datagrams::new(config.datagram_receive_buffer, config.datagram_send_buffer),
             peer: TransportParameters::default(),
-            ack_frequency: params::AckFrequencyState::default(),
+            ack_frequency: rhythm::AckFrequencyState::default(),
             timers: Timers::default(),
             idle: Some(config.idle_timeout).filter(|idle| !idle.is_zero()),
             idle_armed_by_send: false,

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 use tq_cc::Rtt;
-use tq_sched::{AckPath, AckRouting, Budget, Cell, Groups, MAX_PATHS, OneWay, Overflow, RttMatrix};
+use tq_sched::{AckPath, AckRouting, Budget, Cell, Groups, MAX_PATHS, OneWay, Overflow, RttMatrix, Tail};
 use tq_time::Instant;
 use tq_wire::PathId;
 
@@ -44,6 +44,8 @@ pub(crate) struct Ways {
     pub(crate) together: Together,
     /// Which paths share a bottleneck.
     pub(crate) groups: Groups,
+    /// Who was waited for at the end of what was sent.
+    pub(crate) tail: Tail,
     /// Whether the scheduler may have paths that are paid by the byte.
     pub(crate) overflow: Overflow,
     /// When credit was told on another path as well.
@@ -134,6 +136,7 @@ impl Ways {
         self.matrix.forget(path.0);
         self.groups.forget(path.0);
         self.routing.forget(path.0);
+        self.tail.forget(path.0);
         self.places.retain(|place| place.id != path.0);
     }
 
