@@ -26,7 +26,7 @@ const SEPARATE: u8 = 2;
 const LIFE: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(240);
 /// For how long a pair that was not clear is left alone at first; twice as long each time, up to [`LIFE`].
-const UNCLEAR: Duration = Duration::from_secs(30);
+const UNCLEAR: Duration = Duration::from_secs(10);
 /// Time between two tests, and as much again is drawn: what swings by itself must not swing with them.
 const PAUSE: Duration = Duration::from_millis(1000);
 /// A rest, at least and at most, ns.
@@ -163,10 +163,13 @@ impl Test {
 
 impl Watch {
     /// Whether round trips were shorter in the middle than before and after, by no more than a rest drains; `None` if there
-    /// are none of some part.
+    /// are none of some part, or if those before and after are further apart than that: the queue filled or drained meanwhile.
     fn dipped(&self, rest: Duration) -> Option<bool> {
         let [before, during, after] = self.least;
         if before.max(during).max(after) == u64::MAX {
+            return None;
+        }
+        if before.abs_diff(after) > nanos(rest) {
             return None;
         }
         let dip = before.min(after).saturating_sub(during);

@@ -5,7 +5,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 use tq_time::{Duration, Instant};
 
-use super::{Flow, Groups, Sought};
+use super::{Flow, Groups, Sought, Watch};
 use crate::math::MS;
 
 const LOOK: Duration = Duration::from_millis(10);
@@ -125,6 +125,17 @@ fn two_of_three_behind_one_queue_are_found_within_a_minute() {
     scene.run(Duration::from_secs(60));
     assert_eq!(scene.labels(), [1, 1, 0]);
     assert_eq!(scene.found.len(), 1);
+}
+
+#[test]
+fn a_test_during_which_the_queue_fell_or_filled_says_nothing() {
+    let rest = Duration::from_millis(16);
+    let dipped = |least: [u64; 3]| Watch { id: 0, least: least.map(|ms| ms * MS), due: 6 * MS }.dipped(rest);
+    assert_eq!(dipped([118, 110, 119]), Some(true));
+    assert_eq!(dipped([118, 118, 119]), Some(false));
+    assert_eq!(dipped([118, 110, 112]), Some(true), "it fills slowly all the time");
+    assert_eq!(dipped([68, 95, 102]), None);
+    assert_eq!(dipped([127, 109, 74]), None);
 }
 
 #[test]
