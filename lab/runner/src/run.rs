@@ -50,6 +50,8 @@ pub struct Plan<'a> {
     pub pcap: Vec<Box<dyn Write>>,
     /// Where the connections' logs go.
     pub qlog: Option<Qlog>,
+    /// Whether decisions of schedulers are in them.
+    pub decisions: bool,
 }
 
 impl<'a> Plan<'a> {
@@ -66,6 +68,7 @@ impl<'a> Plan<'a> {
             race: true,
             pcap: Vec::new(),
             qlog: None,
+            decisions: false,
         }
     }
 

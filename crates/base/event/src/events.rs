@@ -402,6 +402,12 @@ events! {
         group: u32 => "group",
     }
 
+    /// Where data goes was decided: scheduler, memory, views, demand and pick in one line, from which it can be decided again.
+    "tquic:decision_made" DecisionMade<'a> {
+        /// A `tq_sched::Decision` as text.
+        record: &'a str => "record",
+    }
+
     /// The constants of loss recovery and congestion control.
     "quic:recovery_parameters_set" RecoveryParametersSet {
         /// kPacketThreshold, packets.

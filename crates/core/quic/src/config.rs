@@ -39,6 +39,9 @@ pub struct TransportConfig {
     /// Whether paths are measured for later connections, and begin with what earlier ones measured of their links
     /// (RFC 9959): a jump to half of that at most, a window of 1 MiB, when the first round trip is like it. Default true.
     pub remember: bool,
+    /// Whether each decision of the scheduler goes to the subscriber of events, as a line from which `tq_sched::Decision` decides
+    /// again (`tquic:decision_made`). That is some hundred bytes for each burst. Default false.
+    pub record_decisions: bool,
     /// RTT assumed before the first sample (RFC 9002 §6.2.2). Default 333 ms.
     pub initial_rtt: Duration,
     /// Longest deliberate delay of our acknowledgements, in whole milliseconds, below 2^14. Default 5 ms (decision 7).
@@ -99,6 +102,7 @@ impl Default for TransportConfig {
             queue_governor: None,
             long_path_start: true,
             remember: true,
+            record_decisions: false,
             initial_rtt: Duration::from_millis(333),
             max_ack_delay: Duration::from_millis(5),
             ack_frequency: true,

@@ -49,6 +49,9 @@ pub(super) struct Args {
     /// A qlog of each connection and end.
     #[arg(long, value_name = "DIR")]
     qlog: Option<PathBuf>,
+    /// Decisions of schedulers in it as well: `tquic:decision_made`, from which they can be made again.
+    #[arg(long, requires = "qlog")]
+    decisions: bool,
     /// Runs at a time.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
@@ -129,6 +132,7 @@ fn one(scenario: &Scenario, args: &Args, link: Option<usize>, seed: u64) -> Resu
             plan.pcap.push(Box::new(create(&folder.join(name))?));
         }
     }
+    plan.decisions = args.decisions;
     plan.qlog = args.qlog.as_deref().map(|folder| log_to(folder, stem, scenario.name.clone()));
     runner::run(plan)
 }

@@ -118,7 +118,7 @@ type Transports = [(Arc<TransportConfig>, host::Grain); 2];
 
 impl Net {
     pub(super) fn build(plan: Plan<'_>) -> Result<Self> {
-        let Plan { scenario, links, seed, cc, scheduler, calm, race, pcap, qlog } = plan;
+        let Plan { scenario, links, seed, cc, scheduler, calm, race, pcap, qlog, decisions } = plan;
         let mut world = World::new(derive(seed, 1));
         world.udp_checksum(true);
         for (id, config) in scenario.bottleneck_configs() {
@@ -178,6 +178,9 @@ impl Net {
             {
                 host::several(transport, end, net.lanes.len(), scheduler, &mut net.left_out);
             }
+        }
+        for (transport, _) in &mut transports {
+            Arc::make_mut(transport).record_decisions = decisions;
         }
         net.programs(scenario, nodes, transports, (orders, race), qlog.as_ref());
         net.moves(scenario);

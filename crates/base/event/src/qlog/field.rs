@@ -50,6 +50,12 @@ impl Field for bool {
     }
 }
 
+impl Field for &str {
+    fn put(&self, key: &str, o: &mut Object<'_>) {
+        o.text(key, self);
+    }
+}
+
 /// Milliseconds.
 impl Field for Duration {
     fn put(&self, key: &str, o: &mut Object<'_>) {

@@ -4,8 +4,11 @@
 //! here. Health is `connection/health.rs`, the routes of acknowledgements `connection/ways.rs`.
 
 use smallvec::SmallVec;
+use tq_buf::mem::format;
+use tq_event::DecisionMade;
 use tq_sched::{
-    Demand, Health, Kind, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window, eta_optimistic,
+    Decision, Demand, Health, Kind, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window,
+    eta_optimistic,
 };
 use tq_time::{Duration, Instant};
 use tq_wire::{Code, PathId};
@@ -230,7 +233,7 @@ impl Connection {
         };
         let since = held.map_or(now, |(_, since)| since);
         self.refresh_low_water(now, &views, &demand);
-        let pick = self.scheduler.pick(now, &views, &demand);
+        let pick = self.decide(now, &views, &demand);
         if wanted
             && !matches!(pick, Pick::Send(_) | Pick::Duplicate(_))
             && let Some(ways) = &mut self.multipath.ways
@@ -245,6 +248,17 @@ impl Connection {
             _ => Share::All,
         };
         Some(Picked { pick, since, share })
+    }
+
+    /// Asks the scheduler, and writes down what it was asked and said if that is wanted.
+    fn decide(&mut self, now: Instant, views: &[PathView], demand: &Demand) -> Pick {
+        if !self.config.record_decisions || !self.emitter.enabled() {
+            return self.scheduler.pick(now, views, demand);
+        }
+        let decision = Decision::take(&mut self.scheduler, now, views, demand);
+        let record = format!("{decision}");
+        self.emitter.emit(now.as_nanos(), || DecisionMade { record: &record }.into());
+        decision.pick
     }
 
     /// Has paths that are paid by the byte stand by until the others are not enough.

@@ -105,6 +105,7 @@ fn connectivity(visit: &mut impl FnMut(&Event<'_>)) {
         visit(&PathGuarded { path: 1, action: *action }.into());
     }
     visit(&PathGrouped { path: 1, group: 1 }.into());
+    visit(&DecisionMade { record: "aggregate now=5;path id=1;demand backlog=9;pick send 1" }.into());
     visit(&MtuUpdated { path: 1, old: 1200, new: 1400, done: true }.into());
     visit(&VersionInformation { server: &[1, 0x6b33_43cf], client: &[1], chosen: Some(1) }.into());
     visit(&VersionInformation { server: &[], client: &[1], chosen: None }.into());

@@ -69,6 +69,7 @@ const TYPES: &[(&str, &str)] = &[
     ("tquic:bond_state_updated", "old:t new:t"),
     ("tquic:path_guarded", "action:t"),
     ("tquic:path_grouped", "group:n"),
+    ("tquic:decision_made", "record:t"),
     ("Endpoint", "?ip_v4:t ?port_v4:n ?ip_v6:t ?port_v6:n ?connection_ids:*h"),
     ("Preferred", "?ip_v4:t ?port_v4:n ?ip_v6:t ?port_v6:n connection_id:h ?stateless_reset_token:h"),
     ("Alpn", "?byte_value:h ?string_value:t"),
