@@ -228,7 +228,7 @@ impl Governor {
         match self.mode {
             Mode::Holding if queue <= aim / 2 => cap.max(used + used / 8),
             Mode::Holding if !self.is_long(queue) && self.is_trying() => {
-                cap.max(used).saturating_add(volume(rate, aim / 2))
+                cap.max(used).saturating_add(volume(rate, aim / 4))
             }
             Mode::Holding if !self.is_long(queue) => cap.max(used),
             _ => cap,
