@@ -222,7 +222,7 @@ impl Connection {
         }
         let mut views = self.views(now);
         self.spare_metered(now, &mut views);
-        let held = self.late_data(now, &views);
+        let held = self.late_data(now, &views).or_else(|| self.overdue_data(now, &views));
         let backlog = self.streams.sendable() + self.datagrams.backlog();
         let demand = Demand {
             backlog: if wanted { backlog.max(1) } else { 0 },
@@ -297,6 +297,22 @@ impl Connection {
         let (sent_at, bytes) = self.newest_data(ix)?;
         let since = Instant::from_nanos(now.as_nanos().saturating_sub(nanos(lead)));
         (sent_at > since).then_some((Outstanding { path: slowest.id, sent_at, bytes }, since))
+    }
+
+    /// The end of all that is to be sent, on a path that should have acknowledged it by now. Nothing follows that would show it
+    /// lost there, and a probe's answer takes another round trip of it.
+    fn overdue_data(&self, now: Instant, views: &[PathView]) -> Option<(Outstanding, Instant)> {
+        if self.streams.backlog() > 0 {
+            return None;
+        }
+        let able = views.iter().filter(|view| view.fits(&Demand::default()));
+        let best = able.min_by_key(|view| eta_optimistic(view))?;
+        views.iter().filter(|view| view.id != best.id && view.srtt > 0).find_map(|view| {
+            let (sent_at, bytes) = self.newest_data(self.path_index(PathId(view.id))?)?;
+            let usual = Duration::from_nanos(view.srtt.saturating_add(4 * view.rttvar));
+            let held = Outstanding { path: view.id, sent_at, bytes };
+            (now > sent_at + usual).then_some((held, Instant::ZERO))
+        })
     }
 
     fn views(&self, now: Instant) -> Views {
