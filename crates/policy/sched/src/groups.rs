@@ -2,7 +2,7 @@
 //!
 //! A path rests for some milliseconds at a moment that nothing else depends on. Where another one stands in the same queue,
 //! its round trips become shorter just then, and long again when the first goes on; over a link of its own they do not. Seven
-//! of eight such tests make a group, two or fewer two links; what is between says nothing and is asked again later.
+//! of eight such tests make a group, two or fewer two links; what is between is asked again later, and judged with what was seen before.
 //! A rest is no longer than the queue it lets drain, as far as there is one, so that the bottleneck does not run dry.
 //!
 //! It says who is to rest and which group a path is in. It never sends, and never asks while there is nothing to carry.
@@ -22,11 +22,14 @@ const PAIRS: usize = MOST * (MOST - 1) / 2;
 const TESTS: u8 = 8;
 const SHARED: u8 = 7;
 const SEPARATE: u8 = 2;
+/// What was not clear is judged once more after as many again: hits of all that make a group, and that still are none.
+const SHARED_LATER: u8 = 12;
+const SEPARATE_LATER: u8 = 6;
 /// For how long a verdict stands, and from what age on a group is put to the test again.
 const LIFE: Duration = Duration::from_secs(300);
 const AGAIN: Duration = Duration::from_secs(240);
 /// For how long a pair that was not clear is left alone at first; twice as long each time, up to [`LIFE`].
-const UNCLEAR: Duration = Duration::from_secs(10);
+const UNCLEAR: Duration = Duration::from_secs(5);
 /// Time between two tests, and as much again is drawn: what swings by itself must not swing with them.
 const PAUSE: Duration = Duration::from_millis(1000);
 /// A rest, at least and at most, ns.
@@ -93,17 +96,24 @@ impl Pair {
         self.hits += u8::from(hit);
         self.misses += u8::from(!hit);
         let before = self.shared;
-        if self.hits >= SHARED {
+        let done = self.hits + self.misses;
+        let (tests, shared, separate) = match done > TESTS {
+            true => (2 * TESTS, SHARED_LATER, SEPARATE_LATER),
+            false => (TESTS, SHARED, SEPARATE),
+        };
+        if self.hits >= shared {
             (self.shared, self.until, self.rest) = (true, Some(now + LIFE), UNCLEAR);
-        } else if self.misses >= TESTS - SEPARATE {
+        } else if self.misses >= tests - separate {
             (self.shared, self.until, self.rest) = (false, Some(now + LIFE), UNCLEAR);
-        } else if self.hits + self.misses >= TESTS {
+        } else if done >= tests {
             (self.shared, self.until) = (false, Some(now + self.rest));
             self.rest = (self.rest * 2).min(LIFE);
         } else {
             return false;
         }
-        (self.hits, self.misses) = (0, 0);
+        if self.until.is_some_and(|until| until >= now + LIFE) || done > TESTS {
+            (self.hits, self.misses) = (0, 0);
+        }
         before != self.shared
     }
 }
@@ -265,7 +275,8 @@ impl Groups {
         for pair in &mut self.pairs[..usize::from(self.len)] {
             if pair.until.is_some_and(|until| until <= now) {
                 given_up |= pair.shared;
-                *pair = Pair { ids: pair.ids, rest: pair.rest, ..Pair::default() };
+                let (hits, misses) = if pair.shared { (0, 0) } else { (pair.hits, pair.misses) };
+                *pair = Pair { ids: pair.ids, rest: pair.rest, hits, misses, ..Pair::default() };
             }
         }
         given_up && self.relabel()
