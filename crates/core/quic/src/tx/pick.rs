@@ -287,8 +287,7 @@ impl Connection {
     /// The data under way that would gain most from a copy on the fastest path with room: the newest on the path that is
     /// slowest. With it, from when on what left there would gain at all.
     fn late_data(&self, now: Instant, views: &[PathView]) -> Option<(Outstanding, Instant)> {
-        let able = views.iter().filter(|view| view.fits(&Demand::default()));
-        let best = able.min_by_key(|view| eta_optimistic(view))?;
+        let best = quickest(views)?;
         let slowest =
             views.iter().max_by_key(|view| eta_optimistic(view)).filter(|view| view.id != best.id)?;
         let ahead = u64::try_from(eta_optimistic(slowest) - eta_optimistic(best)).ok()?;
@@ -305,8 +304,7 @@ impl Connection {
         if self.streams.backlog() > 0 {
             return None;
         }
-        let able = views.iter().filter(|view| view.fits(&Demand::default()));
-        let best = able.min_by_key(|view| eta_optimistic(view))?;
+        let best = quickest(views)?;
         views.iter().filter(|view| view.id != best.id && view.srtt > 0).find_map(|view| {
             let (sent_at, bytes) = self.newest_data(self.path_index(PathId(view.id))?)?;
             let usual = Duration::from_nanos(view.srtt.saturating_add(4 * view.rttvar));
@@ -446,4 +444,10 @@ pub(crate) struct Copies {
     pub(crate) from: u64,
     /// Paths it is to go on as well.
     pub(crate) on: PathSet,
+}
+
+/// The path with room on which a packet arrives first.
+fn quickest(views: &[PathView]) -> Option<&PathView> {
+    let able = views.iter().filter(|view| view.fits(&Demand::default()));
+    able.min_by_key(|view| eta_optimistic(view))
 }
