@@ -18,6 +18,9 @@ use crate::summary::Summary;
 mod beside;
 mod bond;
 mod report;
+mod slot;
+
+use slot::Slot;
 
 pub(crate) use bond::quick as bond_quick;
 
@@ -255,8 +258,8 @@ struct Verdict {
 /// Plays files, so many at a time as the options say, and tells each result when it is there.
 fn play_all(tool: &Path, files: &[PathBuf], rounds: usize, options: &Options) -> Result<Vec<Scenario>> {
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let job = |job: usize| -> Result<()> {
-        let bench = Bench { tool, lab: format!("xtask{job}"), options };
+    let job = || -> Result<()> {
+        let bench = Bench { tool, lab: Slot::take()?, options };
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
             let Some(file) = files.get(place) else { return Ok(()) };
@@ -266,7 +269,7 @@ fn play_all(tool: &Path, files: &[PathBuf], rounds: usize, options: &Options) ->
         }
     };
     std::thread::scope(|scope| {
-        let jobs: Vec<_> = (0..options.jobs.unwrap_or(1)).map(|i| scope.spawn(move || job(i))).collect();
+        let jobs: Vec<_> = (0..options.jobs.unwrap_or(1)).map(|_| scope.spawn(job)).collect();
         jobs.into_iter().try_for_each(|job| job.join().map_err(|_| anyhow!("a job panicked"))?)
     })?;
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -277,7 +280,7 @@ fn play_all(tool: &Path, files: &[PathBuf], rounds: usize, options: &Options) ->
 /// Where runs are played, and how.
 struct Bench<'a> {
     tool: &'a Path,
-    lab: String,
+    lab: Slot,
     options: &'a Options,
 }
 
@@ -325,9 +328,11 @@ impl Bench<'_> {
     fn once(&self, file: &Path, variant: Variant) -> Result<Ended> {
         let Self { tool, lab, options } = self;
         // What an interrupted run has left.
-        run::quietly(Command::new(tool).args(["down", "--lab", lab]));
+        run::quietly(Command::new(tool).args(["down", "--lab", &lab.name]));
         let mut command = Command::new(tool);
-        command.args(["run", "--lab", lab, "--json", "--peer", variant.peer, "--cc", variant.cc]).arg(file);
+        command
+            .args(["run", "--lab", &lab.name, "--json", "--peer", variant.peer, "--cc", variant.cc])
+            .arg(file);
         if let Some(scheduler) = options.scheduler.as_ref().filter(|_| variant.peer.starts_with("tq")) {
             command.args(["--scheduler", scheduler]);
         }
@@ -445,7 +450,8 @@ pub(crate) fn smoke() -> Summary {
     let mut sum = Summary::default();
     for variant in [VARIANTS[0], VARIANTS[2], VARIANTS[4]] {
         let options = Options::default();
-        let ended = Bench { tool: &tool, lab: "xtask".into(), options: &options }.once(&file, variant);
+        let ended =
+            Slot::take().and_then(|lab| Bench { tool: &tool, lab, options: &options }.once(&file, variant));
         let (word, text) = match &ended {
             Ok(Ended::Valid(run)) if run.verdict == "pass" => ("pass", String::new()),
             Ok(Ended::Valid(run)) => ("fail", run.reasons.join("; ")),
