@@ -163,6 +163,14 @@ impl Cubic {
         self.undo = None;
     }
 
+    /// As [`Recovery::recover`], and what comes after it is a stage of its own.
+    pub(crate) fn regain(&mut self, window: u64) {
+        self.state.recovery.recover(window);
+        if self.state.recovery.in_slow_start() {
+            self.state.epoch = None;
+        }
+    }
+
     /// As [`Recovery::on_way_back`]: the windows that were too much are wider, or narrower, by as much.
     pub(crate) fn on_way_back(&mut self, longer: i64) -> i64 {
         let more = self.state.recovery.on_way_back(longer);

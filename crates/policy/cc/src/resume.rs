@@ -262,6 +262,17 @@ impl Controller {
         }
     }
 
+    /// The path paused, carried `window` bytes at a time before, and loses nothing any more: up to there it may grow as in slow
+    /// start.
+    pub fn regain(&mut self, window: u64) {
+        match &mut self.law {
+            Law::Cubic(cubic) => cubic.regain(window),
+            Law::NewReno(reno) => reno.state_mut().recover(window),
+            // Coupled windows are no one path's, and BBR's follows from its rate.
+            Law::Olia(_) | Law::Bbr(_) => {}
+        }
+    }
+
     /// Up to `window` it may grow as in slow start again.
     fn recover(&mut self, window: u64) {
         match &mut self.law {

@@ -335,6 +335,11 @@ impl Connection {
             (Health::Suspect, _) => path.space.sent.ask_until(next),
             _ => {}
         }
+        if (change.from, change.to) == (Health::Suspect, Health::Good)
+            && let Some(ways) = &mut self.multipath.ways
+        {
+            ways.pauses.on_heard_again(now, path.id, change.lasted, path.cc.window());
+        }
         if change.from == Health::Out {
             path.pto_count = 0;
             path.back_at = now;

@@ -18,6 +18,7 @@ mod migrate;
 mod multipath;
 pub(crate) mod params;
 mod paths;
+mod pauses;
 mod preferred;
 mod race;
 mod recovery;

@@ -135,6 +135,11 @@ impl Connection {
         };
         let held = known.as_ref().is_some_and(|known| known.holds(path.id));
         path.cc.on_ack(now, &CcAck { app_limited: ack.app_limited || held, ..ack });
+        if let Some(ways) = &mut self.multipath.ways
+            && let Some(window) = ways.pauses.on_acked(path.id, largest_sent_at)
+        {
+            path.cc.regain(window);
+        }
         if let Some(known) = known {
             let moved = known.on_ack(now, path.id, &ack, &mut path.cc);
             self.on_known_acked(now, id, ix, moved);
@@ -306,6 +311,8 @@ impl Connection {
             path.mtu.on_probe_lost(size, now);
         }
         if let Some((_, sent_at)) = lost.newest {
+            let ways = self.multipath.ways.as_mut();
+            let sent_at = ways.map_or(sent_at, |ways| ways.pauses.on_lost(path.id, sent_at));
             let bound = path.rtt.persistent_span(ack_delay);
             let persistent = path.rtt.has_sample()
                 && lost.span.is_some_and(|(first, last)| last.saturating_since(first) > bound);

@@ -14,6 +14,7 @@ use tq_wire::PathId;
 
 use super::Connection;
 use super::guard::Together;
+use super::pauses::Pauses;
 use crate::path::Path;
 use crate::space::QUIET;
 
@@ -50,6 +51,8 @@ pub(crate) struct Ways {
     pub(crate) overflow: Overflow,
     /// When credit was told on another path as well.
     pub(crate) credit_copied: Option<Instant>,
+    /// When paths came back from silence.
+    pub(crate) pauses: Pauses,
 }
 
 /// An RTT sample that counts for congestion control.
@@ -129,6 +132,7 @@ impl Ways {
     pub(crate) fn reset(&mut self, path: PathId) {
         self.matrix.reset(path.0);
         self.groups.forget(path.0);
+        self.pauses.forget(path);
     }
 
     /// A path is over.
@@ -137,6 +141,7 @@ impl Ways {
         self.groups.forget(path.0);
         self.routing.forget(path.0);
         self.tail.forget(path.0);
+        self.pauses.forget(path);
         self.places.retain(|place| place.id != path.0);
     }
 
