@@ -55,6 +55,11 @@ impl Kind {
         !matches!(self, Self::RoundRobin)
     }
 
+    /// Whether what it is told of its decisions changes the next ones ([`Scheduler::on_feedback`]).
+    pub const fn learns(self) -> bool {
+        matches!(self, Self::Aggregate | Self::Blest)
+    }
+
     /// The name [`FromStr`] takes.
     pub const fn name(self) -> &'static str {
         match self {

@@ -11,6 +11,9 @@ use super::ways::{Ways, nanos};
 impl Connection {
     /// Data of path `ix` was acknowledged by a frame on path `on`; `round`: and a round trip of it is over.
     pub(super) fn tell_scheduler(&mut self, now: Instant, ix: usize, on: PathId, round: bool) {
+        if !self.scheduler.kind().learns() {
+            return;
+        }
         let id = self.paths[ix].id;
         let outstanding = self.streams.unacked_bytes();
         let usable = self.paths.iter().filter(|path| path.state.is_usable()).map(|path| path.id);
