@@ -253,3 +253,14 @@ fn the_end_of_a_long_path_goes_again_when_it_is_overdue() {
     let done = outcome.completion().expect("a completed download");
     assert!(done.as_nanos() < 3_100_000_000, "done at {done:?}");
 }
+
+/// All that is left on the satellite is lost and nothing else is under way, so that no acknowledgement wakes anybody: after a round
+/// trip and its variation it goes again (a suspicion would take four times that, 3.51 s in all).
+#[test]
+fn the_end_of_a_long_path_that_is_lost_as_a_whole_wakes_the_sender() {
+    let text = include_str!("../../scenarios/bonding/dsl50-geo20-cold20.toml");
+    let lost = "[[event]]\nat = \"2.55s\"\nwhat = \"loss\"\nlink = \"geo\"\nto = \"100%\"\nfor = \"300ms\"\n\n[[traffic]]";
+    let scenario = parse(&text.replacen("[[traffic]]", lost, 1));
+    let done = together(&scenario).completion().expect("a completed download");
+    assert!((2_900_000_000..3_300_000_000).contains(&done.as_nanos()), "done at {done:?}");
+}

@@ -54,7 +54,7 @@ pub use oneway::{Delay, OneWay};
 pub use overflow::Overflow;
 pub use queue::{Jitter, Queue};
 pub use record::{BadRecord, Decision};
-pub use reinject::Budget;
+pub use reinject::{Budget, overdue};
 pub use scheduler::{Feedback, Kind, Scheduler, UnknownScheduler};
 pub use silence::{Load, Silence, Witness};
 pub use tail::Tail;

@@ -57,18 +57,27 @@ impl Budget {
     }
 }
 
+/// How long after it was sent data on `view` is overdue, ns: a round trip and four times its variation; once, an eighth of the round
+/// trip at least (`RFC 9002 §6.1.2`), at a tail. Nothing follows there that would show a loss, room is left idle, and what
+/// the probe of a lost end costs is a round trip more.
+pub fn overdue(view: &PathView, tail: bool) -> u64 {
+    let spare = if tail { view.rttvar.max(view.srtt / 8) } else { view.rttvar.saturating_mul(4) };
+    view.srtt.saturating_add(spare)
+}
+
 /// How much earlier (ns) a copy sent on `on` at `now` arrives than the original `held` on `from`; negative if later.
 /// `offset` makes relative delays absolute.
-fn gain(now: Instant, held: &Outstanding, from: &PathView, on: &PathView, offset: i64) -> i64 {
+fn gain(field: &Field<'_>, held: &Outstanding, from: &PathView, on: &PathView, offset: i64) -> i64 {
+    let (now, tail) = (field.now, field.demand.backlog == 0);
     let time = |at: Instant| i64::try_from(at.as_nanos()).unwrap_or(i64::MAX);
-    let expected = time(held.sent_at)
-        .saturating_add_unsigned(from.srtt)
-        .saturating_add_unsigned(from.rttvar.saturating_mul(4));
+    let expected = time(held.sent_at).saturating_add_unsigned(overdue(from, tail));
     let late = time(now).saturating_sub(expected);
     let original = if late < 0 {
         time(held.sent_at).saturating_add(eta_optimistic(from)).saturating_add(offset)
     } else {
-        time(now).saturating_add(late.max(i64::try_from(STALL).unwrap_or(i64::MAX)))
+        // A stall lasts as long again; an end that is lost until a probe of it is answered.
+        let least = if tail { from.srtt.max(STALL) } else { STALL };
+        time(now).saturating_add(late.max(i64::try_from(least).unwrap_or(i64::MAX)))
     };
     let copy = eta_optimistic(on).saturating_add(offset);
     original.saturating_sub(time(now)).saturating_sub(copy).saturating_sub_unsigned(took(held.bytes, on))
@@ -93,5 +102,5 @@ pub(crate) fn pick(field: &Field<'_>) -> Option<Pick> {
         field.ready().filter(|view| view.id != from.id).min_by_key(|view| (eta_optimistic(view), view.id))?;
     let delay = u64::try_from(eta_optimistic(on).saturating_add(offset)).unwrap_or(0);
     let enough = i64::try_from(MARGIN.max(delay / 4)).unwrap_or(i64::MAX);
-    (gain(field.now, &held, from, on, offset) > enough).then_some(Pick::Reinject { on: on.id, from: from.id })
+    (gain(field, &held, from, on, offset) > enough).then_some(Pick::Reinject { on: on.id, from: from.id })
 }

@@ -8,7 +8,7 @@ use tq_buf::mem::format;
 use tq_event::DecisionMade;
 use tq_sched::{
     Decision, Demand, Health, Kind, MAX_PATHS, Outstanding, PathSet, PathView, Pick, Status, Window,
-    eta_optimistic,
+    eta_optimistic, overdue,
 };
 use tq_time::{Duration, Instant};
 use tq_wire::{Code, PathId};
@@ -234,6 +234,9 @@ impl Connection {
         let since = held.map_or(now, |(_, since)| since);
         self.refresh_low_water(now, &views, &demand);
         let pick = self.decide(now, &views, &demand);
+        if pick == Pick::Nothing {
+            self.pick_again = self.overdue_at(&views).map(|(_, at)| at).filter(|at| *at > now);
+        }
         if wanted
             && !matches!(pick, Pick::Send(_) | Pick::Duplicate(_))
             && let Some(ways) = &mut self.multipath.ways
@@ -301,16 +304,23 @@ impl Connection {
     /// The end of all that is to be sent, on a path that should have acknowledged it by now. Nothing follows that would show it
     /// lost there, and a probe's answer takes another round trip of it.
     fn overdue_data(&self, now: Instant, views: &[PathView]) -> Option<(Outstanding, Instant)> {
+        let (held, at) = self.overdue_at(views)?;
+        (now >= at).then_some((held, Instant::ZERO))
+    }
+
+    /// What of that is due first, and when.
+    fn overdue_at(&self, views: &[PathView]) -> Option<(Outstanding, Instant)> {
         if self.streams.backlog() > 0 {
             return None;
         }
         let best = quickest(views)?;
-        views.iter().filter(|view| view.id != best.id && view.srtt > 0).find_map(|view| {
+        let others = views.iter().filter(|view| view.id != best.id && view.srtt > 0);
+        let each = others.filter_map(|view| {
             let (sent_at, bytes) = self.newest_data(self.path_index(PathId(view.id))?)?;
-            let usual = Duration::from_nanos(view.srtt.saturating_add(4 * view.rttvar));
             let held = Outstanding { path: view.id, sent_at, bytes };
-            (now > sent_at + usual).then_some((held, Instant::ZERO))
-        })
+            Some((held, sent_at + Duration::from_nanos(overdue(view, true))))
+        });
+        each.min_by_key(|(_, at)| *at)
     }
 
     fn views(&self, now: Instant) -> Views {

@@ -31,6 +31,21 @@ fn a_stall_is_expected_to_last_as_long_again() {
 }
 
 #[test]
+fn an_end_is_overdue_sooner_than_what_others_follow() {
+    let (fast, slow) = (path(0, 20, 6_250_000), PathView { rttvar: 100 * MS, ..path(1, 600, 2_500_000) });
+    assert_eq!(overdue(&slow, false), 1000 * MS);
+    assert_eq!(overdue(&slow, true), 700 * MS);
+    assert_eq!(
+        overdue(&PathView { rttvar: MS, ..slow }, true),
+        675 * MS,
+        "an eighth of the round trip at least"
+    );
+    assert_eq!(overdue(&PathView { rttvar: u64::MAX, ..slow }, false), u64::MAX);
+    assert_eq!(ask(1699, 1000, slow, fast, 9000), None, "it may be here at any moment");
+    assert_eq!(ask(1700, 1000, slow, fast, 9000), Some(Pick::Reinject { on: 0, from: 1 }));
+}
+
+#[test]
 fn the_budget_is_four_percent_and_bounded() {
     let mut budget = Budget::default();
     assert_eq!(budget.available(), Budget::FIRST);
