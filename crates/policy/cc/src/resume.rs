@@ -262,9 +262,13 @@ impl Controller {
         }
     }
 
-    /// The path paused, carried `window` bytes at a time before, and loses nothing any more: up to there it may grow as in slow
-    /// start.
-    pub fn regain(&mut self, window: u64) {
+    /// The path paused, carried `window` bytes in round trips of `before` until then, and loses nothing any more: up to what that is
+    /// in round trips of `rtt`, of twice as much at most, the window may grow as in slow start.
+    pub fn regain(&mut self, window: u64, before: Duration, rtt: Duration) {
+        let (before, rtt) = (nanos(before).max(1), nanos(rtt));
+        let longer = rtt.clamp(before, before.saturating_mul(2));
+        let window = u128::from(window) * u128::from(longer) / u128::from(before);
+        let window = u64::try_from(window).unwrap_or(u64::MAX);
         match &mut self.law {
             Law::Cubic(cubic) => cubic.regain(window),
             Law::NewReno(reno) => reno.state_mut().recover(window),

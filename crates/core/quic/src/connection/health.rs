@@ -11,6 +11,7 @@ use tq_sched::{Change, Health, Load, Orders, Probe, Resend, witness};
 use tq_time::Instant;
 use tq_wire::{Code, PathId};
 
+use super::pauses::Before;
 use super::ways::BUSY;
 use super::{Connection, PathEvent, SpaceId};
 use crate::path::{Path, Resending};
@@ -335,10 +336,17 @@ impl Connection {
             (Health::Suspect, _) => path.space.sent.ask_until(next),
             _ => {}
         }
-        if (change.from, change.to) == (Health::Suspect, Health::Good)
-            && let Some(ways) = &mut self.multipath.ways
-        {
-            ways.pauses.on_heard_again(now, path.id, change.lasted, path.cc.window());
+        if let Some(ways) = &mut self.multipath.ways {
+            match (change.from, change.to) {
+                (_, Health::Suspect) => {
+                    let before = Before { window: path.cc.window(), rtt: path.rtt.smoothed() };
+                    ways.pauses.on_silent(path.id, before);
+                }
+                (Health::Suspect, Health::Good) => {
+                    ways.pauses.on_heard_again(now, path.id, change.lasted);
+                }
+                _ => {}
+            }
         }
         if change.from == Health::Out {
             path.pto_count = 0;

@@ -135,14 +135,17 @@ impl Connection {
         };
         let held = known.as_ref().is_some_and(|known| known.holds(path.id));
         path.cc.on_ack(now, &CcAck { app_limited: ack.app_limited || held, ..ack });
-        if let Some(ways) = &mut self.multipath.ways
-            && let Some(window) = ways.pauses.on_acked(path.id, largest_sent_at)
-        {
-            path.cc.regain(window);
-        }
         if let Some(known) = known {
             let moved = known.on_ack(now, path.id, &ack, &mut path.cc);
             self.on_known_acked(now, id, ix, moved);
+        }
+        if let Some(ways) = &mut self.multipath.ways {
+            let path = &mut self.paths[ix];
+            if let Some(before) = ways.pauses.on_acked(path.id, largest_sent_at) {
+                // RFC 9002 §5.2: what is there now may be farther away.
+                path.rtt.restart_min();
+                path.cc.regain(before.window, before.rtt, path.rtt.smoothed());
+            }
         }
         if matches!(id, SpaceId::App(_)) {
             self.on_phase_acked(ix, largest_pn);
