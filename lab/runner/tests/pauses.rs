@@ -21,6 +21,6 @@ fn a_hand_over_is_one_loss_and_the_window_comes_back() {
         let alone = goodput(&scenario, Plan::new(&scenario, 1, seed));
         let together = goodput(&scenario, Plan::together(&scenario, seed));
         println!("seed {seed}: {alone:.1} alone, {together:.1} together");
-        assert!(together > 0.92 * alone, "seed {seed}: {together} of {alone}");
+        assert!(together > 0.95 * alone, "seed {seed}: {together} of {alone}");
     }
 }
