@@ -267,7 +267,7 @@ fn firewalls_and_nat_as_routers_have_them_are_passed() {
         "nft add chain inet fw into { type filter hook input priority 0 ; policy drop ; }",
         "nft add rule inet fw into ct state invalid drop",
         "nft add rule inet fw into ct state established,related accept",
-        "nft add rule inet fw into meta l4proto ipv6-icmp accept",
+        "nft add rule inet fw into meta l4proto icmpv6 accept",
         "nft add rule inet fw into iifname { lo, lan0, tq0 } accept",
         "nft add chain inet fw through { type filter hook forward priority 0 ; policy drop ; }",
         "nft add rule inet fw through ct state established,related accept",

@@ -64,8 +64,9 @@ fn what_is_sent_at_one_end_arrives_at_the_other_with_the_time_it_came() {
             assert!(ready(&from));
             from.recv(&mut batch).unwrap();
             for frame in batch.frames().iter().filter(|frame| number(frame.bytes()).is_some()) {
-                let slack = Duration::from_millis(1);
-                assert!(frame.at() + slack > before && frame.at() < sent + slack, "{frame:?}");
+                // A busy kernel may take its time to hand it over, but not as long as this waited before it looked.
+                let (early, late) = (Duration::from_millis(1), Duration::from_millis(25));
+                assert!(frame.at() + early > before && frame.at() < sent + late, "{frame:?} of {before:?}");
                 seen.push((number(frame.bytes()).unwrap(), frame.bytes().len()));
             }
         }
