@@ -39,6 +39,11 @@ impl Space {
         assert!(runs(&format!("ip netns exec {} {line}", self.0)), "{}: {line}", self.0);
     }
 
+    fn shell(&self, line: &str) {
+        let command = ["netns", "exec", &self.0, "sh", "-c", line];
+        assert!(Command::new("ip").args(command).status().unwrap().success(), "{}: {line}", self.0);
+    }
+
     fn says(&self, line: &str) -> String {
         let output =
             Command::new("ip").args(["netns", "exec", &self.0]).args(line.split(' ')).output().unwrap();
@@ -79,7 +84,8 @@ struct Running(Child);
 impl Running {
     /// Ends it and waits.
     fn end(&mut self, signal: &str) {
-        assert!(runs(&format!("kill -{signal} {}", self.0.id())));
+        let line = format!("kill -{signal} {}", self.0.id());
+        assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
         self.0.wait().unwrap();
     }
 }
@@ -171,7 +177,7 @@ fn hosts_of_a_lan_use_the_bond_without_knowing() {
     router.run("ip route add default via 10.3.0.1 metric 200");
     server.run("ip route add default via 10.4.0.1");
     far.run("ip route add default via 10.9.0.1");
-    net.run("sysctl -qw net.ipv4.ip_forward=1");
+    net.shell("echo 1 > /proc/sys/net/ipv4/ip_forward");
 
     let folder = Folder::new();
     let text = format!(
